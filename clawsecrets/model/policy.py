@@ -1,0 +1,57 @@
+"""When a secret is due. Decided from state and a given `now`, never from memory of a schedule."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+DAY = 86400.0
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
+_DURATION = re.compile(r"(\d+)(s|m|h|d|w)")
+
+
+@dataclass(frozen=True, slots=True)
+class RotationPolicy:
+    """How often and how carefully. Seconds; None = not said here, take the default of the kind."""
+
+    interval: float | None = None
+    """Age at which the secret is due."""
+    grace: float | None = None
+    """How long the replaced version stays alive after the consumers were proven (0 = revoke at once)."""
+    enabled: bool = True
+    """False: never due by age (it can still be rotated by hand)."""
+
+    def over(self, default: RotationPolicy) -> RotationPolicy:
+        """This policy with what it leaves open taken from `default`."""
+        return RotationPolicy(
+            interval=default.interval if self.interval is None else self.interval,
+            grace=default.grace if self.grace is None else self.grace,
+            enabled=self.enabled and default.enabled,
+        )
+
+
+def due_at(policy: RotationPolicy, rotated_at: float) -> float | None:
+    """The Unix time at which a secret whose CURRENT was made at `rotated_at` is due; None = never by age."""
+    if not policy.enabled or policy.interval is None:
+        return None
+    return rotated_at + policy.interval
+
+
+def parse_duration(text: str) -> float:
+    """`90d`, `12h`, `1d12h`, `30s`, or `0` as seconds. `ValueError` says what is accepted."""
+    if text == "0":
+        return 0.0
+    parts = _DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"{text!r} is not a duration: write for example 90d, 12h, 30m or 1d12h")
+    return sum(int(n) * _UNITS[u] for n, u in parts)
+
+
+def format_duration(seconds: float) -> str:
+    """The coarsest exact-enough word for a duration: 90d, 5h, 12m, 3s; negative ones get a minus."""
+    sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
+    for unit, size in (("d", DAY), ("h", 3600.0), ("m", 60.0)):
+        if left >= size:
+            return f"{sign}{int(left // size)}{unit}"
+    return f"{sign}{int(left)}s"

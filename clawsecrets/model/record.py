@@ -1,0 +1,232 @@
+"""A record: everything the store keeps of one secret but its values, and how it may change. Pure.
+
+A record is what a store commits atomically. Its labels and ledger change by `mark` (what entering a rotation state
+means) and by the few functions below, so that every store agrees on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from clawsecrets.model.rotation import Rotation
+from clawsecrets.model.secret import Secret, Stage, Version
+from clawsecrets.model.strategies import MARKS, SERVES, Mark
+
+RETRY_AFTER = (60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0, 86400.0)
+"""Seconds between tries of an owed revocation: 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h (rotation.md invariant 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """An entry of the pending-revocation ledger: a credential that must die. Never overwritten, only closed."""
+
+    version: int
+    """0 = an orphan that a crash left at the provider, known by its handle only."""
+    handle: str
+    since: float
+    reason: str
+    """replaced, backed-out, orphan, compromised"""
+    tries: int = 0
+    next_at: float = 0.0
+    note: str = ""
+
+    def after_try(self, now: float, note: str) -> Revocation:
+        """The entry after one more failed try, with the time of the next."""
+        wait = RETRY_AFTER[min(self.tries, len(RETRY_AFTER) - 1)]
+        return replace(self, tries=self.tries + 1, next_at=now + wait, note=note)
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the schedule of tries has run out."""
+        return self.tries >= len(RETRY_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """A host's word that a target holds (injector) or uses (consumer) a version."""
+
+    target: str
+    """`name` or `name@host`"""
+    version: int
+    at: float
+    proof: str
+    """What shows it; empty = delivered, not proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One secret with its live versions, its rotation and its debts.
+
+    `versions` holds those that still have a value or a label, oldest first; older ones are in the store's history.
+    `revision` is the store's: a commit must build on the newest one.
+    """
+
+    secret: Secret
+    versions: tuple[Version, ...] = ()
+    rotation: Rotation | None = None
+    """The unfinished one, or else the last."""
+    revocations: tuple[Revocation, ...] = ()
+    acks: tuple[Ack, ...] = ()
+    last_number: int = 0
+    revision: int = 0
+    reconcile: bool = False
+    """After a restore: nothing is delivered or rotated until a person confirms."""
+
+    def staged(self, stage: Stage) -> Version | None:
+        """The version with that label, if any (RETIRED and REVOKED: the newest)."""
+        return next((v for v in reversed(self.versions) if v.stage is stage), None)
+
+    @property
+    def current(self) -> Version | None:
+        """What readers get."""
+        return self.staged(Stage.CURRENT)
+
+    def version(self, number: int) -> Version | None:
+        """The live version with that number."""
+        return next((v for v in self.versions if v.number == number), None)
+
+    @property
+    def rotating(self) -> bool:
+        """Whether a rotation is unfinished (parked and stuck ones are)."""
+        return self.rotation is not None and not self.rotation.final
+
+    def serving(self, *, staged: bool) -> Version | None:
+        """The version that a target is to hold now; `staged`: it is one that the validating consumer reads."""
+        if staged and self.rotation is not None:
+            stage = SERVES.get(self.rotation.strategy, {}).get(self.rotation.state)
+            if stage is not None:
+                return self.staged(stage) or self.current
+        return self.current
+
+    def ack(self, ack: Ack) -> Record:
+        """With a target's newest acknowledgement (one per target)."""
+        return replace(self, acks=(*(a for a in self.acks if a.target != ack.target), ack))
+
+    def change(self, number: int, edit: Callable[[Version], Version]) -> Record:
+        """With one version edited; unknown numbers change nothing."""
+        return replace(self, versions=tuple(edit(v) if v.number == number else v for v in self.versions))
+
+    def owe(self, entry: Revocation) -> Record:
+        """With an entry in the ledger, unless that credential already stands there."""
+        if any(_same(entry, known) for known in self.revocations):
+            return self
+        return replace(self, revocations=(*self.revocations, entry))
+
+    def settle_debt(self, entry: Revocation, now: float) -> Record:
+        """Without that ledger entry: it is proven dead. Its version becomes REVOKED."""
+        left = tuple(known for known in self.revocations if not _same(entry, known))
+        return replace(self, revocations=left)._bury(entry.version, now)
+
+    def add_version(self, version: Version) -> Record:
+        """With a new version; its number must be `last_number + 1`."""
+        if version.number != self.last_number + 1:
+            raise ValueError(f"version {version.number} does not follow {self.last_number}")
+        return replace(self, versions=(*self.versions, version), last_number=version.number)
+
+    def put_current(self, version: Version) -> Record:
+        """With a first or hand-set CURRENT; the former CURRENT is RETIRED (`set` does not revoke it)."""
+        moved = tuple(replace(v, stage=Stage.RETIRED) if v.stage is Stage.CURRENT else v for v in self.versions)
+        return replace(self, versions=moved).add_version(version)
+
+    def _bury(self, number: int, now: float) -> Record:
+        return self.change(number, lambda v: replace(v, stage=Stage.REVOKED, dead_at=v.dead_at or now, erased_at=now))
+
+
+def _same(one: Revocation, other: Revocation) -> bool:
+    return one.version == other.version if one.version or other.version else one.handle == other.handle
+
+
+def enter(record: Record, rotation: Rotation, now: float, minted: Version | None = None) -> Record:
+    """The record when its rotation has just entered `rotation.state`: rotation, labels and ledger in one.
+
+    `minted` is the new version (stage PENDING) where the step that ended created one.
+    """
+    if minted is not None:
+        record = _drop(record, rotation, now).add_version(minted)
+        rotation = replace(rotation, new_version=minted.number)
+    mark = MARKS.get(rotation.state)
+    if mark is not None:
+        record, rotation = _ENTER[mark](record, rotation, now)
+    return replace(record, rotation=rotation)
+
+
+def _swap(versions: Iterable[Version], stages: dict[Stage, Stage]) -> tuple[Version, ...]:
+    return tuple(replace(v, stage=stages.get(v.stage, v.stage)) for v in versions)
+
+
+def _keep(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return record, rotation  # the version itself came as `minted`, or stands there since an earlier round
+
+
+def _drop(record: Record, rotation: Rotation, now: float) -> Record:
+    pending = record.staged(Stage.PENDING)
+    return record if pending is None else record._bury(pending.number, now)
+
+
+def _dropped(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _drop(record, rotation, now), replace(rotation, new_version=0)
+
+
+def _promote(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    stages = {Stage.PREVIOUS: Stage.RETIRED, Stage.CURRENT: Stage.PREVIOUS, Stage.PENDING: Stage.CURRENT}
+    return replace(record, versions=_swap(record.versions, stages)), rotation
+
+
+def _demote(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    stages = {Stage.CURRENT: Stage.PENDING, Stage.PREVIOUS: Stage.CURRENT}
+    return replace(record, versions=_swap(record.versions, stages)), rotation
+
+
+def _owe(record: Record, rotation: Rotation, now: float, number: int, reason: str) -> tuple[Record, Rotation]:
+    version = record.version(number)
+    if version is None or version.stage is Stage.REVOKED:
+        return record, rotation
+    return record.owe(Revocation(number, version.handle, now, reason, next_at=now)), rotation
+
+
+def _owe_old(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _owe(record, rotation, now, rotation.old_version, "compromised" if rotation.compromised else "replaced")
+
+
+def _owe_new(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _owe(record, rotation, now, rotation.new_version, "backed-out")
+
+
+def _bury(record: Record, number: int, now: float) -> Record:
+    left = tuple(entry for entry in record.revocations if entry.version != number or number == 0)
+    return replace(record, revocations=left)._bury(number, now)
+
+
+def _bury_old(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _bury(record, rotation.old_version, now), rotation
+
+
+def _bury_new(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _bury(record, rotation.new_version, now), rotation
+
+
+def _retire(record: Record, number: int) -> Record:
+    return record.change(number, lambda v: replace(v, stage=Stage.RETIRED))
+
+
+def _retire_old(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _retire(record, rotation.old_version), rotation
+
+
+def _retire_new(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    return _retire(record, rotation.new_version), rotation
+
+
+_ENTER: dict[Mark, Callable[[Record, Rotation, float], tuple[Record, Rotation]]] = {
+    Mark.KEEP: _keep,
+    Mark.DROP: _dropped,
+    Mark.PROMOTE: _promote,
+    Mark.DEMOTE: _demote,
+    Mark.OWE_OLD: _owe_old,
+    Mark.OWE_NEW: _owe_new,
+    Mark.BURY_OLD: _bury_old,
+    Mark.BURY_NEW: _bury_new,
+    Mark.RETIRE_OLD: _retire_old,
+    Mark.RETIRE_NEW: _retire_new,
+}

@@ -1,0 +1,284 @@
+"""Every port on one page: what the engine may ask of the outside. Adapters state conformance next to their class.
+
+All times are Unix seconds. No method logs or raises a secret value. `Reply` is all that an effect answers; an
+adapter turns every library error into a Reply (effects) or an errors.ClawError (stores) at its own edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from clawsecrets.model.audit import AuditEvent, ChainedEvent
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import SecretValue, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer of an effect. `detail` is one line for people, without any value."""
+
+    outcome: Outcome
+    detail: str = ""
+    value: SecretValue | None = None
+    """create, recover: the new value."""
+    handle: str = ""
+    """create, recover, test: the provider's id of the credential."""
+    identity: str = ""
+    """test: who the provider says it is."""
+    expires_at: float = 0.0
+    proof: str = ""
+    """deliver, confirm: what shows it. Empty with OK: done, but not proven (see `Consumer.prove`)."""
+    after: float = 0.0
+    """LATER: seconds to wait before the next try (0: the engine's own backoff)."""
+    person: bool = False
+    """LATER: only a person can bring it on; `detail` says how."""
+    untestable: bool = False
+    """test: the provider has no way to ask; OK or REFUSED mean nothing here."""
+
+
+# --- the store ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to rotate one secret. `epoch` is the fence: a commit with an old one raises Fenced."""
+
+    name: str
+    holder: str
+    epoch: int
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record's next state. Values of new versions come with it; all of a Change is committed, or none.
+
+    Versions with `erased_at` set lose their value for ever in this commit (the data key is destroyed); erased ones
+    that are REVOKED or RETIRED without a ledger entry move to the history.
+    """
+
+    record: Record
+    event: AuditEvent
+    values: Mapping[int, SecretValue] = field(default_factory=dict)
+
+
+class Store(Protocol):
+    """Where secrets are kept. The contract suite (tests/contract/store.py) says what each method must hold."""
+
+    def names(self, *, deleted: bool = False) -> Sequence[str]:
+        """Names in order; with `deleted`, only the soft-deleted ones."""
+
+    def load(self, name: str) -> Record:
+        """The newest record. NotFound, or StoreDamaged."""
+
+    def records(self) -> Iterable[Record]:
+        """Every record that is not deleted, by name."""
+
+    def history(self, name: str) -> Sequence[Version]:
+        """All versions ever, oldest first, erased ones too."""
+
+    def value(self, name: str, number: int) -> SecretValue:
+        """The value of one version. NotFound when it was erased."""
+
+    def commit(self, changes: Sequence[Change], lease: Lease | None = None) -> Sequence[Record]:
+        """Make changes durable, each with its audit event, and give the records with their new revision.
+
+        One Change is atomic in every store; the embedded one commits them all in one transaction. StaleRecord when
+        a record's revision is not the newest (a new record has revision 0); Fenced when the lease was taken over.
+        Nothing is committed when it raises.
+        """
+
+    def purge(self, name: str, event: AuditEvent) -> None:
+        """Destroy a soft-deleted secret: record, values and history. The audit log keeps its events."""
+
+    def acquire(self, name: str, holder: str, ttl: float) -> Lease:
+        """Take the lease, raising the epoch. StoreBusy when a live holder has it (the message names it)."""
+
+    def renew(self, lease: Lease) -> None:
+        """Extend it by its ttl. Fenced when it was taken over."""
+
+    def release(self, lease: Lease) -> None:
+        """Give it up; does nothing when it was taken over."""
+
+    def fingerprint(self, value: SecretValue) -> str:
+        """A keyed hash (16 hex digits) under this store's own key: equal values, equal fingerprints."""
+
+    def log(self, event: AuditEvent) -> None:
+        """Append an audit event that belongs to no change (a read with `--reveal`, for example)."""
+
+    def events(self, *, since: int = 0) -> Iterable[ChainedEvent]:
+        """Audit events with a number above `since`, in order."""
+
+    def verify_log(self) -> str:
+        """Empty when the audit chain is whole, else one line that names the fault."""
+
+    def check(self) -> Sequence[str]:
+        """Deep check (every row opened): one line per fault, empty when sound."""
+
+    def close(self) -> None:
+        """Release files. The store is not used afterwards."""
+
+
+# --- the provider's side -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an issuer is told. `old` is what is being replaced; `admin` the value of the admin credential."""
+
+    secret: str
+    label: str
+    """The rotation's id: the credential at the provider carries it."""
+    old: SecretValue | None = None
+    old_handle: str = ""
+    admin: SecretValue | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    supplied: SecretValue | None = None
+    """The value a person gave (assisted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A credential that the provider lists."""
+
+    handle: str
+    label: str
+
+
+class Issuer(Protocol):
+    """Makes, tests, finds and kills credentials of one provider."""
+
+    def can(self, operation: str) -> bool:
+        """Whether `create`, `test`, `revoke`, `list` or `recover` can be done without a person."""
+
+    def create(self, request: Request) -> Reply:
+        """A new credential that carries `request.label`. OK holds its value (and handle). Not idempotent."""
+
+    def recover(self, request: Request) -> Reply:
+        """Cut-over: read back the value that a lost CREATE made. REFUSED: it can't be, but create is safe to
+        repeat."""
+
+    def recreate(self, request: Request) -> Reply:
+        """Cut-over: create again although the old one is dead; REFUSED where the old one would authenticate it."""
+
+    def test(self, value: SecretValue, request: Request) -> Reply:
+        """Is `value` accepted? OK yes, REFUSED no; LATER and UNKNOWN: cannot tell now."""
+
+    def revoke(self, handle: str, value: SecretValue | None, request: Request) -> Reply:
+        """Kill one credential. Idempotent: already gone is OK."""
+
+    def find(self, request: Request) -> tuple[Reply, Sequence[Listed]]:
+        """Those that carry `request.label`. OK with an empty list = there are none for certain."""
+
+    def explain(self, request: Request) -> Sequence[str]:
+        """The steps a person must take, in order, with the URL (assisted)."""
+
+    def describe(self, operation: str, request: Request) -> str:
+        """One line for `--dry-run`: METHOD and URL, without any value."""
+
+
+# --- the consumer's side -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one target is to hold for one secret."""
+
+    name: str
+    version: int
+    value: SecretValue
+    env: str = ""
+    """The variable name it goes by."""
+
+
+class Injector(Protocol):
+    """Writes values where a process will read them."""
+
+    @property
+    def target(self) -> str:
+        """Its configured name."""
+
+    def deliver(self, entries: Sequence[Entry]) -> Reply:
+        """Make the target hold exactly these for the names given (all bound names), atomically. Idempotent.
+
+        OK: it is there, durable. REFUSED: it cannot carry a value (nothing was written). UNKNOWN: I/O failed.
+        """
+
+    def remove(self, names: Collection[str]) -> Reply:
+        """Take names out of the target. Idempotent."""
+
+    def holds(self, entry: Entry) -> bool | None:
+        """Whether the target holds that value now; None = cannot look."""
+
+    def preflight(self) -> Reply:
+        """Could `deliver` work? Writes nothing that stays."""
+
+    def describe(self) -> str:
+        """One line for `--dry-run` and docs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A change of value, seen from a consumer: from `old` to `new`. On the way back, `new` is the older one."""
+
+    name: str
+    provider: str
+    kind: str
+    new: SecretValue
+    new_version: int
+    old: SecretValue | None = None
+
+
+class Consumer(Protocol):
+    """A process that reads a value: reload it, and prove what it uses."""
+
+    @property
+    def target(self) -> str:
+        """Its configured name."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether it is the one that accepts or refuses a self-issued value."""
+
+    @property
+    def reads(self) -> Collection[str]:
+        """Names of the injectors it reads from; empty = all of the secret's."""
+
+    def reload(self, handover: Handover) -> Reply:
+        """Make it read again. Authenticates with `old` where it must. OK only after its reply."""
+
+    def probe(self, handover: Handover) -> Reply:
+        """Which value is in effect? OK `new` and not `old`; REFUSED `old` and not `new`; LATER: cannot tell yet."""
+
+    def prove(self, handover: Handover) -> Reply:
+        """Does it use `new`? OK with `proof`; REFUSED it uses another or is broken; LATER with `person`: it has no
+        means to show it."""
+
+    def preflight(self, handover: Handover) -> Reply:
+        """Is it reachable with the value it holds now? Changes nothing."""
+
+    def describe(self) -> str:
+        """One line for `--dry-run` and docs."""
+
+
+class Clock(Protocol):
+    """Time and patience, so that tests need neither."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Progress(Protocol):
+    """Told of each step as it happens; shown on a terminal, silent otherwise."""
+
+    def step(self, secret: str, state: str, step: str) -> None:
+        """A step begins."""
+
+    def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
+        """It ended."""
