@@ -1,0 +1,473 @@
+"""A stateful provider of credentials over real HTTP on 127.0.0.1, which can be told to misbehave.
+
+Three styles in one server, each with a matching file in tests/data/providers/:
+
+    acme      overlap    POST /v1/keys {"name"}       admin   201 {"id", "secret", "name"}
+                         GET /v1/keys?after=          admin   200 {"keys": [{"id", "name"}], "next": cursor or null}
+                         DELETE /v1/keys/{id}         admin   204, 404 when gone
+                         GET /v1/whoami               key     200 {"id", "account": {"name"}}, 401 when dead
+    rollco    cut-over   POST /roll {"name"}          admin   200 {"token", "id"}; the former token is dead
+                         GET /token                   admin   200 {"token", "id"} (404 with `readback = False`)
+                         GET /me                      token   200 {"id", "name"}, 401 when dead
+    selfroll  cut-over   POST /self/roll {"name"}     token   200 {"token", "id"}; the former token is dead
+                         GET /self/me                 token   200 {"id", "name"}, 401 when dead
+
+In a test's own process:
+
+    with FakeProvider() as fake:
+        first = fake.seed("acme")                          # a live credential, as if made in the dashboard
+        fake.fault("create", how="reset", when="after")    # the next create acts, then cuts the connection
+        fake.live("acme")                                  # {handle: Credential}
+        fake.calls["create"]                               # requests seen, refused ones too
+
+As a process of its own, for tests that kill things: `with spawn(path) as fake:` has the same methods, and
+`python -m tests.fake_provider --port 0 --state FILE` prints its port and keeps its state in FILE over restarts.
+POST /_control takes {"fault": {…}}, {"clear": true}, {"release": true}, {"seed": {"style", "label"}} or
+{"set": {"readback": false, "page_size": 2}}; GET /_state tells everything. Operations that faults name: create,
+list, revoke, whoami, roll, token, me, selfroll, selfme, or `*`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+ADMIN = "acme-admin-5f1c0ffee5f1c0ffee"
+PREFIX = {"acme": "acme_live_", "rollco": "rollco_", "selfroll": "selfroll_"}
+ROUTES = {
+    ("POST", "/v1/keys"): "create",
+    ("GET", "/v1/keys"): "list",
+    ("GET", "/v1/whoami"): "whoami",
+    ("POST", "/roll"): "roll",
+    ("GET", "/token"): "token",
+    ("GET", "/me"): "me",
+    ("POST", "/self/roll"): "selfroll",
+    ("GET", "/self/me"): "selfme",
+}
+
+
+@dataclass
+class Credential:
+    """One that was ever made. `alive` is what the provider would accept."""
+
+    style: str
+    handle: str
+    value: str
+    label: str
+    alive: bool = True
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` requests of `operation` (-1: all).
+
+    `how`: reset (TCP reset), close (orderly close without an answer), hang (holds for `seconds` or until released,
+    then closes), slow (waits `seconds`, then answers), drip (headers, then a byte each 0.2 s for `seconds`),
+    status (answers `status` with `headers`), garbage (200 with bytes that are no JSON), exit (the server process
+    dies at once). `when` is before or after acting. slow and drip after acting are the real answer, late.
+    """
+
+    operation: str
+    how: str
+    when: str = "before"
+    times: int = 1
+    status: int = 500
+    seconds: float = 30.0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass
+class Answer:
+    """An HTTP answer to be."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: int, document: object = None) -> Answer:
+        return cls(status, b"" if document is None else json.dumps(document).encode())
+
+
+class Bank:
+    """The provider's books: credentials, faults and counts, under one lock, kept in a file if one is given."""
+
+    def __init__(self, state: Path | None = None, admin: str = ADMIN) -> None:
+        self.lock = threading.RLock()
+        self.admin, self.state_file = admin, state
+        self.credentials: list[Credential] = []
+        self.calls: Counter[str] = Counter()
+        self.faults: list[Fault] = []
+        self.release = threading.Event()
+        self.holding = 0
+        self.settings: dict[str, Any] = {"readback": True, "page_size": 100}
+        if state is not None and state.exists():
+            saved = json.loads(state.read_text())
+            self.credentials = [Credential(**item) for item in saved["credentials"]]
+            self.calls.update(saved["calls"])
+            self.settings.update(saved["settings"])
+
+    def save(self) -> None:
+        if self.state_file is None:
+            return
+        new = self.state_file.with_suffix(".new")
+        new.write_text(json.dumps(self.snapshot()))
+        new.replace(self.state_file)
+
+    def snapshot(self) -> dict[str, Any]:
+        with self.lock:
+            return {
+                "credentials": [asdict(item) for item in self.credentials],
+                "calls": dict(self.calls),
+                "faults": [asdict(item) for item in self.faults],
+                "holding": self.holding,
+                "settings": self.settings,
+            }
+
+    def make(self, style: str, label: str) -> Credential:
+        with self.lock:
+            number = len(self.credentials) + 1
+            made = Credential(style, f"{style}-{number}", PREFIX[style] + secrets.token_hex(16), label)
+            self.credentials.append(made)
+            self.save()
+            return made
+
+    def roll(self, style: str, label: str) -> Credential:
+        with self.lock:
+            for item in self.credentials:
+                item.alive = item.alive and item.style != style
+            return self.make(style, label)
+
+    def kill(self, handle: str) -> bool:
+        with self.lock:
+            hit = [item for item in self.credentials if item.handle == handle and item.alive]
+            for item in hit:
+                item.alive = False
+            self.save()
+            return bool(hit)
+
+    def alive(self, style: str) -> list[Credential]:
+        with self.lock:
+            return [item for item in self.credentials if item.style == style and item.alive]
+
+    def take_fault(self, operation: str) -> Fault | None:
+        with self.lock:
+            for fault in self.faults:
+                if fault.operation in (operation, "*") and fault.times != 0:
+                    fault.times -= fault.times > 0
+                    return fault
+            return None
+
+    def count(self, operation: str) -> None:
+        with self.lock:
+            self.calls[operation] += 1
+            self.save()
+
+    def control(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        with self.lock:
+            if "fault" in order:
+                self.faults.append(Fault(**order["fault"]))
+            if order.get("clear"):
+                self.faults.clear()
+                self.calls.clear()
+            if order.get("release"):
+                self.release.set()
+                self.release = threading.Event()
+            self.settings.update(order.get("set", {}))
+            if "seed" in order:
+                return asdict(self.make(order["seed"]["style"], order["seed"].get("label", "by-hand")))
+            return {}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Routes, authenticates, acts, and fails as told."""
+
+    protocol_version = "HTTP/1.1"
+    bank: Bank
+
+    def log_message(self, *args: object) -> None:
+        """Silent: tests read the counts instead."""
+
+    def do_GET(self) -> None:
+        self.handle_any()
+
+    do_POST = do_DELETE = do_GET
+
+    def handle_any(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        url = urllib.parse.urlsplit(self.path)
+        if url.path == "/_state":
+            return self.answer(Answer.of(200, self.bank.snapshot()))
+        if url.path == "/_control":
+            return self.answer(Answer.of(200, self.bank.control(json.loads(body))))
+        operation = ROUTES.get((self.command, url.path), "")
+        if self.command == "DELETE" and url.path.startswith("/v1/keys/"):
+            operation = "revoke"
+        self.bank.count(operation or "unknown")
+        fault = self.bank.take_fault(operation)
+        if fault is not None and fault.when == "before" and not self.misbehave(fault, None):
+            return
+        answer = self.act(operation, url, body)
+        if fault is not None and fault.when == "after" and not self.misbehave(fault, answer):
+            return
+        self.answer(answer)
+
+    def bearer(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def holder(self, style: str) -> Credential | None:
+        return next((item for item in self.bank.alive(style) if item.value == self.bearer()), None)
+
+    def act(self, operation: str, url: urllib.parse.SplitResult, body: bytes) -> Answer:
+        if operation in ("whoami", "me", "selfme"):
+            return self.who({"whoami": "acme", "me": "rollco", "selfme": "selfroll"}[operation])
+        if operation == "selfroll":
+            return self.roll("selfroll", body) if self.holder("selfroll") else Answer.of(401, {"error": "dead"})
+        if not operation:
+            return Answer.of(404, {"error": "no such route"})
+        if self.bearer() != self.bank.admin:
+            return Answer.of(401, {"error": "not the admin"})
+        if operation == "create":
+            made = self.bank.make("acme", str(json.loads(body)["name"]))
+            return Answer.of(201, {"id": made.handle, "secret": made.value, "name": made.label})
+        if operation == "list":
+            return self.page(urllib.parse.parse_qs(url.query))
+        if operation == "revoke":
+            gone = self.bank.kill(urllib.parse.unquote(url.path.rsplit("/", 1)[1]))
+            return Answer(204) if gone else Answer.of(404, {"error": "no such key"})
+        if operation == "roll":
+            return self.roll("rollco", body)
+        return self.read_back()
+
+    def roll(self, style: str, body: bytes) -> Answer:
+        made = self.bank.roll(style, str(json.loads(body or b"{}").get("name", "")))
+        return Answer.of(200, {"token": made.value, "id": made.handle})
+
+    def read_back(self) -> Answer:
+        live = self.bank.alive("rollco")
+        if not live or not self.bank.settings["readback"]:
+            return Answer.of(404, {"error": "not found"})
+        return Answer.of(200, {"token": live[-1].value, "id": live[-1].handle})
+
+    def who(self, style: str) -> Answer:
+        holder = self.holder(style)
+        if holder is None:
+            return Answer.of(401, {"error": "unauthorized"})
+        return Answer.of(200, {"id": holder.handle, "name": f"{style} bot", "account": {"name": "Acme Ltd"}})
+
+    def page(self, query: Mapping[str, list[str]]) -> Answer:
+        live = self.bank.alive("acme")
+        start, size = int(query.get("after", ["0"])[0]), int(self.bank.settings["page_size"])
+        keys = [{"id": item.handle, "name": item.label} for item in live[start:start + size]]
+        more = start + size < len(live)
+        return Answer.of(200, {"keys": keys, "next": str(start + size) if more else None})
+
+    def answer(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+            self.send_header(name, value)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def misbehave(self, fault: Fault, real: Answer | None) -> bool:
+        """Do what the fault says; True: go on and answer as usual."""
+        if fault.how == "exit":
+            os._exit(9)
+        if fault.how == "slow":
+            self.hold(fault.seconds)
+            return True
+        if fault.how in ("status", "garbage"):
+            garbage = b"\x00<html>not json" if fault.how == "garbage" else b'{"error":"by order"}'
+            status = 200 if fault.how == "garbage" else fault.status
+            self.answer(Answer(status, fault.body.encode() or garbage, fault.headers))
+            return False
+        if fault.how == "drip":
+            self.drip(fault.seconds)
+        if fault.how == "hang":
+            self.hold(fault.seconds)
+        if fault.how == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR) if fault.how != "reset" else self.connection.close()
+        return False
+
+    def drip(self, seconds: float) -> None:
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{")
+            for _ in range(int(seconds / 0.2)):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                if self.hold(0.2):
+                    break
+
+    def hold(self, seconds: float) -> bool:
+        bank = self.bank
+        with bank.lock:
+            bank.holding += 1
+            release = bank.release
+        try:
+            return release.wait(seconds)
+        finally:
+            with bank.lock:
+                bank.holding -= 1
+
+
+class Server(ThreadingHTTPServer):
+    """Quiet when a client goes away in the middle, which is what these tests do."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], (OSError, ValueError)):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class Controls:
+    """What a test may ask of the fake, in this process or in another."""
+
+    url: str
+    admin: str
+
+    def control(self, **order: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def snapshot(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def fault(self, operation: str, how: str, **rest: Any) -> None:
+        """Arm a fault (see Fault)."""
+        self.control(fault={"operation": operation, "how": how, **rest})
+
+    def clear(self) -> None:
+        """Forget faults and counts, keep credentials."""
+        self.control(clear=True)
+
+    def let_go(self) -> None:
+        """Wake every request that hangs now."""
+        self.control(release=True)
+
+    def configure(self, **settings: Any) -> None:
+        """Change `readback` or `page_size`."""
+        self.control(set=settings)
+
+    def seed(self, style: str = "acme", label: str = "by-hand") -> Credential:
+        """A live credential that was made outside of clawsecrets."""
+        return Credential(**self.control(seed={"style": style, "label": label}))
+
+    def live(self, style: str = "acme") -> dict[str, Credential]:
+        """What the provider accepts now, by handle."""
+        every = (Credential(**item) for item in self.snapshot()["credentials"])
+        return {item.handle: item for item in every if item.style == style and item.alive}
+
+    def ever(self, style: str = "acme") -> list[Credential]:
+        """Every credential ever made, oldest first."""
+        return [Credential(**item) for item in self.snapshot()["credentials"] if item["style"] == style]
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Requests seen, by operation."""
+        return Counter(self.snapshot()["calls"])
+
+    @property
+    def holding(self) -> int:
+        """Requests that are being held now."""
+        return int(self.snapshot()["holding"])
+
+
+class FakeProvider(Controls):
+    """The fake in this process, on a free port."""
+
+    def __init__(self, state: Path | None = None, port: int = 0, admin: str = ADMIN) -> None:
+        self.bank, self.admin = Bank(state, admin), admin
+        handler = type("BoundHandler", (Handler,), {"bank": self.bank})
+        self.server = Server(("127.0.0.1", port), handler)
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bank.release.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def control(self, **order: Any) -> dict[str, Any]:
+        return self.bank.control(order)
+
+    def snapshot(self) -> dict[str, Any]:
+        return self.bank.snapshot()
+
+
+class RemoteFake(Controls):
+    """The fake as a process, steered over its control endpoint."""
+
+    def __init__(self, url: str, process: subprocess.Popen[str], admin: str = ADMIN) -> None:
+        self.url, self.process, self.admin = url, process, admin
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def control(self, **order: Any) -> dict[str, Any]:
+        return self._call("/_control", json.dumps(order).encode())
+
+    def snapshot(self) -> dict[str, Any]:
+        return self._call("/_state", None)
+
+    def _call(self, path: str, body: bytes | None) -> dict[str, Any]:
+        with self._opener.open(urllib.request.Request(self.url + path, body), timeout=10) as answer:
+            document: dict[str, Any] = json.loads(answer.read())
+            return document
+
+
+@contextlib.contextmanager
+def spawn(state: Path, port: int = 0) -> Iterator[RemoteFake]:
+    """Run the fake as its own process for the length of a `with` block; its state outlives it in `state`."""
+    command = [sys.executable, "-m", "tests.fake_provider", "--port", str(port), "--state", str(state)]
+    root = Path(__file__).resolve().parent.parent
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield RemoteFake(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--admin", default=ADMIN)
+    words = parser.parse_args()
+    fake = FakeProvider(words.state, words.port, words.admin)
+    print(fake.port, flush=True)
+    fake.server.serve_forever(0.05)
+
+
+if __name__ == "__main__":
+    main()
