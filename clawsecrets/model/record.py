@@ -99,9 +99,10 @@ class Record:
                 return self.staged(stage) or self.current
         return self.current
 
-    def ack(self, ack: Ack) -> Record:
-        """With a target's newest acknowledgement (one per target)."""
-        return replace(self, acks=(*(a for a in self.acks if a.target != ack.target), ack))
+    def ack(self, *acks: Ack) -> Record:
+        """With the newest acknowledgements (one per target)."""
+        told = {ack.target for ack in acks}
+        return replace(self, acks=(*(a for a in self.acks if a.target not in told), *acks))
 
     def change(self, number: int, edit: Callable[[Version], Version]) -> Record:
         """With one version edited; unknown numbers change nothing."""
@@ -169,11 +170,17 @@ def _dropped(record: Record, rotation: Rotation, now: float) -> tuple[Record, Ro
 
 
 def _promote(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    new = record.version(rotation.new_version)
+    if new is None or new.stage is not Stage.PENDING:  # entered again, out of STUCK: it is done already
+        return record, rotation
     stages = {Stage.PREVIOUS: Stage.RETIRED, Stage.CURRENT: Stage.PREVIOUS, Stage.PENDING: Stage.CURRENT}
     return replace(record, versions=_swap(record.versions, stages)), rotation
 
 
 def _demote(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
+    new = record.version(rotation.new_version)
+    if new is None or new.stage is not Stage.CURRENT:
+        return record, rotation
     stages = {Stage.CURRENT: Stage.PENDING, Stage.PREVIOUS: Stage.CURRENT}
     return replace(record, versions=_swap(record.versions, stages)), rotation
 

@@ -1,0 +1,72 @@
+"""Bringing values to targets: what each target is to hold now, computed from the records at the moment of writing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clawsecrets.errors import NotFound
+from clawsecrets.model.record import Ack, Record
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import Kind
+from clawsecrets.ports import Entry, Injector, Reply, Store
+from clawsecrets.rotate.gear import Gear, Outfit
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The answer of one delivery with the acknowledgements to record."""
+
+    reply: Reply
+    acks: tuple[Ack, ...] = ()
+
+
+def entries_for(store: Store, gear: Gear, target: str, ahead: Record | None = None) -> Sequence[Entry]:
+    """What `target` is to hold: every bound secret's served version. `ahead` replaces the stored record of its name.
+
+    Read at the moment of writing, so that two rotations that share a target cannot undo each other's delivery.
+    """
+    found: list[Entry] = []
+    for record in store.records():
+        if ahead is not None and record.secret.name == ahead.secret.name:
+            record = ahead
+        if target not in record.secret.injectors or record.secret.kind is Kind.ADMIN:
+            continue
+        staged = record.rotating and target in gear.outfit(record.secret).staged
+        version = record.serving(staged=staged)
+        if version is not None and not version.erased_at:
+            value = store.value(record.secret.name, version.number)
+            found.append(Entry(record.secret.name, version.number, value, record.secret.env))
+    return found
+
+
+def deliver(store: Store, gear: Gear, record: Record, outfit: Outfit, now: float,
+            only: frozenset[str] | None = None) -> Delivered:
+    """Write the record's targets of this host (`only` those named). The first answer that is not OK ends it."""
+    acks: list[Ack] = []
+    for target, injector in outfit.injectors.items():
+        if only is not None and target not in only:
+            continue
+        reply = _deliver_one(store, gear, record, target, injector)
+        if reply.outcome is not Outcome.OK:
+            return Delivered(reply, tuple(acks))
+        version = record.serving(staged=target in outfit.staged)
+        acks.append(Ack(target, version.number if version else 0, now, ""))
+    return Delivered(Reply(Outcome.OK, f"{len(acks)} target(s)"), tuple(acks))
+
+
+def _deliver_one(store: Store, gear: Gear, record: Record, target: str, injector: Injector) -> Reply:
+    try:
+        entries = entries_for(store, gear, target, record)
+    except NotFound as error:
+        return Reply(Outcome.REFUSED, error.message)
+    reply = injector.deliver(entries)
+    if reply.outcome is Outcome.OK:
+        return reply
+    return Reply(reply.outcome, f"{target}: {reply.detail}", after=reply.after, person=reply.person)
+
+
+def missing_hosts(record: Record, version: int, mine: frozenset[str], targets: Sequence[str]) -> Sequence[str]:
+    """Targets of other hosts that have not acknowledged `version` yet."""
+    acked = {ack.target for ack in record.acks if ack.version == version}
+    return [target for target in targets if target not in mine and target not in acked]

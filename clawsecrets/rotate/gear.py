@@ -1,0 +1,65 @@
+"""What the engine is given for one secret: its issuer, targets, policy. The wiring builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from clawsecrets.model.policy import RotationPolicy
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import Secret, SecretValue
+from clawsecrets.ports import Consumer, Injector, Issuer, Reply, Request
+
+
+def _no_admin() -> SecretValue | None:
+    return None
+
+
+def _admin_fine() -> Reply:
+    return Reply(Outcome.OK, "no admin credential is needed")
+
+
+@dataclass(frozen=True)
+class Outfit:
+    """Everything that acts for one secret on this host. `policy` leaves nothing open."""
+
+    strategy: str
+    issuer: Issuer
+    policy: RotationPolicy
+    injectors: Mapping[str, Injector] = field(default_factory=dict)
+    """Targets of this host, by the name that the secret's record uses."""
+    consumers: Mapping[str, Consumer] = field(default_factory=dict)
+    admin: Callable[[], SecretValue | None] = _no_admin
+    admin_test: Callable[[], Reply] = _admin_fine
+    """Does the provider still accept the admin credential?"""
+    options: Mapping[str, str] = field(default_factory=dict)
+    tests_elsewhere: bool = False
+    """The consumers validate the value (self-issued), the issuer cannot."""
+
+    def request(self, secret: str, label: str, *, old: SecretValue | None = None, old_handle: str = "",
+                supplied: SecretValue | None = None) -> Request:
+        """What the issuer is told."""
+        return Request(secret, label, old, old_handle, self.admin(), self.options, supplied)
+
+    @property
+    def staged(self) -> frozenset[str]:
+        """Injectors that the validating consumers read: they are served the staged value (self-issued)."""
+        names: set[str] = set()
+        for consumer in self.consumers.values():
+            if consumer.validates:
+                names.update(consumer.reads or self.injectors)
+        return frozenset(names)
+
+
+class Gear(Protocol):
+    """Builds outfits. ConfigError when the secret names a target or provider that this host does not know."""
+
+    def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
+        """The outfit; `strategy` of an unfinished rotation wins over what would be chosen now."""
+
+
+def local(target: str, host: str) -> bool:
+    """Whether a target name (`name` or `name@host`) belongs to `host`."""
+    _, at, where = target.partition("@")
+    return not at or where == host

@@ -1,0 +1,75 @@
+"""Could a rotation work? Asked before anything happens, by ANNOUNCE and by `rotate --dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.strategies import table_for
+from clawsecrets.ports import Handover, Reply, Request, Store
+from clawsecrets.rotate.gear import Outfit
+
+
+def checks(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:
+    """One reply for each thing looked at, lazily; changes nothing. `detail` names what was looked at."""
+    yield named("admin credential", outfit.admin_test())
+    for target, injector in outfit.injectors.items():
+        yield named(f"injector {target}", injector.preflight())
+    handover = _as_it_is(record, store)
+    for target, consumer in outfit.consumers.items():
+        if handover is None:
+            continue
+        yield named(f"consumer {target}", consumer.preflight(handover))
+
+
+def named(what: str, reply: Reply) -> Reply:
+    """The reply with what it is about in front."""
+    fallback = "ready" if reply.outcome is Outcome.OK else reply.outcome.value
+    return replace(reply, detail=f"{what}: {reply.detail or fallback}")
+
+
+def _as_it_is(record: Record, store: Store) -> Handover | None:
+    current = record.current
+    if current is None:
+        return None
+    secret = record.secret
+    value = store.value(secret.name, current.number)
+    return Handover(secret.name, secret.provider, secret.kind.value, value, current.number, value)
+
+
+def effects(record: Record, outfit: Outfit, *, compromised: bool = False) -> list[tuple[str, str]]:
+    """The steps of the straight way, each with the exact effects, for `--dry-run`. Holds no value."""
+    table = table_for(outfit.strategy, compromised=compromised)
+    request = outfit.request(record.secret.name, "(rotation id)")
+    state = next(iter(table))
+    found: list[tuple[str, str]] = []
+    seen = set()
+    while state in table and state not in seen:
+        seen.add(state)
+        step = table[state].step
+        found.append((step.value, _effect(step.value, record, outfit, request)))
+        state = table[state].ok
+    return found
+
+
+def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
+    issuer, version = outfit.issuer, record.current
+    operations = {"create": "create", "obtain": "create", "test": "test", "revoke-old": "revoke",
+                  "prove-dead": "test"}
+    injectors = "; ".join(i.describe() for i in outfit.injectors.values()) or "no target"
+    consumers = "; ".join(c.describe() for c in outfit.consumers.values()) or "nobody: delivered, not proven"
+    validators = "; ".join(c.describe() for c in outfit.consumers.values() if c.validates) or "nobody"
+    if step in operations and not (outfit.tests_elsewhere and step == "prove-dead"):
+        return issuer.describe(operations[step], request)
+    words = {
+        "announce": f"check targets; record the intent (version {version.number if version else 0} is current)",
+        "stage": f"write the new value to {', '.join(sorted(outfit.staged)) or 'no target'}",
+        "reload": f"reload {validators}; then the new one is current",
+        "deliver": f"write {injectors}",
+        "confirm": f"prove at {consumers}",
+        "wait": f"grace of {int(outfit.policy.grace or 0)} s",
+        "prove-dead": f"try the old one at {validators}",
+    }
+    return words.get(step, step)
