@@ -1,0 +1,112 @@
+"""Whether a provider file makes sense as a whole: what its tables promise each other. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from clawsecrets.model.provider import (
+    BUILT_IN,
+    PLACEHOLDER,
+    RESERVED_OPTIONS,
+    Detect,
+    Operation,
+    Provider,
+    Shape,
+    pattern_fault,
+    url_fault,
+)
+
+
+def faults(provider: Provider) -> list[str]:
+    """What is wrong with a provider as a whole, each line beginning with `[table] key`; empty = sound."""
+    found = [*_strategy_faults(provider), *_host_faults(provider)]
+    for name, operation in provider.operations.items():
+        found += [f"[{name}] {line}" for line in _operation_faults(provider, name, operation)]
+        if operation.each is not None:
+            found += [f"[{name}.each] {line}" for line in _operation_faults(provider, "each", operation.each)]
+    for rule in provider.detect:
+        found += [f"[[detect]] {rule.id}: {line}" for line in _detect_faults(rule)]
+    if provider.handle_pattern and (pattern_fault(provider.handle_pattern) or
+                                    re.compile(provider.handle_pattern).groups != 1):
+        found.append("handle_pattern: must be a linear-time pattern with exactly one group")
+    return found
+
+
+def _strategy_faults(provider: Provider) -> Iterator[str]:
+    create = provider.operation("create")
+    if provider.strategy in ("overlap", "cut-over") and create is None:
+        yield f"[create]: missing, and strategy {provider.strategy!r} needs it"
+    if provider.strategy == "overlap" and provider.operation("revoke") is None:
+        yield "[revoke]: missing, and strategy 'overlap' needs it"
+    if provider.strategy == "self-issued" and provider.local is None:
+        yield "[local]: missing, and strategy 'self-issued' needs it"
+    if provider.strategy == "assisted" and create is not None:
+        yield "[create]: strategy 'assisted' creates by hand, this table would never be used"
+    if provider.fallback_strategy not in ("", "assisted"):
+        yield "fallback_strategy: only 'assisted' can be a fallback"
+    uses_admin = any("admin" in op.request.names() for op in provider.operations.values())
+    if uses_admin != bool(provider.admin):
+        yield "[admin] secret: name it if and only if an operation uses the admin credential"
+
+
+def _host_faults(provider: Provider) -> Iterator[str]:
+    hosts = {"host": provider.host} | {f"[{n}] request.host": o.request.host for n, o in provider.operations.items()}
+    for where, host in hosts.items():
+        if host and (url_fault(host) or not host.startswith("https://")):
+            yield f"{where}: {url_fault(host) or 'must be https'}"
+    for name in RESERVED_OPTIONS & set(provider.options):
+        yield f"[options.{name}]: every provider has this option, it cannot be defined"
+    for name in set(provider.options) & BUILT_IN:
+        yield f"[options.{name}]: is a built-in placeholder"
+
+
+def _operation_faults(provider: Provider, name: str, operation: Operation) -> Iterator[str]:
+    shape = operation.request
+    for text in shape.texts():
+        if "${" in PLACEHOLDER.sub("", text):
+            yield f"request: {text!r} holds a placeholder that is not closed or not lower case"
+    known = BUILT_IN | set(provider.options)
+    for word in sorted(shape.names() - known):
+        yield f"request: ${{{word}}} is neither built in nor one of [options]"
+    if "expiry_date" in shape.names() and not provider.lifetime:
+        yield "request: ${expiry_date} needs the file's `lifetime`"
+    yield from _request_faults(shape)
+    if not operation.ok:
+        yield "ok: missing"
+    if name in ("create", "recover") and not all(answer.value for answer in operation.ok):
+        yield "ok.value: missing, the new value must stand somewhere"
+    if name == "list":
+        yield from _list_faults(operation)
+
+
+def _request_faults(shape: Shape) -> Iterator[str]:
+    if not shape.path.startswith("/") or "?" in shape.path or "#" in shape.path:
+        yield "request.path: must begin with / and hold no ? or # (use request.query)"
+    if shape.auth == "path" and f"${{{shape.credential.placeholder}}}" not in shape.path:
+        yield f"request.path: auth = 'path' needs ${{{shape.credential.placeholder}}} in it"
+    if shape.json is not None and shape.form is not None:
+        yield "request: has both json and form"
+
+
+def _list_faults(operation: Operation) -> Iterator[str]:
+    label = operation.each.ok[0].label if operation.each is not None and operation.each.ok else ""
+    for answer in operation.ok:
+        if answer.items is None or not (answer.handle or operation.each is not None):
+            yield "ok: items and handle are needed to find a credential"
+        if not (answer.label or label):
+            yield "ok.label: missing (or in [list.each] ok)"
+
+
+def _detect_faults(rule: Detect) -> Iterator[str]:
+    fault = pattern_fault(rule.pattern)
+    if fault:
+        yield f"pattern {fault}"
+        return
+    if rule.confidence not in ("high", "medium", "low"):
+        yield "confidence must be high, medium or low"
+    if not rule.examples:
+        yield "has no example"
+    yield from (f"example {index + 1} does not match" for index, text in enumerate(rule.examples)
+                if not rule.find(text))
+    yield from (f"negative {index + 1} matches" for index, text in enumerate(rule.negative) if rule.find(text))
