@@ -1,0 +1,1 @@
+"""Shared low-level access to things outside: mechanism without policy."""
