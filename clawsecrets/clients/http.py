@@ -137,11 +137,11 @@ class _Adapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
 
@@ -161,7 +161,8 @@ def send(call: Call, limits: Limits | None = None, ca_bundle: str = "") -> Answe
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(watch))
     try:
-        return _exchange(session, call, limits, ca_bundle)
+        answer = _exchange(session, call, limits, ca_bundle)
+        return Lost(True, "the answer took too long") if watch.late else answer  # a cut can look like a clean end
     except _BROKEN as error:
         why = _why(error, watch)
     finally:
@@ -185,7 +186,11 @@ def _exchange(session: requests.Session, call: Call, limits: Limits, ca_bundle: 
             body += chunk
             if len(body) > limits.body:
                 return Lost(True, f"the answer is longer than {limits.body} bytes")
-        return Answered(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+        received = {name.lower(): text for name, text in response.headers.items()}
+        framed = "content-length" in received or "transfer-encoding" in received or response.status_code == 204
+        if not body and not framed:
+            return Lost(True, "the answer was cut off")  # in the middle of its headers, for all that can be known
+        return Answered(response.status_code, received, body)
 
 
 class _NoCookies(http.cookiejar.DefaultCookiePolicy):
@@ -214,8 +219,9 @@ def _why(error: BaseException, watch: _Watch) -> str:
 
 _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (urllib3.exceptions.NameResolutionError, "the host name is not known"),
-    (urllib3.exceptions.ConnectTimeoutError, "no connection in time"),
     (ConnectionRefusedError, "connection refused"),
+    (urllib3.exceptions.NewConnectionError, "no connection"),
+    (urllib3.exceptions.ConnectTimeoutError, "no connection in time"),
     (urllib3.exceptions.ProxyError, "the proxy failed"),
     (ssl.SSLCertVerificationError, "the server's certificate is not trusted"),
     ((ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError), "TLS failed"),

@@ -277,7 +277,8 @@ def _pointer(reader: Reader, key: str) -> None:
 def explain(provider: Provider) -> list[str]:
     """The file in plain words, one line each: what it is, how it rotates, what is called, what a person does."""
     lines = [
-        f"{provider.name} ({provider.code}), kind {provider.kind.value}, due every {format_duration(provider.interval)}.",
+        f"{provider.name} ({provider.code}).",
+        f"Kind: {provider.kind.value}, due every {format_duration(provider.interval)}.",
         f"Strategy: {_STRATEGY_WORDS[provider.strategy]}",
     ]
     if provider.fallback_strategy:
