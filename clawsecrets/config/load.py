@@ -1,0 +1,172 @@
+"""The configuration file -> Config. Every fault is a ConfigError with file, table and key; exit code 2."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from clawsecrets.config.paths import Paths
+from clawsecrets.config.place import StoreUrl, parse_store_url
+from clawsecrets.config.shape import KEY_SOURCES, Config, KeyPlace, ProviderConfig, RotationConfig, StoreConfig
+from clawsecrets.config.tables import Source, Table, listed
+from clawsecrets.config.targets import read_consumers, read_injectors
+from clawsecrets.data import data_path
+from clawsecrets.errors import ConfigError
+from clawsecrets.model.policy import DAY
+from clawsecrets.model.provider import url_fault
+from clawsecrets.model.secret import Kind, valid_name
+
+LEASE, PATIENCE, RETENTION = 90.0, 30.0, 7 * DAY
+_OPTION = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+
+def read_config(paths: Paths, store_url: str = "") -> Config:
+    """What `paths` leads to, with `--store` laid over it. Without a file: the defaults, unless it was named."""
+    absent = not paths.config_given and _absent(paths.config)
+    config = parse("", "", paths) if absent else load(paths.config, paths)
+    if store_url:
+        config = replace(config, store=replace(config.store, url=parse_store_url(store_url)))
+    return config
+
+
+def _absent(file: Path) -> bool:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # it may be there: let `load` say why it cannot be read
+    return False
+
+
+def load(file: Path, paths: Paths) -> Config:
+    """Read one file. ConfigError when it cannot be read, or when others may write to it: its commands are run."""
+    try:
+        mode = file.stat().st_mode
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}", _reading_hint(error, paths)) from None
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(f"{file}: others may write to it, and clawsecrets runs what it says", f"chmod go-w {file}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{file}: line {line}: is not UTF-8 text", "save the file as UTF-8") from None
+    return parse(text, str(file), paths)
+
+
+def _reading_hint(error: OSError, paths: Paths) -> str:
+    if isinstance(error, FileNotFoundError) and paths.config_given:
+        return "check --config and CLAWSECRETS_CONFIG, or leave them out to take the default place"
+    return "it must be a file that you may read"
+
+
+def parse(text: str, file: str, paths: Paths) -> Config:
+    """The configuration that `text` says; `file` is its name in messages."""
+    root = Table(_toml(text, file), Source(file, paths.home))
+    injectors = read_injectors(root)
+    config = Config(
+        Path(file) if file else None,
+        _store(root.table("store"), paths),
+        _rotation(root.table("rotation")),
+        {code: _provider(code, table) for code, table in root.tables("providers").items()},
+        root.paths("providers_dirs"),
+        injectors,
+        read_consumers(root, injectors),
+    )
+    root.done()
+    return config
+
+
+def _toml(text: str, file: str) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)
+    _refuse_syntax(said, text, file)
+
+
+def _refuse_syntax(said: str, text: str, file: str) -> NoReturn:
+    """tomllib says `… (at line L, column C)` or `… (at end of document)`."""
+    what, _, where = said.partition(" (at ")
+    line = re.match(r"line (\d+)", where)
+    number = line.group(1) if line else str(len(text.splitlines()) or 1)
+    raise ConfigError(f"{file}: line {number}: is not TOML: {what}", "text needs quotes, and each key may stand once")
+
+
+def _store(table: Table, paths: Paths) -> StoreConfig:
+    url = StoreUrl(paths.database)
+    if table.has("url"):
+        text = table.text("url")
+        try:
+            url = parse_store_url(text)
+        except ConfigError as error:
+            table.fail(f"url: {error.message}", error.hint)
+    config = StoreConfig(url, _key(table.table("key")), table.path("anchor") or paths.anchor)
+    table.done()
+    return config
+
+
+def _key(table: Table) -> KeyPlace:
+    if not table.data:
+        return KeyPlace()
+    source = table.choice("source", KEY_SOURCES)
+    place = KeyPlace(
+        source,
+        table.path("path") if source == "key-file" else None,
+        table.needed("name") if source == "systemd-credential" else "",
+    )
+    table.done()
+    return place
+
+
+def _rotation(table: Table) -> RotationConfig:
+    config = RotationConfig(
+        table.seconds("lease", LEASE, least=10.0),
+        table.seconds("patience", PATIENCE),
+        table.seconds("retention", RETENTION),
+        _by_kind(table.table("interval"), least=3600.0),
+        _by_kind(table.table("grace")),
+        rotation_table(),
+    )
+    table.done()
+    return config
+
+
+def _by_kind(table: Table, least: float = 0.0) -> Mapping[Kind, float]:
+    found = {kind: table.seconds(kind.value, 0.0, least) for kind in Kind if table.has(kind.value)}
+    table.done()
+    return found
+
+
+def rotation_table() -> Mapping[Kind, float]:
+    """The intervals that ship with clawsecrets (config/rotation-table.toml), in seconds, for every kind."""
+    file = data_path("config") / "rotation-table.toml"
+    table = Table(_toml(file.read_text(), file.name), Source(file.name, Path("/")))
+    found = _by_kind(table.table("interval"))
+    table.done()
+    missing = [kind.value for kind in Kind if kind not in found]
+    if missing:
+        table.fail(f"[interval] lacks {listed(missing)}")
+    return found
+
+
+def _provider(code: str, table: Table) -> ProviderConfig:
+    base_url, admin, options = table.text("base_url").rstrip("/"), table.text("admin"), table.mapping("options")
+    if base_url and (fault := url_fault(base_url)):
+        table.fail(f"base_url {fault}")
+    if admin and not valid_name(admin):
+        table.fail(f"admin = {admin!r} is not a secret's name", "it names a secret in the store, and is never a value")
+    for name in options:
+        if not _OPTION.match(name):
+            table.fail(f"options: {name!r} is not an option's name", "use a-z, 0-9 and underscore")
+    timeout = table.seconds("timeout", 0.0, least=1.0) if table.has("timeout") else None
+    config = ProviderConfig(base_url, table.path("ca_bundle"), timeout, admin, options)
+    table.done()
+    return config

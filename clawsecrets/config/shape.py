@@ -1,0 +1,161 @@
+"""The typed configuration. Durations in seconds, paths absolute, empty text = not said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clawsecrets.config.place import StoreUrl
+from clawsecrets.model.policy import RotationPolicy
+from clawsecrets.model.secret import Kind
+
+KEY_SOURCES = ("key-file", "passphrase", "keyring", "systemd-credential")
+DIALECTS = ("docker", "compose", "systemd", "shell")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where to look for the master key. The source chosen at `init` is recorded in the store itself."""
+
+    source: str = ""
+    """One of KEY_SOURCES; empty: what the store says."""
+    path: Path | None = None
+    """key-file: the file; None: the default place, or what the store says."""
+    credential: str = ""
+    """systemd-credential: its name under $CREDENTIALS_DIRECTORY."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """For `stores`."""
+
+    url: StoreUrl
+    key: KeyPlace
+    anchor: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RotationConfig:
+    """For `rotate`."""
+
+    lease: float
+    patience: float
+    """How long a foreground `rotate` waits for a LATER."""
+    retention: float
+    """How long a revoked value whose death is proven stays in the store."""
+    interval: Mapping[Kind, float]
+    """What the file says, by kind."""
+    grace: Mapping[Kind, float]
+    table: Mapping[Kind, float]
+    """The rotation table that ships with clawsecrets: every kind."""
+
+    def policy(self, kind: Kind, provider_interval: float | None = None) -> RotationPolicy:
+        """The default policy of a kind, complete: the file's interval, else the provider's, else the table's."""
+        interval = self.interval.get(kind, provider_interval)
+        return RotationPolicy(self.table[kind] if interval is None else interval, self.grace.get(kind, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """For `issuers`: what this deployment changes of one provider file."""
+
+    base_url: str = ""
+    ca_bundle: Path | None = None
+    timeout: float | None = None
+    admin: str = ""
+    """Name of the admin secret in the store."""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFileTarget:
+    """[injectors.NAME] kind = "env-file"."""
+
+    name: str
+    path: Path
+    dialect: str
+    host: str = ""
+    owner: str = ""
+    group: str = ""
+    mode: int = 0o600
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Secret name -> variable, where the secret's own variable name is not wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """[injectors.NAME] kind = "directory": one file per secret."""
+
+    name: str
+    path: Path
+    host: str = ""
+    owner: str = ""
+    group: str = ""
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverBundleTarget:
+    """[injectors.NAME] kind = "resolver-bundle": the sealed file that `clawsecrets resolve` reads."""
+
+    name: str
+    path: Path
+    host: str = ""
+    owner: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClawTarget:
+    """[consumers.NAME] kind = "openclaw"."""
+
+    name: str
+    url: str
+    host: str = ""
+    state_dir: Path | None = None
+    config_path: Path | None = None
+    reads: tuple[str, ...] = ()
+    """Injectors it reads from; empty: all of the secret's."""
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandTarget:
+    """[consumers.NAME] kind = "command". argv only, no shell; values come by stdin, never by argv."""
+
+    name: str
+    reload: tuple[str, ...] = ()
+    probe: tuple[str, ...] = ()
+    host: str = ""
+    reads: tuple[str, ...] = ()
+    validates: bool = False
+    timeout: float = 60.0
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoneTarget:
+    """[consumers.NAME] kind = "none": delivered, never proven."""
+
+    name: str
+    host: str = ""
+    reads: tuple[str, ...] = ()
+
+
+InjectorConfig = EnvFileTarget | DirectoryTarget | ResolverBundleTarget
+ConsumerConfig = OpenClawTarget | CommandTarget | NoneTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it. Only the wiring sees it whole."""
+
+    file: Path | None
+    """None: there is no file, everything is a default."""
+    store: StoreConfig
+    rotation: RotationConfig
+    providers: Mapping[str, ProviderConfig]
+    providers_dirs: tuple[Path, ...]
+    injectors: Mapping[str, InjectorConfig]
+    consumers: Mapping[str, ConsumerConfig]

@@ -1,0 +1,180 @@
+"""[injectors.NAME] and [consumers.NAME]: where values are written, and who reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from clawsecrets.config.shape import (
+    DIALECTS,
+    CommandTarget,
+    ConsumerConfig,
+    DirectoryTarget,
+    EnvFileTarget,
+    InjectorConfig,
+    NoneTarget,
+    OpenClawTarget,
+    ResolverBundleTarget,
+)
+from clawsecrets.config.tables import Table, nearest
+from clawsecrets.model.provider import is_loopback
+from clawsecrets.model.secret import valid_name
+
+GATEWAY_URL = "ws://127.0.0.1:18789"
+"""Where OpenClaw's gateway listens by default."""
+_TARGET = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def read_injectors(root: Table) -> Mapping[str, InjectorConfig]:
+    """All of [injectors.*]."""
+    return {name: _INJECTORS[_kind(table, name, _INJECTORS)](name, table) for name, table in _named(root, "injectors")}
+
+
+def read_consumers(root: Table, injectors: Mapping[str, InjectorConfig]) -> Mapping[str, ConsumerConfig]:
+    """All of [consumers.*]. `reads` may name configured injectors only.
+
+    A name stands for one target in acknowledgements, so injectors and consumers may not share one.
+    """
+    found: dict[str, ConsumerConfig] = {}
+    for name, table in _named(root, "consumers"):
+        if name in injectors:
+            table.fail(f"[injectors.{name}] has the same name", "give one of them another name")
+        consumer = found[name] = _CONSUMERS[_kind(table, name, _CONSUMERS)](name, table)
+        for injector in consumer.reads:
+            if injector not in injectors:
+                table.fail(f"reads: there is no [injectors.{injector}]{nearest(injector, injectors)}")
+    return found
+
+
+def _named(root: Table, section: str) -> list[tuple[str, Table]]:
+    tables = root.tables(section)
+    for name, table in tables.items():
+        if not _TARGET.match(name):
+            table.fail(f"the name {name!r} is not allowed", "use a-z, 0-9, dot, dash, underscore; at most 64")
+    return list(tables.items())
+
+
+def _kind(table: Table, name: str, kinds: Mapping[str, object]) -> str:
+    return table.choice("kind", kinds)
+
+
+def _env_file(name: str, table: Table) -> EnvFileTarget:
+    target = EnvFileTarget(
+        name,
+        table.needed_path("path"),
+        table.choice("dialect", DIALECTS),
+        table.text("host"),
+        table.text("owner"),
+        table.text("group"),
+        table.mode("mode", 0o600),
+        _variables(table),
+    )
+    table.done()
+    return target
+
+
+def _variables(table: Table) -> Mapping[str, str]:
+    names = table.mapping("names")
+    taken: dict[str, str] = {}
+    for secret, variable in names.items():
+        if not valid_name(secret):
+            table.fail(f"names: {secret!r} is not a secret's name")
+        if not _VARIABLE.match(variable):
+            table.fail(f"names.{secret}: {variable!r} is not a variable name")
+        if variable in taken:
+            table.fail(f"names: {secret} and {taken[variable]} would both be {variable}")
+        taken[variable] = secret
+    return names
+
+
+def _directory(name: str, table: Table) -> DirectoryTarget:
+    target = DirectoryTarget(
+        name,
+        table.needed_path("path"),
+        table.text("host"),
+        table.text("owner"),
+        table.text("group"),
+        table.mode("mode", 0o600),
+    )
+    table.done()
+    return target
+
+
+def _resolver_bundle(name: str, table: Table) -> ResolverBundleTarget:
+    target = ResolverBundleTarget(
+        name, table.needed_path("path"), table.text("host"), table.text("owner"), table.text("group")
+    )
+    table.done()
+    return target
+
+
+def _openclaw(name: str, table: Table) -> OpenClawTarget:
+    url = table.text("url", GATEWAY_URL)
+    fault = _gateway_fault(url)
+    if fault:
+        table.fail(f"url {fault}", "write ws://127.0.0.1:18789, or wss:// for another host")
+    target = OpenClawTarget(
+        name,
+        url,
+        table.text("host"),
+        table.path("state_dir"),
+        table.path("config_path"),
+        table.texts("reads"),
+        table.seconds("timeout", 30.0, least=1.0),
+    )
+    table.done()
+    return target
+
+
+def _gateway_fault(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("ws", "wss") or not host:
+        return "must begin with ws:// or wss:// and name a host"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "must not hold a user, a query or a fragment"
+    if parts.scheme == "ws" and not is_loopback(host):
+        return "would send the token unencrypted: ws:// is for loopback only"
+    return ""
+
+
+def _command(name: str, table: Table) -> CommandTarget:
+    target = CommandTarget(
+        name,
+        table.texts("reload"),
+        table.texts("probe"),
+        table.text("host"),
+        table.texts("reads"),
+        table.flag("validates"),
+        table.seconds("timeout", 60.0, least=1.0),
+        table.text("user"),
+    )
+    table.done()
+    if not target.reload and not target.probe:
+        table.fail("needs reload, probe or both", 'for a consumer with neither, write kind = "none"')
+    if target.validates and not target.probe:
+        table.fail("validates = true needs a probe", "the probe shows which of two values it accepts")
+    return target
+
+
+def _none(name: str, table: Table) -> NoneTarget:
+    target = NoneTarget(name, table.text("host"), table.texts("reads"))
+    table.done()
+    return target
+
+
+_INJECTORS: Mapping[str, Callable[[str, Table], InjectorConfig]] = {
+    "env-file": _env_file,
+    "directory": _directory,
+    "resolver-bundle": _resolver_bundle,
+}
+_CONSUMERS: Mapping[str, Callable[[str, Table], ConsumerConfig]] = {
+    "openclaw": _openclaw,
+    "command": _command,
+    "none": _none,
+}
