@@ -5,9 +5,10 @@
 
 Source: `openclaw@2026.9.6`, docs/gateway/protocol/{handshake,auth}.md, and what the real gateway answered
 (tests/real/test_gateway_client.py). Protocol 4: the gateway sends the event `connect.challenge`; the client answers
-with a `connect` request whose client is `gateway-client`/`backend`. That client keeps its scopes without a device
-identity only on a direct loopback connection; over `wss://` to another host the gateway asks for a paired device,
-and we report `GatewayUnreachable`: it cannot be told whether the token is right.
+with a `connect` request whose client is `gateway-client`/`backend`. Without a device identity that client keeps the
+scope it asks for only on a direct loopback connection; from elsewhere the token is still judged, but `admin` is
+False and methods answer FORBIDDEN. A wrong token takes 0.25 s on loopback, doubling with each wrong one up to 5 s
+until a right one comes; from elsewhere ten wrong ones in a minute lock the address out for five.
 
 Times are seconds. No error of this module holds a token, a password or an answer's payload; every error is raised
 outside `except` blocks, so that no chained exception carries a frame.
@@ -133,6 +134,12 @@ class GatewayClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._socket = None
         self._stack.close()
+
+    @property
+    def admin(self) -> bool:
+        """Whether this connection may do what an operator may (`operator.admin` was granted)."""
+        scopes = _mapping(self.hello.get("auth")).get("scopes")
+        return isinstance(scopes, list) and "operator.admin" in scopes
 
     def call(
         self, method: str, params: Mapping[str, object] | None = None, timeout: float | None = None

@@ -30,7 +30,7 @@ OPENCLAW = "2026.9.6"
 NODE = "24"
 LOCATION_VARIABLE = "CLAWSECRETS_OPENCLAW_DIR"
 START_SECONDS = 90.0
-"""How long a gateway may take to become ready; about 6 s with a warm compile cache, 12 s with a cold one, more on a busy machine."""
+"""How long a gateway may take to become ready: 6 s with a warm compile cache, 12 s with a cold one, on a calm host."""
 
 QUIET: dict[str, Any] = {
     "gateway": {"mode": "local", "bind": "loopback", "controlUi": {"enabled": False}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from clawsecrets.errors import ConfigError
 from clawsecrets.model.secret import SecretValue
 from tests.real.openclaw import Gateway, exec_provider, exec_ref
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("gateway-client")]
 
 NAME = "openclaw-gateway-token"
 WRONG = "wrong-0123456789abcdef0123456789abcdef"
@@ -102,6 +103,7 @@ def test_the_right_token_is_accepted(live: Live) -> None:
     assert accepts(live.gateway.url, live.token, 10.0) is True
     with GatewayClient(live.gateway.url, live.token) as client:
         assert client.hello["protocol"] == 4
+        assert client.admin
         assert client.call("status")["degradedSecretOwners"] == []
     with GatewayClient(live.gateway.url, None, password=live.token):
         pass  # the gateway takes its one shared secret in either field
@@ -121,10 +123,17 @@ def test_without_a_credential_it_cannot_tell(live: Live) -> None:
         accepts(live.gateway.url, None, 10.0)
 
 
-def test_many_wrong_tries_on_loopback_lock_nobody_out(live: Live) -> None:
-    for _ in range(12):
-        assert accepts(live.gateway.url, SecretValue(WRONG), 10.0) is False
+def test_wrong_tries_on_loopback_only_slow_down_and_a_right_one_ends_that(live: Live) -> None:
     assert accepts(live.gateway.url, live.token, 10.0) is True
+    took = []
+    for _ in range(4):
+        begun = time.monotonic()
+        assert accepts(live.gateway.url, SecretValue(WRONG), 10.0) is False
+        took.append(time.monotonic() - begun)
+    assert took[0] < took[1] < took[2] < took[3]
+    begun = time.monotonic()
+    assert accepts(live.gateway.url, live.token, 10.0) is True
+    assert time.monotonic() - begun < took[1]
 
 
 def test_nobody_listens() -> None:

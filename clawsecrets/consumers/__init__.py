@@ -1,0 +1,1 @@
+"""Consumers: reload a process that reads a value, and prove what it uses."""
