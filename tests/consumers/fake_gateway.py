@@ -34,11 +34,13 @@ class FakeGateway:
     channels: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     memory_provider: str = ""
     scopes: list[str] = field(default_factory=lambda: ["operator.admin"])
+    open_door: bool = False
+    """gateway.auth.mode none: everybody is let in."""
     starting: bool = False
     stale_reloads: int = 0
     """So many reloads answer OK without reading anew (they joined one that was under way)."""
     on_reload: Lever | None = None
-    """Called before a reload: an error to answer; None goes on. May raise ConnectionClosed's cousin `Drop`."""
+    """Called before a reload: an error to answer; None goes on; `Drop` raised ends the connection."""
     reloads: int = 0
     held: dict[str, str] = field(default_factory=dict)
     seen_tokens: list[str] = field(default_factory=list)
@@ -71,7 +73,7 @@ class FakeGateway:
                         return
                     continue
                 self._reply(socket, frame, self._call(frame["method"], frame["params"]))
-                if entered != self.token:
+                if entered != self.token and not self.open_door:
                     socket.close(4001, "gateway auth changed")
                     return
         except (ConnectionClosed, Drop):
@@ -86,7 +88,7 @@ class FakeGateway:
                                               details={"reason": "startup-sidecars"}))
             socket.close(1013, "gateway starting")
             return ""
-        if given != self.token:
+        if given != self.token and not self.open_door:
             message = "unauthorized: gateway token mismatch (provide gateway auth token)"
             self._reply(socket, frame, _error("INVALID_REQUEST", message, details={"code": "AUTH_TOKEN_MISMATCH"}))
             socket.close(1008, message)

@@ -86,6 +86,21 @@ def test_reload_without_a_reply_is_unknown(gateway: FakeGateway) -> None:
     assert clean(consumer(gateway).reload(OWN), gateway) is Outcome.UNKNOWN
 
 
+def test_trouble_after_a_first_good_reply_is_unknown(gateway: FakeGateway) -> None:
+    gateway.stale_reloads = 1
+    gateway.on_reload = lambda: drop() if gateway.reloads == 2 else None
+    assert clean(consumer(gateway).reload(OWN), gateway) is Outcome.UNKNOWN
+    assert gateway.reloads == 2
+
+
+def test_one_that_lets_everybody_in_proves_nothing(gateway: FakeGateway) -> None:
+    gateway.open_door = True
+    for ask in (consumer(gateway).probe, consumer(gateway).prove):
+        reply = ask(OWN)
+        assert clean(reply, gateway) is Outcome.LATER
+        assert "both" in reply.detail
+
+
 def test_reload_where_it_knows_neither_is_refused(gateway: FakeGateway) -> None:
     gateway.token = "another"
     assert clean(consumer(gateway).reload(OWN), gateway) is Outcome.REFUSED
