@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from clawsecrets.errors import StoreBusy, StoreError, StoreMissing
+from clawsecrets.errors import ClawError, StoreBusy, StoreError, StoreMissing, UsageError
 from clawsecrets.stores.faults import damaged, io_failed
 from clawsecrets.stores.files import require_private_file, require_private_folder
 
@@ -48,12 +48,15 @@ _IO = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn every SQLite error inside into a StoreError about that file."""
-    problem: StoreError | None = None
+    """Turn every SQLite error inside into a StoreError about that file, and text that cannot be stored into a
+    UsageError."""
+    problem: ClawError | None = None
     try:
         yield
-    except (sqlite3.Error, MemoryError) as error:
+    except (sqlite3.Error, MemoryError, UnicodeDecodeError) as error:  # the last: SQLite quoting damaged names
         problem = _in_words(error, path)
+    except UnicodeEncodeError:
+        problem = UsageError("a text field holds half a character (a lone surrogate)", "give it as UTF-8 text")
     if problem is not None:
         raise problem from None
 
