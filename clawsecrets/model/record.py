@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from clawsecrets.model.rotation import Rotation
+from clawsecrets.errors import UsageError
+from clawsecrets.model.rotation import Rotation, State
 from clawsecrets.model.secret import Secret, Stage, Version
 from clawsecrets.model.strategies import MARKS, SERVES, Mark
 
@@ -126,11 +127,20 @@ class Record:
         return replace(self, versions=(*self.versions, version), last_number=version.number)
 
     def put_current(self, version: Version) -> Record:
-        """With a first or hand-set CURRENT; the former CURRENT is RETIRED (`set` does not revoke it)."""
+        """With a first or hand-set CURRENT; the former CURRENT is RETIRED (`set` does not revoke it).
+
+        UsageError while a rotation is unfinished: it would promote, fall back and revoke past the hand-set one.
+        """
+        if self.rotating:
+            raise UsageError(f"{self.secret.name} is being rotated: no other value can be set now",
+                             f"clawsecrets rotations resume {self.secret.name}, or abort it")
         moved = tuple(replace(v, stage=Stage.RETIRED) if v.stage is Stage.CURRENT else v for v in self.versions)
         return replace(self, versions=moved).add_version(version)
 
     def _bury(self, number: int, now: float) -> Record:
+        found = self.version(number)
+        if found is not None and found.stage is Stage.CURRENT:
+            raise ValueError(f"version {number} is current: its value is not erased")
         return self.change(number, lambda v: replace(v, stage=Stage.REVOKED, dead_at=v.dead_at or now, erased_at=now))
 
 
@@ -170,10 +180,14 @@ def _dropped(record: Record, rotation: Rotation, now: float) -> tuple[Record, Ro
 
 
 def _promote(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
-    new = record.version(rotation.new_version)
+    new, current = record.version(rotation.new_version), record.current
     if new is None or new.stage is not Stage.PENDING:  # entered again, out of STUCK: it is done already
         return record, rotation
     stages = {Stage.PREVIOUS: Stage.RETIRED, Stage.CURRENT: Stage.PREVIOUS, Stage.PENDING: Stage.CURRENT}
+    if current is not None and current.number not in (rotation.old_version, new.number):
+        # Cut-over: published by this rotation before, refused by the provider since. The old one stays PREVIOUS.
+        record = record.change(current.number, lambda v: replace(v, stage=Stage.RETIRED))._bury(current.number, now)
+        stages = {Stage.PENDING: Stage.CURRENT}
     return replace(record, versions=_swap(record.versions, stages)), rotation
 
 
@@ -182,7 +196,8 @@ def _demote(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rot
     if new is None or new.stage is not Stage.CURRENT:
         return record, rotation
     stages = {Stage.CURRENT: Stage.PENDING, Stage.PREVIOUS: Stage.CURRENT}
-    return replace(record, versions=_swap(record.versions, stages)), rotation
+    kept = tuple(entry for entry in record.revocations if entry.version != rotation.old_version or not entry.version)
+    return replace(record, versions=_swap(record.versions, stages), revocations=kept), rotation
 
 
 def _owe(record: Record, rotation: Rotation, now: float, number: int, reason: str) -> tuple[Record, Rotation]:
@@ -205,12 +220,19 @@ def _bury(record: Record, number: int, now: float) -> Record:
     return replace(record, revocations=left)._bury(number, now)
 
 
+def owing(record: Record, rotation: Rotation) -> bool:
+    """Whether the ledger holds something that this rotation left."""
+    return any(entry.since >= rotation.started_at for entry in record.revocations)
+
+
 def _bury_old(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
-    return _bury(record, rotation.old_version, now), rotation
+    record = _bury(record, rotation.old_version, now)
+    return record, replace(rotation, state=State.DONE_OWED if owing(record, rotation) else rotation.state)
 
 
 def _bury_new(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
-    return _bury(record, rotation.new_version, now), rotation
+    record = _bury(record, rotation.new_version, now)
+    return record, replace(rotation, state=State.ABORTED_OWED if owing(record, rotation) else rotation.state)
 
 
 def _retire(record: Record, number: int) -> Record:

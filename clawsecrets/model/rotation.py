@@ -25,6 +25,7 @@ class State(StrEnum):
     PLANNED = "planned"
     CREATING = "creating"
     DISCARDING = "discarding"
+    WITHDRAWING = "withdrawing"
     PROBING_OLD = "probing-old"
     RECOVERING = "recovering"
     CREATING_AGAIN = "creating-again"
@@ -117,7 +118,9 @@ class Row:
     deadline: float = 600.0
     """Seconds that LATER may last."""
     vouch: bool = False
-    """A person may say that it was done (`rotations resume --done`)."""
+    """A person may say that it was done (`rotations resume --done`): it stands in for what cannot be seen."""
+    resume: State | None = None
+    """Where a person's `resume` leads out of STUCK. None: to the row itself, as after a crash."""
 
     @property
     def gave_up(self) -> State:
@@ -126,7 +129,7 @@ class Row:
 
     def targets(self) -> frozenset[State]:
         """Every state this row can lead to."""
-        every = (self.ok, self.refused, self.unknown, self.exhausted, self.over, self.abort)
+        every = (self.ok, self.refused, self.unknown, self.exhausted, self.over, self.abort, self.resume)
         return frozenset(state for state in every if state is not None)
 
 
@@ -216,12 +219,16 @@ class Rotation:
             raise ValueError(f"a rotation that is {self.state.value} cannot be aborted, only resumed")
         return self._enter(row.abort, now, note)
 
-    def resumed(self, now: float) -> Rotation:
-        """Out of STUCK, back to where it stood, with fresh patience. What was under way there is UNKNOWN."""
+    def resumed(self, table: Table, now: float, *, here: bool = False) -> Rotation:
+        """Out of STUCK with fresh patience, to where its row says; parked ones need not wait for their time.
+
+        `here`: to the very row it is stuck in, whatever the row says (a person vouches for its step).
+        """
         if self.state is not State.STUCK or self.stuck_in is None:
             return replace(self, until=0.0) if self.parked else self
-        fresh = replace(self, hops=0, rounds=1)
-        return fresh._enter(self.stuck_in, now, "")
+        row = table[self.stuck_in]
+        target = self.stuck_in if here or row.resume is None else row.resume
+        return replace(self, hops=0, rounds=1)._enter(target, now, "")
 
     def _go(self, row: Row, target: State, now: float, note: str) -> Rotation:
         """Follow one arrow; rounds and hops are counted here so that every rotation ends."""
@@ -231,9 +238,11 @@ class Rotation:
                 target = row.over if row.over is not None else State.STUCK
             else:
                 rounds += 1
-        if self.hops + 1 >= MAX_HOPS and target not in FINAL:
-            target, note = State.STUCK, note or "it went round too often"
-        return replace(self, rounds=rounds)._enter(target, now, note)
+        moved = replace(self, rounds=rounds)
+        if self.hops + 1 >= MAX_HOPS and target not in FINAL and target is not State.STUCK:
+            # The step was done: `resume` must go on behind it, or it would be done (and minted) twice.
+            return replace(moved._enter(State.STUCK, now, note or "it went round too often"), stuck_in=target)
+        return moved._enter(target, now, note)
 
     def _enter(self, target: State, now: float, note: str) -> Rotation:
         return replace(

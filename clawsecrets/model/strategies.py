@@ -23,7 +23,7 @@ class Mark(Enum):
     KEEP = "the new value becomes PENDING"
     DROP = "the PENDING value is thrown away: it is not live"
     PROMOTE = "PENDING becomes CURRENT, CURRENT becomes PREVIOUS"
-    DEMOTE = "PREVIOUS becomes CURRENT again, the new one PENDING"
+    DEMOTE = "PREVIOUS becomes CURRENT again and owes nothing, the new one PENDING"
     OWE_OLD = "the old credential enters the revocation ledger"
     OWE_NEW = "the new credential enters the revocation ledger"
     BURY_OLD = "the old one is proven dead: REVOKED, its ledger entry closes"
@@ -59,22 +59,24 @@ SERVES: Mapping[str, Mapping[State, Stage]] = {
 """Which label the targets that the validating consumer reads are served, where it is not CURRENT."""
 
 _AFTER_PUBLISHED: Table = {
-    S.PUBLISHED: Row(Step.DELIVER, S.DELIVERED, S.FALLING_BACK, abort=S.FALLING_BACK),
+    S.PUBLISHED: Row(Step.DELIVER, S.DELIVERED, S.FALLING_BACK, abort=S.FALLING_BACK, deadline=DAY),
     S.DELIVERED: Row(Step.CONFIRM, S.PROVEN, S.FALLING_BACK, exhausted=S.STUCK, abort=S.FALLING_BACK,
-                     deadline=DAY, vouch=True),
-    S.PROVEN: Row(Step.WAIT, S.RETIRING, S.STUCK, exhausted=S.STUCK, abort=S.FALLING_BACK, deadline=400 * DAY),
+                     deadline=DAY, vouch=True, resume=S.PUBLISHED),
+    S.PROVEN: Row(Step.WAIT, S.RETIRING, S.STUCK, abort=S.FALLING_BACK, deadline=400 * DAY),
     S.RETIRING: Row(Step.REVOKE_OLD, S.PROVING_DEAD, S.DONE_OWED, vouch=True),
     S.PROVING_DEAD: Row(Step.PROVE_DEAD, S.DONE, S.DONE_OWED, vouch=True, deadline=120.0),
-    S.FALLING_BACK: Row(Step.TEST_OLD, S.DEMOTED, S.STUCK),
+    S.FALLING_BACK: Row(Step.TEST_OLD, S.DEMOTED, S.PUBLISHED, exhausted=S.STUCK, over=S.STUCK, again=S.PUBLISHED),
     S.DEMOTED: Row(Step.DELIVER, S.RESTORED, S.STUCK),
-    S.RESTORED: Row(Step.CONFIRM, S.UNDOING, S.STUCK, vouch=True),
+    S.RESTORED: Row(Step.CONFIRM, S.UNDOING, S.STUCK, vouch=True, resume=S.DEMOTED),
     S.UNDOING: Row(Step.REVOKE_NEW, S.ABORTED, S.ABORTED_OWED, vouch=True),
 }
 
 OVERLAP: Table = {
     S.PLANNED: Row(Step.ANNOUNCE, S.CREATING, S.ABORTED, abort=S.ABORTED),
-    S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, unknown=S.DISCARDING),
-    S.DISCARDING: Row(Step.DISCARD, S.PLANNED, S.STUCK, over=S.ABORTED, again=S.PLANNED, vouch=True),
+    S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, unknown=S.DISCARDING, abort=S.ABORTED),
+    S.DISCARDING: Row(Step.DISCARD, S.PLANNED, S.STUCK, over=S.ABORTED, again=S.PLANNED, abort=S.WITHDRAWING,
+                      vouch=True),
+    S.WITHDRAWING: Row(Step.DISCARD, S.ABORTED, S.STUCK, vouch=True),
     S.CREATED: Row(Step.TEST, S.PUBLISHED, S.UNDOING, abort=S.UNDOING),
     **_AFTER_PUBLISHED,
 }
@@ -90,7 +92,7 @@ ASSISTED: Table = {
 
 CUT_OVER: Table = {
     S.PLANNED: Row(Step.ANNOUNCE, S.CREATING, S.ABORTED, abort=S.ABORTED),
-    S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, unknown=S.PROBING_OLD),
+    S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, unknown=S.PROBING_OLD, abort=S.ABORTED),
     S.PROBING_OLD: Row(Step.TEST_OLD, S.CREATING_AGAIN, S.RECOVERING, exhausted=S.STUCK, over=S.STUCK,
                        again=S.CREATING_AGAIN),
     S.CREATING_AGAIN: Row(Step.CREATE, S.CREATED, S.STUCK, unknown=S.PROBING_OLD),
@@ -98,9 +100,9 @@ CUT_OVER: Table = {
     S.RECREATING: Row(Step.RECREATE, S.CREATED, S.STUCK, unknown=S.RECOVERING, over=S.STUCK, again=S.RECOVERING),
     S.CREATED: Row(Step.TEST, S.PUBLISHED, S.RECOVERING, exhausted=S.PUBLISHED, over=S.STUCK, again=S.RECOVERING,
                    deadline=15.0),
-    S.PUBLISHED: Row(Step.DELIVER, S.DELIVERED, S.STUCK),
-    S.DELIVERED: Row(Step.CONFIRM, S.RECHECKING, S.STUCK, deadline=DAY, vouch=True),
-    S.RECHECKING: Row(Step.TEST, S.PROVING_DEAD, S.STUCK),
+    S.PUBLISHED: Row(Step.DELIVER, S.DELIVERED, S.STUCK, deadline=DAY),
+    S.DELIVERED: Row(Step.CONFIRM, S.RECHECKING, S.STUCK, deadline=DAY, vouch=True, resume=S.PUBLISHED),
+    S.RECHECKING: Row(Step.TEST, S.PROVING_DEAD, S.RECOVERING, exhausted=S.STUCK, over=S.STUCK, again=S.RECOVERING),
     S.PROVING_DEAD: Row(Step.PROVE_DEAD, S.DONE, S.DONE_OWED, vouch=True, deadline=120.0),
 }
 """Creating the new one kills the old: once CREATE may have happened there is only forward."""
@@ -109,19 +111,20 @@ SELF_ISSUED: Table = {
     S.PLANNED: Row(Step.ANNOUNCE, S.CREATING, S.ABORTED, abort=S.ABORTED),
     S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, abort=S.ABORTED),
     S.CREATED: Row(Step.STAGE, S.STAGED, S.UNSTAGING, abort=S.UNSTAGING),
-    S.STAGED: Row(Step.RELOAD, S.PUBLISHED, S.UNSTAGING, unknown=S.PROBING, deadline=30.0),
-    S.PROBING: Row(Step.PROBE, S.PUBLISHED, S.CREATED, exhausted=S.STUCK, over=S.UNSTAGING, again=S.CREATED),
+    S.STAGED: Row(Step.RELOAD, S.PUBLISHED, S.UNSTAGING, unknown=S.PROBING, abort=S.UNSTAGING, deadline=30.0),
+    S.PROBING: Row(Step.PROBE, S.PUBLISHED, S.CREATED, exhausted=S.STUCK, over=S.UNSTAGING, again=S.CREATED,
+                   abort=S.UNSTAGING),
     S.UNSTAGING: Row(Step.DELIVER, S.UNSTAGED, S.STUCK),
-    S.UNSTAGED: Row(Step.PROBE, S.CREATED, S.ABORTED, exhausted=S.STUCK, over=S.STUCK, again=S.CREATED, vouch=False),
-    S.PUBLISHED: Row(Step.DELIVER, S.DELIVERED, S.REVERTING, exhausted=S.STUCK, abort=S.REVERTING),
+    S.UNSTAGED: Row(Step.PROBE, S.PUBLISHED, S.ABORTED, exhausted=S.STUCK),
+    S.PUBLISHED: Row(Step.DELIVER, S.DELIVERED, S.REVERTING, exhausted=S.STUCK, abort=S.REVERTING, deadline=DAY),
     S.DELIVERED: Row(Step.CONFIRM, S.PROVING_DEAD, S.REVERTING, exhausted=S.STUCK, abort=S.REVERTING, deadline=DAY,
-                     vouch=True),
-    S.PROVING_DEAD: Row(Step.PROVE_DEAD, S.DONE, S.DONE_OWED, vouch=True, deadline=120.0),
+                     vouch=True, resume=S.PUBLISHED),
+    S.PROVING_DEAD: Row(Step.PROVE_DEAD, S.DONE, S.REVERT_PROBING, exhausted=S.DONE_OWED, vouch=True, deadline=120.0),
     S.REVERTING: Row(Step.STAGE, S.REVERT_STAGED, S.STUCK),
-    S.REVERT_STAGED: Row(Step.RELOAD, S.DEMOTED, S.STUCK, unknown=S.REVERT_PROBING, exhausted=S.STUCK),
+    S.REVERT_STAGED: Row(Step.RELOAD, S.DEMOTED, S.REVERT_PROBING, unknown=S.REVERT_PROBING),
     S.REVERT_PROBING: Row(Step.PROBE, S.REVERTING, S.DEMOTED, exhausted=S.STUCK, over=S.STUCK, again=S.REVERTING),
     S.DEMOTED: Row(Step.DELIVER, S.RESTORED, S.STUCK),
-    S.RESTORED: Row(Step.CONFIRM, S.ABORTED, S.STUCK, vouch=True),
+    S.RESTORED: Row(Step.CONFIRM, S.ABORTED, S.STUCK, vouch=True, resume=S.DEMOTED),
 }
 """We are the issuer and the consumer is the validator, which holds one value only: deliver first, then see."""
 
@@ -138,7 +141,8 @@ NOT_YET: Mapping[str, str] = {
 }
 """Strategies of the design that this version refuses by name."""
 
-_BACKWARDS = frozenset({S.FALLING_BACK, S.REVERTING})
+BACKING_OUT = frozenset({S.FALLING_BACK, S.REVERTING, S.REVERT_STAGED, S.REVERT_PROBING, S.DEMOTED, S.RESTORED})
+"""States on the way back to the old value. A compromised one is never gone back to."""
 
 
 def table_for(strategy: str, *, compromised: bool = False) -> Table:
@@ -146,12 +150,12 @@ def table_for(strategy: str, *, compromised: bool = False) -> Table:
     table = STRATEGIES[strategy]
     if not compromised:
         return table
-    return {state: _forward_only(row) for state, row in table.items() if state not in _BACKWARDS}
+    return {state: _forward_only(row) for state, row in table.items() if state not in BACKING_OUT}
 
 
 def _forward_only(row: Row) -> Row:
     def turn(state: State | None) -> State | None:
-        return State.STUCK if state in _BACKWARDS else state
+        return State.STUCK if state in BACKING_OUT else state
 
     return replace(
         row,
@@ -160,5 +164,5 @@ def _forward_only(row: Row) -> Row:
         unknown=turn(row.unknown),
         exhausted=turn(row.exhausted),
         over=turn(row.over),
-        abort=None if row.abort in _BACKWARDS else row.abort,
+        abort=None if row.abort in BACKING_OUT else row.abort,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from clawsecrets.errors import NotFound
@@ -11,6 +11,9 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind
 from clawsecrets.ports import Entry, Injector, Reply, Store
 from clawsecrets.rotate.gear import Gear, Outfit
+
+TURNS = 8
+"""Deliveries to one target before it is said that others keep changing it."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,28 @@ def deliver(store: Store, gear: Gear, record: Record, outfit: Outfit, now: float
 
 
 def _deliver_one(store: Store, gear: Gear, record: Record, target: str, injector: Injector) -> Reply:
-    try:
-        entries = entries_for(store, gear, target, record)
-    except NotFound as error:
-        return Reply(Outcome.REFUSED, error.message)
-    reply = injector.deliver(entries)
-    if reply.outcome is Outcome.OK:
-        return reply
-    return Reply(reply.outcome, f"{target}: {reply.detail}", after=reply.after, person=reply.person)
+    """Write until what was written is still what is wanted: whoever writes last has looked after its write, so that
+    two processes that deliver different secrets to one target cannot leave an older value of the other in it."""
+    told: tuple[tuple[str, int], ...] = ()
+    for _ in range(TURNS):
+        try:
+            entries = entries_for(store, gear, target, record)
+        except NotFound as error:
+            return Reply(Outcome.REFUSED, error.message)
+        wanted = tuple((entry.name, entry.version) for entry in entries)
+        if told and wanted == told:
+            return Reply(Outcome.OK)
+        reply = injector.deliver(entries)
+        if reply.outcome is not Outcome.OK:
+            return Reply(reply.outcome, f"{target}: {reply.detail}", after=reply.after, person=reply.person)
+        told = wanted
+        if not told:
+            return reply
+    return Reply(Outcome.UNKNOWN, f"{target}: others keep changing it")
 
 
-def missing_hosts(record: Record, version: int, mine: frozenset[str], targets: Sequence[str]) -> Sequence[str]:
-    """Targets of other hosts that have not acknowledged `version` yet."""
-    acked = {ack.target for ack in record.acks if ack.version == version}
+def missing_hosts(record: Record, version: int, mine: Collection[str], targets: Sequence[str], *,
+                  proven: bool = False) -> Sequence[str]:
+    """Targets of other hosts that have not acknowledged `version` yet (`proven`: with a proof)."""
+    acked = {ack.target for ack in record.acks if ack.version == version and (ack.proof or not proven)}
     return [target for target in targets if target not in mine and target not in acked]

@@ -12,14 +12,18 @@ from dataclasses import dataclass, replace
 from clawsecrets.errors import Fenced, StaleRecord, StoreBusy, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import Record, enter
-from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Wait
+from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wait
 from clawsecrets.model.secret import SecretValue, Stage, Version
-from clawsecrets.model.strategies import table_for
+from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Change, Clock, Lease, Progress, Reply, Store
+from clawsecrets.rotate.fenced import make_good
 from clawsecrets.rotate.gear import Gear
-from clawsecrets.rotate.steps import STEPS, Done, Job
+from clawsecrets.rotate.job import Done, Job
+from clawsecrets.rotate.steps import STEPS
 
 MINTING = frozenset({Step.CREATE, Step.RECOVER, Step.RECREATE, Step.OBTAIN})
+TAKING = frozenset({Step.OBTAIN, Step.RECOVER})
+"""Steps that take the value which a person supplied."""
 RETRY_PAUSE = (0.5, 1.0, 2.0)
 """Seconds before an idempotent step is done again after UNKNOWN."""
 
@@ -75,30 +79,40 @@ class Engine:
     def rotate(self, name: str, order: Order) -> Result:
         """Begin a rotation, or go on with an unfinished one, until it ends or must wait.
 
+        `already` when the version asked for is not current any more and no unfinished rotation of it is left.
         StoreBusy after `queue` seconds of another process rotating it; Fenced when our lease was taken over.
+        UsageError for a version that never was, or a supplied value that cannot be taken now.
         """
         expected = order.from_version or self._current(self._store.load(name))
         lease = self._acquire(name)
         try:
             record = self._ready(name)
-            if self._current(record) != expected and (order.from_version or not record.rotating):
+            if expected > record.last_number:
+                raise UsageError(f"{name} has no version {expected}", f"version {self._current(record)} is current")
+            if not self._concerns(record, order, expected):
                 return Result(record, already=True)
-            begin = self._join if record.rotating else self._begin
-            record = begin(record, order, lease)
-            return Result(self._advance(record, lease, order.supplied))
+            if not record.rotating:
+                return Result(self._advance(self._begin(record, order, lease), lease, order.supplied))
+            record = self._advance(self._join(record, order, lease), lease, order.supplied)
+            rotation = self._rotation(record)
+            if order.compromised and rotation.final and not rotation.compromised:
+                # It was on its way back when the order came: the leaked value is current again, so begin anew.
+                record = self._advance(self._begin(record, order, lease), lease, order.supplied)
+            return Result(record)
         finally:
             self._store.release(lease)
 
     def resume(self, name: str, *, vouched: bool = False) -> Result:
-        """Go on with an unfinished rotation. `vouched`: a person says that what it waits for has been done."""
+        """Go on with an unfinished rotation. `vouched`: a person says that what it waits for has been done; that
+        stands in for what cannot be seen, never against what is seen."""
         lease = self._acquire(name)
         try:
-            record = self._ready(name)
-            rotation = record.rotation
-            if rotation is None or rotation.final:
-                raise UsageError(f"{name} has no unfinished rotation", "clawsecrets rotations lists them")
-            record = self._commit(record, rotation.resumed(self._clock.now()), lease, "resume", "")
-            record = self._vouch(record, lease) if vouched else self._after_crash(record, lease)
+            record, rotation = self._unfinished(name)
+            if vouched:
+                self._may_vouch(rotation)
+            resumed = rotation.resumed(self._table(rotation), self._clock.now(), here=vouched)
+            record = self._commit(record, resumed.arm() if vouched else resumed, lease, "resume", "")
+            record = self._step(record, lease, None, vouched=True) if vouched else self._after_crash(record, lease)
             return Result(self._advance(record, lease, None))
         finally:
             self._store.release(lease)
@@ -107,22 +121,19 @@ class Engine:
         """Back out of an unfinished rotation, as far as that is possible."""
         lease = self._acquire(name)
         try:
-            record = self._ready(name)
-            rotation = record.rotation
-            if rotation is None or rotation.final:
-                raise UsageError(f"{name} has no unfinished rotation", "clawsecrets rotations lists them")
-            table = table_for(rotation.strategy, compromised=rotation.compromised)
-            if rotation.armed and rotation.state is not State.STUCK:  # a crash: settle it before anything else
-                record = self._settle(record, lease, Done(Reply(Outcome.UNKNOWN, "interrupted")))
-                rotation = record.rotation or rotation
-            problem = ""
+            record, rotation = self._unfinished(name)
+            record = self._after_crash(record, lease)  # what a crash left is settled before anything else
+            rotation = self._rotation(record)
+            if rotation.final:
+                return Result(record)
+            aborted, problem = rotation, ""
             try:
-                rotation = rotation.aborted(table, self._clock.now(), "aborted by a person")
+                aborted = rotation.aborted(self._table(rotation), self._clock.now(), "aborted by a person")
             except ValueError as error:
                 problem = str(error)
             if problem:
                 raise UsageError(f"{name}: {problem}", f"clawsecrets rotations resume {name}")
-            record = self._commit(record, rotation, lease, "abort", "")
+            record = self._commit(record, aborted, lease, "abort", "")
             return Result(self._advance(record, lease, None))
         finally:
             self._store.release(lease)
@@ -147,33 +158,33 @@ class Engine:
             before = self._rotation(record)
             record = self._step(record, lease, supplied)
             after = self._rotation(record)
+            if self._table(before)[before.state].step in TAKING and after.state is not before.state:
+                supplied = None  # taken: when the provider refuses it, a person is asked for another
             if after.parked and after.waits_for is Wait.PERSON:
                 asked, supplied = True, None
             if after.state is before.state and after.tries > before.tries:
                 self._sleep(RETRY_PAUSE[min(after.tries, len(RETRY_PAUSE)) - 1], lease)
         return record
 
-    def _step(self, record: Record, lease: Lease, supplied: SecretValue | None) -> Record:
+    def _step(self, record: Record, lease: Lease, supplied: SecretValue | None, *, vouched: bool = False) -> Record:
         rotation = self._rotation(record)
-        row = table_for(rotation.strategy, compromised=rotation.compromised)[rotation.state]
+        row = self._table(rotation)[rotation.state]
         self._store.renew(lease)
         outfit = self._gear.outfit(record.secret, rotation.strategy)
         self._progress.step(rotation.secret, rotation.state.value, row.step.value)
-        job = Job(record, rotation, outfit, self._store, self._gear, self._clock.now(), supplied)
+        job = Job(record, rotation, outfit, self._store, self._gear, self._clock.now(), supplied, vouched)
         done = STEPS[row.step](job)
         self._progress.result(rotation.secret, row.step.value, done.reply.outcome.value, done.reply.detail)
         try:
             return self._settle(record, lease, done, minting=row.step in MINTING)
-        except Fenced:
-            if row.step is Step.CREATE and rotation.strategy == "overlap" and done.reply.outcome is Outcome.OK:
-                # Nobody will ever know of this one but us: the holder that took over discards by label and mints
-                # its own. Killing it here is the only thing a fenced process may still do.
-                outfit.issuer.revoke(done.reply.handle, done.reply.value, job.request)
-            raise
+        except Fenced as error:
+            fenced = error
+        make_good(job, row.step, done.reply)
+        raise Fenced(fenced.message, fenced.hint)
 
     def _settle(self, record: Record, lease: Lease, done: Done, *, minting: bool = False) -> Record:
         rotation, reply, now = self._rotation(record), done.reply, self._clock.now()
-        table = table_for(rotation.strategy, compromised=rotation.compromised)
+        table = self._table(rotation)
         until = 0.0
         if reply.outcome is Outcome.LATER and not reply.person:
             until = now + max(0.2, reply.after or min(60.0, max(1.0, (now - rotation.entered_at) / 2)))
@@ -193,7 +204,7 @@ class Engine:
             moved = known is None or rotation.state is not known.state or minted is not None
             entered = enter(edited, rotation, now, minted) if moved else replace(edited, rotation=rotation)
             values = {} if minted is None or value is None else {minted.number: value}
-            event = self._event(entered, rotation, step, detail)
+            event = self._event(entered, entered.rotation or rotation, step, detail)
             try:
                 return self._store.commit([Change(entered, event, values)], lease)[0]
             except StaleRecord:
@@ -220,19 +231,40 @@ class Engine:
         )
         return self._commit(record, rotation, lease, "begin", "")
 
+    def _concerns(self, record: Record, order: Order, expected: int) -> bool:
+        """Whether there is something to do: the expected version is current, or its rotation is unfinished."""
+        rotation = record.rotation
+        if rotation is None or rotation.final:
+            return self._current(record) == expected
+        return not order.from_version or expected in (self._current(record), rotation.old_version)
+
     def _join(self, record: Record, order: Order, lease: Lease) -> Record:
-        """An unfinished rotation: settle what a crash left, and take the new urgency over."""
+        """An unfinished rotation: settle what a crash left, and take the new urgency over.
+
+        One that is backing out stays as it is: it must end before a compromised value can be replaced.
+        """
         rotation = self._rotation(record)
+        self._look_at_supplied(record, order)
         urgent = replace(rotation, compromised=order.compromised or rotation.compromised,
                          revoke_unproven=order.revoke_unproven or rotation.revoke_unproven)
-        if urgent != rotation:
-            if urgent.state is State.STUCK:
-                urgent = urgent.resumed(self._clock.now())
-            if urgent.state not in table_for(urgent.strategy, compromised=urgent.compromised):
-                raise UsageError(f"{rotation.secret} is already backing out of a rotation",
-                                 f"clawsecrets rotations resume {rotation.secret}")
-            record = self._commit(record, urgent, lease, "urgent", "")
+        stands = rotation.stuck_in or rotation.state
+        if stands in BACKING_OUT or stands is State.UNDOING:
+            urgent = rotation
+        given = order.supplied is not None and rotation.state is State.STUCK
+        if urgent != rotation or given:
+            urgent = urgent.resumed(self._table(urgent), self._clock.now())
+            record = self._commit(record, urgent, lease, "urgent" if not given else "resume", "")
         return self._after_crash(record, lease)
+
+    def _look_at_supplied(self, record: Record, order: Order) -> None:
+        """A supplied value must not be dropped in silence: the person believes that it is in use from now on."""
+        rotation = self._rotation(record)
+        new = record.version(rotation.new_version)
+        if order.supplied is None or new is None or new.erased_at:
+            return
+        if self._store.value(rotation.secret, new.number) != order.supplied:
+            raise UsageError(f"{rotation.secret}: its unfinished rotation has another new value already",
+                             f"finish it first: clawsecrets rotations resume {rotation.secret}, or abort it")
 
     def _after_crash(self, record: Record, lease: Lease) -> Record:
         rotation = self._rotation(record)
@@ -240,14 +272,17 @@ class Engine:
             return self._settle(record, lease, Done(Reply(Outcome.UNKNOWN, "interrupted")))
         return record
 
-    def _vouch(self, record: Record, lease: Lease) -> Record:
-        rotation = self._rotation(record)
-        row = table_for(rotation.strategy, compromised=rotation.compromised).get(rotation.state)
+    def _may_vouch(self, rotation: Rotation) -> None:
+        row = self._table(rotation).get(rotation.stuck_in or rotation.state)
         if row is None or not row.vouch:
             raise UsageError(f"{rotation.secret} is {rotation.state.value}: nothing there is a person's to vouch for",
                              f"clawsecrets rotations resume {rotation.secret}")
-        done = Done(Reply(Outcome.OK, "a person vouched for it"), caveat=f"{row.step.value}: on a person's word")
-        return self._settle(record, lease, done)
+
+    def _unfinished(self, name: str) -> tuple[Record, Rotation]:
+        record = self._ready(name)
+        if not record.rotating:
+            raise UsageError(f"{name} has no unfinished rotation", "clawsecrets rotations lists them")
+        return record, self._rotation(record)
 
     def _ready(self, name: str) -> Record:
         record = self._store.load(name)
@@ -276,6 +311,10 @@ class Engine:
             self._clock.sleep(piece)
             self._store.renew(lease)
             left -= piece
+
+    @staticmethod
+    def _table(rotation: Rotation) -> Table:
+        return table_for(rotation.strategy, compromised=rotation.compromised)
 
     @staticmethod
     def _current(record: Record) -> int:

@@ -1,0 +1,41 @@
+"""What a process may still do that finds out, after an effect, that another one has taken its rotation over.
+
+It commits nothing. But its effect came too late and may contradict what the other one did meanwhile, and nobody else
+knows of it: so it takes the effect back, or puts what the store says now in its place.
+"""
+
+from __future__ import annotations
+
+from clawsecrets.errors import ClawError, Fenced
+from clawsecrets.model.rotation import Outcome, Step
+from clawsecrets.ports import Handover, Reply
+from clawsecrets.rotate.delivery import deliver
+from clawsecrets.rotate.job import Job
+
+
+def make_good(job: Job, step: Step, reply: Reply) -> None:
+    """Make good a late effect. Raises Fenced itself where that cannot be done, with what a person must do."""
+    if step is Step.CREATE and job.rotation.strategy == "overlap" and reply.outcome is Outcome.OK:
+        job.outfit.issuer.revoke(reply.handle, reply.value, job.request)  # its holder minted one of its own
+    elif step in (Step.CREATE, Step.RECREATE) and job.rotation.strategy == "cut-over" and reply.outcome is Outcome.OK:
+        name = job.record.secret.name
+        raise Fenced(f"{name} was rotated by another process while this one slept, and this one has replaced it once "
+                     "more at the provider", f"the stored value is dead: run clawsecrets rotate {name} now")
+    elif step in (Step.STAGE, Step.DELIVER):
+        _deliver_again(job)
+
+
+def _deliver_again(job: Job) -> None:
+    """What we wrote may be older than what the other process wrote: write what the store says now."""
+    try:
+        record = job.store.load(job.record.secret.name)
+    except ClawError:  # deleted meanwhile: nothing is to stand there, and nothing is known to put there
+        return
+    deliver(job.store, job.gear, record, job.outfit, job.now)
+    current = record.current
+    if current is None or job.outfit.tests_elsewhere:
+        return
+    secret = record.secret
+    value = job.store.value(secret.name, current.number)
+    for consumer in job.outfit.consumers.values():
+        consumer.reload(Handover(secret.name, secret.provider, secret.kind.value, value, current.number))

@@ -1,0 +1,83 @@
+"""What a step is given and what it answers: the record, its rotation, and everything that acts for the secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome, Rotation, State
+from clawsecrets.model.secret import SecretValue
+from clawsecrets.ports import Handover, Reply, Request, Store
+from clawsecrets.rotate.gear import Gear, Outfit
+
+BACKWARDS = frozenset({State.REVERTING, State.REVERT_STAGED, State.DEMOTED, State.RESTORED})
+"""States in which the older value is the one being handed over."""
+
+Edit = Callable[[Record], Record]
+
+
+def unchanged(record: Record) -> Record:
+    """The edit that edits nothing."""
+    return record
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step's answer: the reply, and what it teaches about the record."""
+
+    reply: Reply
+    edit: Edit = unchanged
+    caveat: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step is given."""
+
+    record: Record
+    rotation: Rotation
+    outfit: Outfit
+    store: Store
+    gear: Gear
+    now: float
+    supplied: SecretValue | None = None
+    """The value that a person gave with this command."""
+    vouched: bool = False
+    """A person's word stands in for what cannot be seen, never against what is seen."""
+
+    def value(self, number: int) -> SecretValue | None:
+        """The value of a version, None when there is none (any more)."""
+        version = self.record.version(number)
+        if version is None or version.erased_at:
+            return None
+        return self.store.value(self.record.secret.name, number)
+
+    def known_as(self, value: SecretValue) -> int:
+        """The version that has this value already; 0 = none."""
+        held = (v.number for v in self.record.versions if not v.erased_at)
+        return next((number for number in held if self.value(number) == value), 0)
+
+    @property
+    def request(self) -> Request:
+        """What the issuer is told in this rotation."""
+        old = self.record.version(self.rotation.old_version)
+        return self.outfit.request(
+            self.record.secret.name, self.rotation.id, old=self.value(self.rotation.old_version),
+            old_handle=old.handle if old else "", supplied=self.supplied,
+        )
+
+    def handover(self, *, forward: bool | None = None) -> Handover | None:
+        """From which value to which; None when the target value is gone."""
+        ahead = self.rotation.state not in BACKWARDS if forward is None else forward
+        new, old = self.rotation.new_version, self.rotation.old_version
+        if not ahead:
+            new, old = old, new
+        value = self.value(new)
+        secret = self.record.secret
+        if value is None:
+            return None
+        return Handover(secret.name, secret.provider, secret.kind.value, value, new, self.value(old))
+
+
+GONE = Reply(Outcome.REFUSED, "the value to hand over is no longer in the store")
