@@ -24,7 +24,8 @@ def test_values_are_random_and_of_the_declared_form() -> None:
         assert len(set(texts)) == 50
         for text in texts:
             body = text.removeprefix(local.prefix)
-            raw = bytes.fromhex(body) if local.encoding == "hex" else base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+            padded = body + "=" * (-len(body) % 4)
+            raw = bytes.fromhex(body) if local.encoding == "hex" else base64.urlsafe_b64decode(padded)
             assert len(raw) == local.bytes
 
 

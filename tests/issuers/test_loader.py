@@ -1,0 +1,141 @@
+"""Provider files that are wrong: every fault names file, table and key, and the nearest spelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clawsecrets.errors import ConfigError, NotFound
+from clawsecrets.issuers.loader import check_file, load_file, load_providers
+from clawsecrets.model.provider import pattern_fault, url_fault
+
+ACME = (Path(__file__).parent.parent / "data" / "providers" / "acme.toml").read_text()
+
+
+def faults(tmp_path: Path, text: str, name: str = "acme.toml") -> str:
+    path = tmp_path / name
+    path.write_text(text)
+    found = check_file(path)
+    if found:
+        with pytest.raises(ConfigError) as caught:
+            load_file(path)
+        assert name in caught.value.message
+        assert "providers check" in caught.value.hint
+    else:
+        assert load_file(path).code == "acme"
+    return "\n".join(found)
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("[revoke]", "[revok]", ["key 'revok'", "did you mean 'revoke'"]),
+    ("interval =", "intervall =", ["key 'intervall'", "'interval'"]),
+    ("identity =", "identitty =", ["[test.ok]", "'identitty'", "'identity'"]),
+    ('method = "DELETE"', 'method = "DELET"', ["[revoke.request]", "'method'", "'DELETE'"]),
+    ('interval = "90d"', 'interval = "90 days"', ["'interval'", "90d"]),
+    ('interval = "90d"', "interval = 90", ["'interval' must be text"]),
+    ('strategy = "overlap"', 'strategy = "alternate"', ["'alternate'", "comes with a later version"]),
+    ('strategy = "overlap"', 'strategy = "refresh"', ["'refresh'", "comes with a later version"]),
+    ('strategy = "overlap"', 'strategy = "overlapp"', ["'overlapp'", "did you mean 'overlap'"]),
+    ('kind     = "api-key"', 'kind = "apikey"', ["'kind'", "'api-key'"]),
+    ('host     = "https://', 'host     = "http://', ["host", "https"]),
+    ('host     = "https://', 'host     = "https://user:pw@', ["host"]),
+    ("status = [200, 204]", "status = [200]", []),
+    ("status = [204, 404]", 'status = ["204"]', ["[revoke.ok]", "'status'", "whole number"]),
+    ('value = "/secret"', 'value = "secret"', ["[create.ok]", "JSON pointer"]),
+    ('value = "/secret", ', "", ["[create] ok.value"]),
+    ("${handle}", "${handel}", ["[revoke]", "${handel}"]),
+    ("${handle}", "${Handle}", ["[revoke]", "not closed or not lower case"]),
+    ('auth = "bearer", credential = "self"', 'auth = "baerer", credential = "self"', ["[test.request]", "'auth'"]),
+    ('auth = "bearer", credential = "self"', 'auth = "bearer"', ["[test.request]", "'credential' is missing"]),
+    ('auth = "bearer", credential = "self"', 'auth = "path", credential = "self"', ["[test]", "${value}"]),
+    ('path = "/v1/whoami"', 'path = "v1/whoami"', ["[test]", "begin with /"]),
+    ('path = "/v1/whoami"', 'path = "/v1/whoami?x=1"', ["[test]", "query"]),
+    ('paging  = { next = "/next", query = "after" }', "", ["[list]", "'paging' is missing"]),
+    ('paging  = { next = "/next", query = "after" }', 'paging = { next = "/n" }', ["[list.paging]", "exactly one"]),
+    ('items = "/keys", ', "", ["[list] ok: items"]),
+    ('secret = "acme-admin"', 'token = "acme-admin"', ["[admin]", "'token'"]),
+    ('[admin]\nsecret = "acme-admin"\n', "", ["[admin] secret"]),
+    ("[a-z0-9]{32}", "[a-z0-9{32}", ["acme.key", "does not compile"]),
+    ("[a-z0-9]{32}", "(?:[a-z0-9]+)+", ["acme.key", "repeats a group that repeats"]),
+    ("acme_live_short", "acme_live_0123456789abcdef0123456789abcdef", ["negative 1 matches"]),
+    ('["ACME_KEY=acme_live_', '["ACME_KEY=acme_dead_', ["example 1 does not match"]),
+    ('code     = "acme"', 'code = "other"', ["'code'", "'acme'"]),
+    ('code     = "acme"', "code = ", ["is not TOML"]),
+    ('[manual]\nurl   =', '[manual]\nurll  =', ["[manual]", "'url' is missing", "'urll'"]),
+    ('[[detect]]', '[detect]', []),
+])
+def test_each_fault_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    assert old in ACME or not words
+    text = faults(tmp_path, ACME.replace(old, new))
+    assert bool(text) == bool(words)
+    for word in words:
+        assert word in text
+
+
+def test_assisted_does_not_create(tmp_path: Path) -> None:
+    assert "[create]" in faults(tmp_path, ACME.replace('strategy = "overlap"', 'strategy = "assisted"'))
+
+
+def test_what_a_strategy_needs(tmp_path: Path) -> None:
+    path = tmp_path / "bare.toml"
+    for strategy, missing in (("overlap", ["[create]", "[revoke]"]), ("cut-over", ["[create]"]),
+                              ("self-issued", ["[local]"])):
+        path.write_text(f'code = "bare"\nname = "x"\nkind = "other"\ndocs = "d"\nstrategy = "{strategy}"\n'
+                        '[manual]\nurl = "u"\nsteps = ["s"]\n')
+        found = "\n".join(check_file(path))
+        assert all(table in found for table in missing)
+
+
+def test_not_a_file_not_text(tmp_path: Path) -> None:
+    assert "cannot be read" in check_file(tmp_path / "no.toml")[0]
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    assert "UTF-8" in check_file(tmp_path / "b.toml")[0]
+
+
+def test_folders_of_ones_own_win(tmp_path: Path) -> None:
+    (tmp_path / "groq.toml").write_text(ACME.replace('"acme"', '"groq"').replace("acme.key", "groq.mine"))
+    (tmp_path / "acme.toml").write_text(ACME)
+    files = load_providers([tmp_path])
+    assert files["groq"].name == "Acme Cloud API key"
+    assert files["acme"].strategy == "overlap"
+    assert len(files) == len(load_providers()) + 1
+    assert "nope" not in files
+    with pytest.raises(NotFound):
+        files.path("nope")
+    with pytest.raises(KeyError):
+        files["nope"]
+    with pytest.raises(ConfigError):
+        load_providers([tmp_path / "missing"])
+
+
+def test_one_bad_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("x = ")
+    files = load_providers([tmp_path])
+    assert files["groq"].code == "groq"
+    with pytest.raises(ConfigError):
+        files["bad"]
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+", r"(?:a*)*", r"(?:a|b+)*", r"(?:(?:a+))+", r"(a{1,9}){2,}", r"(a)\1",
+                                     r"a(?=b)", r"a(?!b)", r"(?<=a)b", r"(?<!a)b", r"(?P<x>a)(?P=x)", r"(a)(b)", r"(",
+                                     r"a++", r"(a)(?(1)b|c)"])
+def test_patterns_that_are_refused(pattern: str) -> None:
+    assert pattern_fault(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"\b(sk-[a-z]{20})\b", r"(?:a+)?b", r"[(+*)]+", r"(?i)abc", r"(?:ab|cd){2}",
+                                     r"\(a+\)+", r"a{2,5}", r"(?P<secret>a+)", r"[]a]+", r"(?:a+){1}"])
+def test_patterns_that_are_fine(pattern: str) -> None:
+    assert pattern_fault(pattern) == ""
+
+
+@pytest.mark.parametrize(("url", "fine"), [
+    ("https://api.example", True), ("https://h:8443/base", True), ("http://127.0.0.1:80", True),
+    ("http://[::1]:80", True), ("http://localhost", True), ("http://127.1.2.3", True), ("http://example", False),
+    ("http://10.0.0.1", False), ("http://127.0.0.1.evil.example", False), ("https://h?x", False),
+    ("https://h#x", False), ("https://u@h", False), ("file:///etc", False), ("", False), ("https://h:port", False),
+    ("https://h h", False), ("https://[::1", False), ("//h", False),
+])
+def test_base_urls(url: str, fine: bool) -> None:
+    assert (url_fault(url) == "") == fine
