@@ -97,7 +97,7 @@ class Anchor:
         except OSError as error:
             failed = error
         if failed is not None:
-            draft.unlink(missing_ok=True)
+            self.discard(draft)
             raise io_failed("write the store's anchor", self.path, failed)
         return draft
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -87,7 +89,7 @@ def connect(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
     _look(path)
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     with translated(path):
-        db = raw_connect(path, "mode=rw" if writable else _read_mode(path), wait)
+        db = raw_connect(path, "mode=rw", wait) if writable else _connect_read_only(path)
         try:
             _prepare(db, path, writable)
         except BaseException:
@@ -113,7 +115,10 @@ def connect_copy(path: Path) -> sqlite3.Connection:
 def raw_connect(path: Path, query: str, wait: float) -> sqlite3.Connection:
     """A connection with our settings and nothing looked at yet. sqlite3.Error."""
     uri = f"file:{quote(str(path))}?{query}"
-    db = sqlite3.connect(uri, timeout=wait, isolation_level=None, check_same_thread=False, uri=True)
+    return _settled(sqlite3.connect(uri, timeout=wait, isolation_level=None, check_same_thread=False, uri=True))
+
+
+def _settled(db: sqlite3.Connection) -> sqlite3.Connection:
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BLOB_BYTES)
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
@@ -146,10 +151,36 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _read_mode(path: Path) -> str:
-    """`immutable` unless a write-ahead log stands there, which it would overlook."""
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that needs nothing to be writable. A write-ahead log that a crash left is read with its index
+    where that is there, else in a copy in memory."""
     wal = _beside(path, "-wal")
-    return "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
+    if not wal.exists() or not wal.stat().st_size:
+        return raw_connect(path, "mode=ro&immutable=1", 0.0)
+    if _beside(path, "-shm").exists():
+        return raw_connect(path, "mode=ro", 0.0)
+    return _in_memory(path, wal)
+
+
+def _in_memory(path: Path, wal: Path) -> sqlite3.Connection:
+    """The database with its log applied, in memory. What is copied for a moment is sealed as it is on the disk."""
+    failed: OSError | None = None
+    content = b""
+    try:
+        with TemporaryDirectory(prefix="clawsecrets-") as folder:
+            copy = Path(folder, "store.db")
+            shutil.copyfile(path, copy)
+            shutil.copyfile(wal, _beside(copy, "-wal"))
+            with closing(raw_connect(copy, "mode=rw", 0.0)) as db:
+                db.execute("PRAGMA journal_mode = DELETE").fetchall()
+                content = db.serialize()
+    except OSError as error:
+        failed = error
+    if failed is not None:
+        raise io_failed("read the write-ahead log beside", path, failed)
+    memory = _settled(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+    memory.deserialize(content)
+    return memory
 
 
 def _prepare(db: sqlite3.Connection, path: Path, writable: bool) -> None:

@@ -71,7 +71,8 @@ def write_private(path: Path, content: bytes) -> None:
         write_draft(draft, content, owner)
         draft.replace(target)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise
     sync_folder(target.parent)
 

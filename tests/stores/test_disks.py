@@ -1,0 +1,149 @@
+"""Full and read-only disks, on small tmpfs mounts. Needs root; says so loudly where it is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clawsecrets.errors import StoreError
+from clawsecrets.model.secret import SecretValue
+from clawsecrets.stores import sqlite
+from clawsecrets.stores.backup import backup, restore
+from clawsecrets.stores.doctor import notes
+from tests.contract.store import change, event, fresh, put
+from tests.stores.conftest import Place
+
+Mount = Callable[[str], Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mount a small tmpfs with these options; unmounted at the end."""
+    mounted: list[Path] = []
+
+    def make(options: str) -> Path:
+        where = tmp_path / f"m{len(mounted)}"
+        where.mkdir(mode=0o700)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"{options},mode=0700", "none", str(where)],
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"NOT RUN: a tmpfs cannot be mounted here ({done.stderr.decode().strip()}); run as root")
+        mounted.append(where)
+        return where
+
+    yield make
+    for where in reversed(mounted):
+        subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+def remount(where: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(where)], check=True)
+
+
+def test_a_full_disk_loses_nothing(place: Place, mount: Mount) -> None:
+    """Fill the data's disk by commits: one clear error, everything committed before is there, and it goes on."""
+    disk = mount("size=400k")
+    path = disk / "store.db"
+    sqlite.create(path, place.anchor, [place.key])[0].close()
+    store = sqlite.open_store(path, place.anchor, [place.key])
+    stored: list[str] = []
+    with pytest.raises(StoreError) as caught:
+        for number in range(1000):
+            put(store, f"s{number}", str(number) * 2000)
+            stored.append(f"s{number}")
+    assert "full" in caught.value.message or "disk" in caught.value.message
+    assert caught.value.hint
+    assert len(stored) > 3
+    assert sorted(store.names()) == sorted(stored)
+    store.close()
+    store = sqlite.open_store(path, place.anchor, [place.key])
+    assert sorted(store.names()) == sorted(stored)
+    assert list(store.check()) == []
+    remount(disk, "size=4m")
+    put(store, "after", "space again")
+    assert store.value("after", 1) == SecretValue("space again")
+    store.close()
+
+
+def test_a_full_state_disk_stops_the_commit_before_it_happens(place: Place, mount: Mount) -> None:
+    disk = mount("size=16k")
+    anchor = disk / "anchor"
+    path = place.root / "d2" / "s.db"
+    store, _ = sqlite.create(path, anchor, [place.key])
+    put(store, "a")
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+        while True:
+            filler.write(b"x" * 4096)
+    with pytest.raises(StoreError, match="anchor"):
+        put(store, "b")
+    assert list(store.names()) == ["a"]
+    (disk / "filler").unlink()
+    put(store, "b")
+    assert list(store.names()) == ["a", "b"]
+    store.close()
+
+
+def test_a_full_disk_for_a_backup(place: Place, mount: Mount) -> None:
+    disk = mount("size=64k")
+    store = place.open()
+    store.commit([change(fresh(f"n{i}"), {1: "x" * 3000}) for i in range(40)])
+    with pytest.raises(StoreError) as caught:
+        backup(store, disk / "b1")
+    assert caught.value.hint
+    assert list(disk.iterdir()) == []
+    store.close()
+
+
+@pytest.mark.parametrize("left_by", ["close", "kill", "kill, index lost"])
+def test_a_read_only_disk_can_be_read(place: Place, mount: Mount, left_by: str) -> None:
+    """Also with a write-ahead log that a killed process left there."""
+    disk = mount("size=4m")
+    path = disk / "store.db"
+    store, code = sqlite.create(path, place.anchor, [place.key])
+    put(store, "a", "on the disk")
+    names = [] if left_by == "close" else ["store.db", "store.db-wal", *(["store.db-shm"] if left_by == "kill" else [])]
+    for name in names:
+        shutil.copy2(disk / name, disk / f"copy-{name}")
+    store.close()
+    for name in names:
+        os.replace(disk / f"copy-{name}", disk / name)
+    remount(disk, "ro")
+    store = sqlite.open_store(path, place.anchor, [place.key])
+    assert store.value("a", 1) == SecretValue("on the disk")
+    assert list(store.check()) == []
+    with pytest.raises(StoreError, match="read-only"):
+        put(store, "b")
+    with pytest.raises(StoreError, match="read-only"):
+        store.acquire("a", "me", 1.0)
+    assert isinstance(notes(store), list)
+    backup(store, place.root / "b1")
+    store.close()
+    new = Place(place.root / "new")
+    assert code is not None
+    again = restore(place.root / "b1", new.path, new.anchor, code, [new.key], event())
+    assert again.value("a", 1) == SecretValue("on the disk")
+    again.close()
+
+
+def test_a_read_only_state_folder_still_reads(place: Place, mount: Mount) -> None:
+    disk = mount("size=1m")
+    path, anchor = place.root / "d2" / "s.db", disk / "state" / "anchor"
+    store, _ = sqlite.create(path, anchor, [place.key])
+    put(store, "a")
+    behind = anchor.read_bytes()
+    put(store, "b")
+    store.close()
+    anchor.write_bytes(behind)
+    remount(disk, "ro")
+    store = sqlite.open_store(path, anchor, [place.key])
+    assert list(store.names()) == ["a", "b"]
+    assert any("could not be brought up to date" in line for line in notes(store))
+    with pytest.raises(StoreError, match="anchor"):
+        put(store, "c")
+    assert list(store.names()) == ["a", "b"]
+    store.close()

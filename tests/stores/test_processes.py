@@ -1,0 +1,203 @@
+"""Leases and locks between processes: dead, stopped and living holders, readers beside a writer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clawsecrets.errors import Fenced, StaleRecord, StoreBusy, StoreError
+from clawsecrets.model.secret import SecretValue, Stage, Version
+from clawsecrets.stores import lease as leases
+from tests.contract.store import NOW, change, event, fresh, put
+from tests.stores.conftest import Place
+
+
+def spawn(work: Callable[[int], object]) -> tuple[int, int]:
+    """Fork; the child gets the writing end of a pipe. Gives its id and the reading end."""
+    reader, writer = os.pipe()
+    number = os.fork()
+    if number == 0:
+        try:
+            work(writer)
+        except BaseException as error:
+            os.write(writer, f"{type(error).__name__}\n".encode())
+        os._exit(0)
+    os.close(writer)
+    return number, reader
+
+
+def line(reader: int) -> str:
+    """One line from a child."""
+    got = b""
+    while not got.endswith(b"\n"):
+        got += os.read(reader, 1) or b"\n"
+    return got.decode().strip()
+
+
+def holder(place: Place, ttl: float) -> Callable[[int], None]:
+    """Take the lease, say so, wait for SIGCONT or the end, then try to commit and say how that went."""
+
+    def work(writer: int) -> None:
+        store = place.open()
+        record = store.load("a")
+        lease = store.acquire("a", "child", ttl)
+        os.write(writer, b"held\n")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        try:
+            store.commit([change(record.put_current(Version(2, Stage.CURRENT, NOW)), {2: "child's"})], lease)
+            os.write(writer, b"committed\n")
+        except (Fenced, StaleRecord) as error:
+            os.write(writer, f"{type(error).__name__}\n".encode())
+
+    return work
+
+
+def test_a_dead_holder_is_replaced_at_once(place: Place) -> None:
+    store = place.open()
+    put(store, "a")
+    number, reader = spawn(holder(place, 3600.0))
+    assert line(reader) == "held"
+    with pytest.raises(StoreBusy, match="child"):
+        store.acquire("a", "me", 1.0)
+    os.kill(number, signal.SIGKILL)
+    os.waitpid(number, 0)
+    began = time.monotonic()
+    assert store.acquire("a", "me", 1.0).epoch == 2
+    assert time.monotonic() - began < 1.0
+    os.close(reader)
+    store.close()
+
+
+def test_a_stopped_holder_keeps_it_until_it_expires_and_then_commits_nothing(place: Place) -> None:
+    store = place.open()
+    record = put(store, "a")
+    number, reader = spawn(holder(place, 1.0))
+    assert line(reader) == "held"
+    os.waitpid(number, os.WUNTRACED)
+    with pytest.raises(StoreBusy):
+        store.acquire("a", "me", 60.0)
+    time.sleep(1.1)
+    lease = store.acquire("a", "me", 60.0)
+    assert lease.epoch == 2
+    os.kill(number, signal.SIGCONT)
+    assert line(reader) == "Fenced"
+    os.waitpid(number, 0)
+    os.close(reader)
+    assert store.load("a") == record
+    mine = record.put_current(Version(2, Stage.CURRENT, NOW))
+    store.commit([change(mine, {2: "mine"})], lease)
+    assert store.value("a", 2) == SecretValue("mine")
+    store.close()
+
+
+@pytest.mark.parametrize("what", ["boot", "start"])
+def test_a_holder_of_another_life_is_replaced(place: Place, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Another boot, or a process id that was given again: same pid, other start."""
+    store = place.open()
+    store.acquire("a", "before", 3600.0)
+    with pytest.raises(StoreBusy):
+        store.acquire("a", "me", 1.0)
+    if what == "boot":
+        monkeypatch.setattr(leases, "boot_id", lambda: "another boot")
+    else:
+        real = leases.process_start
+        monkeypatch.setattr(leases, "process_start", lambda pid: f"1{real(pid)}")
+    assert store.acquire("a", "me", 1.0).epoch == 2
+    store.close()
+
+
+def test_a_holder_in_another_pid_namespace_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = place.open()
+    store.acquire("a", "in a container", 0.5)
+    monkeypatch.setattr(leases, "_namespace", lambda: "pid:[1]")
+    with pytest.raises(StoreBusy, match="in a container"):
+        store.acquire("a", "me", 1.0)
+    time.sleep(0.6)
+    assert store.acquire("a", "me", 1.0).epoch == 2
+    store.close()
+
+
+def test_readers_are_not_blocked_by_a_writer(place: Place) -> None:
+    store = place.open()
+    put(store, "a", "old")
+    blocker = sqlite3.connect(place.path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    other = place.open()
+    assert other.value("a", 1) == SecretValue("old")
+    assert time.monotonic() - began < 0.5
+    with pytest.raises(StoreBusy) as caught:
+        put(other, "b")
+    assert 0.9 < time.monotonic() - began < 5.0
+    assert caught.value.hint
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    put(other, "b")
+    other.close()
+    store.close()
+
+
+def test_many_processes_write_and_none_is_lost(place: Place) -> None:
+    store = place.open()
+    put(store, "shared", "0")
+
+    def work(writer: int) -> None:
+        store = place.open()
+        done = 0
+        while done < 8:
+            record = store.load("shared")
+            number = record.last_number + 1
+            try:
+                store.commit([change(record.put_current(Version(number, Stage.CURRENT, NOW)), {number: str(number)})])
+                done += 1
+            except (StaleRecord, StoreBusy):
+                continue
+        os.write(writer, b"done\n")
+
+    children = [spawn(work) for _ in range(4)]
+    for number, reader in children:
+        assert line(reader) == "done"
+        os.waitpid(number, 0)
+        os.close(reader)
+    assert store.load("shared").last_number == 33
+    assert list(store.check()) == []
+    assert [item.seq for item in store.events()] == list(range(1, 34))
+    store.close()
+    place.open().close()
+
+
+def test_several_records_in_one_commit_are_whole_or_nothing(place: Place) -> None:
+    store = place.open()
+    kept = put(store, "kept")
+    stale = change(kept.put_current(Version(2, Stage.CURRENT, NOW)))
+    with pytest.raises(StoreError):
+        store.commit([change(fresh("x"), {1: "x"}), stale])
+    assert list(store.names()) == ["kept"]
+    assert len(list(store.events())) == 1
+    store.commit([change(fresh(f"n{i}"), {1: str(i)}) for i in range(50)])
+    assert len(store.names()) == 51
+    assert len(list(store.events())) == 51
+    store.close()
+
+
+def test_a_lone_surrogate_is_a_usage_error(place: Place) -> None:
+    from clawsecrets.errors import UsageError
+
+    store = place.open()
+    with pytest.raises(UsageError):
+        store.log(event("x", why="\udc80"))
+    assert list(store.events()) == []
+    store.close()
+
+
+def test_the_boot_clock_runs(tmp_path: Path) -> None:
+    assert leases.boottime() > 0
+    assert leases.boot_id()
+    assert leases.process_start(os.getpid())
+    assert leases.process_start(2**22 + 1) == ""
