@@ -1,0 +1,168 @@
+"""What every command shares: `--store`, `--config`, `--verbose`, and a session that opens things when first used."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import inspect
+import os
+import socket
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clawsecrets import wiring
+from clawsecrets.cli.output import Steps
+from clawsecrets.errors import UsageError
+from clawsecrets.model.audit import AuditEvent
+from clawsecrets.model.secret import SecretValue
+
+if TYPE_CHECKING:
+    from clawsecrets.config import Config, Paths
+    from clawsecrets.ports import Store
+    from clawsecrets.rotate.engine import Engine
+    from clawsecrets.rotate.ledger import Ledger
+
+MAX_INPUT_BYTES = 1 << 20
+"""A value read from standard input; no credential is larger."""
+
+StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="Another store than the configuration's.")]
+ConfigOption = Annotated[str, typer.Option("--config", metavar="FILE", help="Another configuration file.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say each step, also when piped.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a secret.")]
+
+
+class Session:
+    """One command's world. Nothing is opened before it is used; `close` releases what was."""
+
+    def __init__(self, store: str = "", config: str = "", verbose: bool = False) -> None:
+        self._store_url = store
+        self._config_path = config
+        self.verbose = verbose
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Where configuration, data and state stand."""
+        return wiring.find_paths(self._config_path)
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration, with `--store` over it."""
+        return wiring.read_config(self.paths, self._store_url)
+
+    @cached_property
+    def clock(self) -> wiring.SystemClock:
+        """The real time."""
+        return wiring.SystemClock()
+
+    @cached_property
+    def store(self) -> Store:
+        """The opened store."""
+        return wiring.open_store(self.config, self.paths, ask_passphrase)
+
+    @cached_property
+    def shop(self) -> wiring.Workshop:
+        """Builds issuers and targets."""
+        return wiring.Workshop(self.config, self.paths, lambda: self.store, self.clock)
+
+    @cached_property
+    def actor(self) -> str:
+        """Who acts, for the audit log: user@host/pid."""
+        return f"{_user()}@{socket.gethostname()}/{os.getpid()}"
+
+    def engine(self) -> Engine:
+        """The rotation engine, telling its steps on stderr."""
+        return wiring.engine(self.config, self.store, self.shop, self.clock, Steps(self.verbose), self.actor)
+
+    def ledger(self) -> Ledger:
+        """The revocation ledger."""
+        return wiring.ledger(self.config, self.store, self.shop, self.clock, self.actor)
+
+    def event(self, action: str, secret: str = "", version: int = 0, **detail: str) -> AuditEvent:
+        """An audit event of now."""
+        return AuditEvent(self.clock.now(), self.actor, action, secret, version, "", detail)
+
+    def close(self) -> None:
+        """Release the store if it was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"
+
+
+def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., int | None]], None]:
+    """Register `function(session, …)` as a command with the shared options added to its own."""
+
+    def register(function: Callable[..., int | None]) -> None:
+        signature = inspect.signature(function, eval_str=True)
+        own = list(signature.parameters.values())[1:]
+        shared = [
+            inspect.Parameter("store", inspect.Parameter.KEYWORD_ONLY, default="", annotation=StoreOption),
+            inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default="", annotation=ConfigOption),
+            inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
+        ]
+
+        @functools.wraps(function)
+        def run(*, store: str = "", config: str = "", verbose: bool = False, **given: Any) -> int | None:
+            session = Session(store, config, verbose)
+            try:
+                return function(session, **given)
+            finally:
+                session.close()
+
+        params = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+        run.__signature__ = signature.replace(parameters=params)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in params} | {"return": signature.return_annotation}
+        app.command(name, **settings)(run)
+
+    return register
+
+
+def read_value(what: str) -> SecretValue:
+    """A value from standard input, or from a hidden prompt on a terminal. One trailing newline is not part of it.
+
+    UsageError when it is empty or larger than 1 MiB.
+    """
+    if sys.stdin.isatty():
+        value = getpass.getpass(f"{what} (hidden): ").encode()
+    else:
+        value = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+        value = value.removesuffix(b"\n").removesuffix(b"\r")
+    if not value:
+        raise UsageError(f"{what}: nothing was given", "pipe it in, or type it at the prompt on a terminal")
+    if len(value) > MAX_INPUT_BYTES:
+        raise UsageError(f"{what}: larger than 1 MiB", "this is no credential")
+    return SecretValue(value)
+
+
+def ask_passphrase() -> SecretValue:
+    """The store's passphrase: from the terminal, or the first line of the file named by CLAWSECRETS_PASSPHRASE_FILE."""
+    path = os.environ.get("CLAWSECRETS_PASSPHRASE_FILE", "")
+    if path:
+        return SecretValue(Path(path).read_bytes().split(b"\n", 1)[0])
+    try:
+        with open("/dev/tty", "rb"):
+            return SecretValue(getpass.getpass("store passphrase (hidden): "))
+    except OSError:
+        pass
+    raise UsageError("the store needs its passphrase and there is no terminal",
+                     "name a file with it in CLAWSECRETS_PASSPHRASE_FILE, or use a key file on unattended hosts")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask on the terminal; `--yes` answers it. UsageError without either."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Not asked: there is no terminal", "add --yes if you mean it")
+    typer.confirm(question, abort=True, err=True)

@@ -1,0 +1,149 @@
+"""What `doctor` looks at: the store, its key and anchor, the targets, the resolver, the trust between them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clawsecrets.cli.common import Session, ask_passphrase
+from clawsecrets.errors import ClawError, ConfigError
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import Kind
+from clawsecrets.ports import Entry
+from clawsecrets.wiring import reading
+from clawsecrets.wiring import stores as store_wiring
+
+if TYPE_CHECKING:
+    from clawsecrets.config import InjectorConfig
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: level ok, warn or fail; `mend` says how to mend it."""
+
+    level: str
+    what: str
+    mend: str = ""
+
+
+def examine(session: Session) -> Iterator[Finding]:
+    """Everything, lazily; what cannot be looked at is a finding, too."""
+    yield from _guard("configuration", lambda: _configuration(session))
+    opened = list(_guard("store", lambda: _store(session)))
+    yield from opened
+    if any(finding.level == FAIL for finding in opened):
+        return  # nothing below can be judged without the store
+    yield from _guard("secrets", lambda: _secrets(session))
+    yield from _guard("targets", lambda: _targets(session))
+    yield from _guard("trust", lambda: _trust(session))
+
+
+def _guard(part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except ClawError as error:
+        yield Finding(FAIL, f"{part}: {error.message}", error.hint)
+
+
+def _configuration(session: Session) -> Iterator[Finding]:
+    config = session.config
+    yield Finding(OK, f"configuration: {config.file or 'defaults (no file)'}")
+    for code in config.providers:
+        if code not in session.shop.providers:
+            raise ConfigError(f"[providers.{code}]: there is no such provider", "clawsecrets providers lists them")
+
+
+def _store(session: Session) -> Iterator[Finding]:
+    store = store_wiring.open_store(session.config, session.paths, ask_passphrase)
+    try:
+        faults = store.check()
+        problem = store.verify_log()
+        notes = store_wiring.notes(store)
+        writable = store.writable
+    finally:
+        store.close()
+    for fault in faults:
+        yield Finding(FAIL, f"store: {fault}", "clawsecrets restore BACKUP brings it back")
+    if problem:
+        yield Finding(FAIL, f"audit log: {problem}", "compare with a backup: somebody changed the file")
+    if not faults and not problem:
+        yield Finding(OK, f"store: {session.config.store.url.path}, every row and the audit log are sound")
+    if not writable:
+        yield Finding(FAIL, "store: it can only be read", "nothing can be rotated; check the file system and its owner")
+    for note in notes:
+        yield Finding(WARN, f"store: {note}")
+
+
+def _secrets(session: Session) -> Iterator[Finding]:
+    count = 0
+    for record in session.store.records():
+        count += 1
+        name = record.secret.name
+        if record.rotation is not None and record.rotation.stuck_in is not None:
+            yield Finding(FAIL, f"{name}: stuck: {record.rotation.note}", f"clawsecrets rotations resume {name}")
+        if record.revocations:
+            yield Finding(WARN, f"{name}: {len(record.revocations)} revocation(s) pending",
+                          f"clawsecrets revocations retry {name}")
+        if record.secret.kind is Kind.ADMIN or record.current is None:
+            continue
+        if not record.secret.injectors:
+            yield Finding(WARN, f"{name}: it is delivered nowhere",
+                          f"clawsecrets configure {name} --inject TARGET")
+        elif not record.secret.consumers:
+            yield Finding(WARN, f"{name}: no consumer can be proven to use it, so its old value will not be revoked "
+                          "unless you confirm", f"clawsecrets configure {name} --consume TARGET")
+    yield Finding(OK, f"secrets: {count}")
+
+
+def _targets(session: Session) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for record in session.store.records():
+        outfit = session.shop.outfit(record.secret)
+        for target, injector in outfit.injectors.items():
+            if target not in seen:
+                seen.add(target)
+                reply = injector.preflight()
+                level = OK if reply.outcome is Outcome.OK else FAIL
+                yield Finding(level, f"injector {target}: {reply.detail or injector.describe()}")
+            if not record.rotating:
+                yield from _held(session, record.secret.name, target)
+
+
+def _held(session: Session, name: str, target: str) -> Iterator[Finding]:
+    record = session.store.load(name)
+    current = record.current
+    if current is None:
+        return
+    injector = session.shop.outfit(record.secret).injectors[target]
+    entry = Entry(name, current.number, session.store.value(name, current.number), record.secret.env)
+    if injector.holds(entry) is False:
+        yield Finding(FAIL, f"{name}: {target} does not hold the current value", f"clawsecrets inject {name}")
+
+
+def _trust(session: Session) -> Iterator[Finding]:
+    """The resolver bundle and the gateway's user (SECURITY.md, "One user")."""
+    program = Path(sys.argv[0]) if os.path.basename(sys.argv[0]) == "clawsecrets" else None
+    for name, config in session.config.injectors.items():
+        bundle = reading.bundle_path(config)
+        if bundle is None:
+            continue
+        owner = _owner(config, bundle)
+        if owner == os.geteuid():
+            yield Finding(WARN, f"{name}: the gateway's user can read this store's key, so an agent that runs as "
+                          "that user can, too", "run clawsecrets as another user, and set `owner` of the bundle to the gateway's")
+        for fault in reading.command_faults(program, owner) if program else ():
+            yield Finding(WARN, f"{name}: OpenClaw will refuse {program} as a resolver: {fault}",
+                          "install clawsecrets in a virtual environment of the gateway's user, for `resolve` only")
+
+
+def _owner(config: InjectorConfig, bundle: Path) -> int | None:
+    try:
+        return bundle.stat().st_uid
+    except OSError:
+        return None

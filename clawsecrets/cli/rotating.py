@@ -1,0 +1,384 @@
+"""status, rotate, rotations, revocations, inject."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clawsecrets.cli.common import JsonOption, NameArgument, Session, command, confirm, read_value
+from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, colour, emit, moment, say, table
+from clawsecrets.cli.secrets import rotation_json
+from clawsecrets.errors import ClawError, StoreBusy, UsageError
+from clawsecrets.model.policy import DAY, format_duration
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import State
+from clawsecrets.model.secret import Kind
+from clawsecrets.model.status import Status, Urgency, outcome_words, status
+from clawsecrets.ports import Change
+from clawsecrets.rotate import preflight
+from clawsecrets.rotate.delivery import deliver
+from clawsecrets.rotate.engine import Order, Result
+
+DONE, WORK_LEFT, REFUSED, STUCK = 0, 1, 4, 5
+_COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
+            Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    command(app, "status")(show_status)
+    command(app, "rotate")(rotate)
+    command(app, "inject")(inject)
+    rotations = typer.Typer(help="Unfinished rotations: list them, go on with one, or back out.",
+                            invoke_without_command=True, no_args_is_help=False)
+    command(rotations, "list")(list_rotations)
+    command(rotations, "resume")(resume)
+    command(rotations, "abort")(abort)
+    app.add_typer(rotations, name="rotations")
+    revocations = typer.Typer(help="Credentials that must die and are not proven dead yet.", no_args_is_help=False,
+                              invoke_without_command=True)
+    command(revocations, "list")(list_revocations)
+    command(revocations, "retry")(retry)
+    command(revocations, "resolve")(resolve_revocation)
+    app.add_typer(revocations, name="revocations")
+
+
+# --- status ---------------------------------------------------------------------------------------------------------
+
+
+def show_status(
+    session: Session,
+    by_name: Annotated[bool, typer.Option("--by-name", help="Sort by name instead of urgency.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The rotation table: every secret, its age, when it is due, where it stands, and what was last proven."""
+    now, shop = session.clock.now(), session.shop
+    rows = [status(record, shop.policy(record.secret), now) for record in session.store.records()]
+    rows.sort(key=lambda row: row.name if by_name else (row.urgency, row.due or 1e18, row.name))
+    if as_json:
+        emit({"now": now, "secrets": [_status_json(row) for row in rows]})
+        return
+    if not rows:
+        say("no secrets yet: clawsecrets import FILE… brings them in")
+        return
+    columns = [Column("SECRET", shrink=True), Column("KIND", shrink=True), Column("PROVIDER", shrink=True),
+               Column("AGE", right=True), Column("EVERY", right=True), Column("DUE", right=True),
+               Column("STATE", shrink=True), Column("LAST PROOF", shrink=True)]
+    table(columns, [_status_cells(row, now) for row in rows], [_COLOURS[row.urgency] for row in rows])
+    first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
+    if first is not None:
+        say(f"{first.name}: {first.detail}")
+
+
+def _status_cells(row: Status, now: float) -> list[str]:
+    proof = f"{row.proof} {format_duration(now - row.proof_at)} ago" if row.proof_at else row.proof
+    return [
+        row.name, row.kind, row.provider, "-" if row.age is None else format_duration(row.age),
+        "-" if row.interval is None else format_duration(row.interval),
+        "-" if row.due is None else _due(row.due - now), row.state, proof,
+    ]
+
+
+def _due(left: float) -> str:
+    """Rounded to the nearest day where it is days: due in 30d, not in 29d, right after a rotation."""
+    return format_duration(round(left / DAY) * DAY) if abs(left) >= DAY else format_duration(left)
+
+
+def _status_json(row: Status) -> dict[str, object]:
+    return {
+        "name": row.name, "kind": row.kind, "provider": row.provider, "version": row.version, "age": row.age,
+        "interval": row.interval, "due_at": row.due, "state": row.state, "detail": row.detail, "proof": row.proof,
+        "proof_at": row.proof_at, "urgency": row.urgency.name.lower(),
+    }
+
+
+# --- rotate ---------------------------------------------------------------------------------------------------------
+
+
+def rotate(
+    session: Session,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Secrets to rotate.")] = None,
+    due: Annotated[bool, typer.Option("--due", help="All that are due, and all that are unfinished.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All that have a value.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact effects and check that they could "
+                                          "work; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before rotating several.")] = False,
+    compromised: Annotated[bool, typer.Option("--compromised", help="It leaked: no grace, revoke at once, never back "
+                                              "to the old one.")] = False,
+    revoke_unproven: Annotated[bool, typer.Option("--revoke-unproven", help="With --compromised: revoke even where "
+                                                  "no consumer could be proven.")] = False,
+    from_version: Annotated[int, typer.Option(metavar="N", help="Only if version N is current; else `already "
+                                              "rotated`.")] = 0,
+    new_value_stdin: Annotated[bool, typer.Option("--new-value-stdin", help="Assisted: the new value comes on standard "
+                                                  "input (or a hidden prompt).")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Rotate: mint, test, deliver, reload, prove, and only then revoke the old one and try that it is dead.
+
+    Safe to interrupt and to run again: it goes on where it was. Exit codes: 0 rotated, 1 work left (waiting for
+    time or a person, revocation pending), 4 refused and backed out, 5 stuck.
+    """
+    chosen = _chosen(session, names or [], due, every)
+    if revoke_unproven and not compromised:
+        raise UsageError("--revoke-unproven goes with --compromised", "prove the consumers instead")
+    if (from_version or new_value_stdin) and len(chosen) != 1:
+        raise UsageError("--from-version and --new-value-stdin go with exactly one NAME")
+    if dry_run:
+        return _dry_run(session, chosen, compromised, as_json)
+    if len(chosen) > 1 or compromised:
+        confirm(f"Rotate {len(chosen)} secret(s){' as compromised' if compromised else ''}?", yes)
+    supplied = read_value(f"new value of {chosen[0]}") if new_value_stdin else None
+    order = Order(from_version, compromised, revoke_unproven, supplied)
+    results = [_one(session, name, order) for name in chosen]
+    if not as_json:
+        for answer in results:
+            _tell(session, answer)
+    else:
+        emit({"rotations": [_answer_json(answer) for answer in results]})
+    return max((code for _, _, code in results), default=DONE)
+
+
+Answer = tuple[str, Result | ClawError, int]
+
+
+def _chosen(session: Session, names: list[str], due: bool, every: bool) -> list[str]:
+    if (bool(names) + due + every) != 1:
+        raise UsageError("say what to rotate: NAME…, --due or --all", "clawsecrets status shows what is due")
+    if names:
+        return list(dict.fromkeys(names))
+    now, found = session.clock.now(), []
+    for record in session.store.records():
+        row = status(record, session.shop.policy(record.secret), now)
+        overdue = row.due is not None and row.due <= now
+        if (every and record.current) or (due and (overdue or record.rotating)):
+            found.append(record.secret.name)
+    return found
+
+
+def _one(session: Session, name: str, order: Order) -> Answer:
+    try:
+        result = session.engine().rotate(name, order)
+    except StoreBusy:
+        raise
+    except ClawError as error:
+        return name, error, error.exit_code
+    return name, result, _code(result)
+
+
+def _code(result: Result) -> int:
+    rotation = result.record.rotation
+    if result.already or rotation is None:
+        return DONE
+    codes = {State.DONE: DONE, State.STUCK: STUCK, State.ABORTED: REFUSED, State.ABORTED_OWED: REFUSED}
+    return codes.get(rotation.state, WORK_LEFT)
+
+
+def _tell(session: Session, answer: Answer) -> None:
+    name, result, _ = answer
+    if isinstance(result, ClawError):
+        say(f"clawsecrets: error: {name}: {result.message}")
+        if result.hint:
+            say(f"hint: {result.hint}")
+        return
+    rotation, current = result.record.rotation, result.record.current
+    number = current.number if current else 0
+    if result.already:
+        print(f"{name}: already rotated (version {number} is current)")
+        return
+    if rotation is None:
+        return
+    shade = {DONE: GREEN, STUCK: RED, REFUSED: RED}.get(_code(result), YELLOW)
+    print(f"{name}: {colour(outcome_words(rotation), shade)} (version {number} is current)")
+    if rotation.note:
+        say(f"  {rotation.note}")
+    for caveat in rotation.caveats:
+        say(f"  not shown: {caveat}")
+    for line in _next(session, result.record):
+        say(f"  {line}")
+
+
+def _next(session: Session, record: Record) -> list[str]:
+    """What the person does next."""
+    rotation, name = record.rotation, record.secret.name
+    if rotation is None:
+        return []
+    if rotation.state is State.AWAITING:
+        outfit = session.shop.outfit(record.secret, rotation.strategy)
+        steps = list(outfit.issuer.explain(outfit.request(name, rotation.id)))
+        return [*steps, f"then: clawsecrets rotate {name} --new-value-stdin"]
+    if rotation.state is State.DELIVERED and rotation.parked:
+        return [f"when you have seen that it uses the new one: clawsecrets rotations resume {name} --done",
+                f"to go back: clawsecrets rotations abort {name}"]
+    if rotation.state in (State.RETIRING, State.PROVING_DEAD) and rotation.parked:
+        return [f"when it is revoked: clawsecrets rotations resume {name} (--done if it cannot be tried)"]
+    if rotation.state is State.STUCK:
+        return [f"when that is mended: clawsecrets rotations resume {name}"]
+    if record.revocations:
+        return [f"tried again by: clawsecrets revocations retry {name}"]
+    return [f"it goes on with: clawsecrets rotate {name}"] if not rotation.final else []
+
+
+def _answer_json(answer: Answer) -> dict[str, object]:
+    name, result, code = answer
+    if isinstance(result, ClawError):
+        return {"secret": name, "exit_code": code, "outcome": "error", "error": result.message, "hint": result.hint}
+    rotation, current = result.record.rotation, result.record.current
+    words = "already rotated" if result.already else outcome_words(rotation) if rotation else "nothing done"
+    return {"secret": name, "exit_code": code, "outcome": words, "version": current.number if current else 0,
+            "already": result.already, "rotation": rotation_json(result.record),
+            "revocations_pending": len(result.record.revocations)}
+
+
+def _dry_run(session: Session, names: list[str], compromised: bool, as_json: bool) -> int:
+    plans, worst = [], DONE
+    for name in names:
+        record = session.store.load(name)
+        outfit = session.shop.outfit(record.secret)
+        steps = preflight.effects(record, outfit, compromised=compromised)
+        checks = [(reply.outcome.value, reply.detail) for reply in preflight.checks(record, outfit, session.store)]
+        checks.append(("ok", "store: writable") if session.shop.writable() else ("refused", "store: read-only"))
+        worst = max(worst, DONE if all(outcome == "ok" for outcome, _ in checks) else REFUSED)
+        plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
+                      "steps": [{"step": s, "effect": e} for s, e in steps],
+                      "checks": [{"outcome": o, "detail": d} for o, d in checks]})
+        if not as_json:
+            print(f"{name} ({outfit.strategy}):")
+            for step, effect in steps:
+                print(f"  {step:<11} {effect}")
+            for outcome, detail in checks:
+                print(f"  [{outcome}] {detail}")
+    if as_json:
+        emit({"plans": plans})
+    return worst
+
+
+# --- rotations ------------------------------------------------------------------------------------------------------
+
+
+def list_rotations(session: Session, as_json: JsonOption = False) -> int:
+    """List the unfinished rotations. Exit code 1 when there are any, 5 when one is stuck."""
+    found = [record for record in session.store.records() if record.rotating]
+    if as_json:
+        emit({"rotations": [rotation_json(record) for record in found]})
+    else:
+        columns = [Column("SECRET", shrink=True), Column("STATE"), Column("SINCE"), Column("WAITS FOR"),
+                   Column("WHY", shrink=True)]
+        rows = [[r.secret, r.state.value, moment(r.entered_at), r.waits_for.value or "-", r.note]
+                for r in (record.rotation for record in found) if r is not None]
+        if rows:
+            table(columns, rows)
+        else:
+            say("no unfinished rotation")
+    stuck = any(record.rotation is not None and record.rotation.state is State.STUCK for record in found)
+    return STUCK if stuck else WORK_LEFT if found else DONE
+
+
+def resume(
+    session: Session,
+    name: NameArgument,
+    done: Annotated[bool, typer.Option("--done", help="You vouch that what it waits for has been done.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Go on with an unfinished or stuck rotation."""
+    result = session.engine().resume(name, vouched=done)
+    return _answer(session, name, result, as_json)
+
+
+def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> int:
+    """Back out: the old value is put back everywhere and proven before the new one is revoked."""
+    result = session.engine().abort(name)
+    code = _answer(session, name, result, as_json)
+    rotation = result.record.rotation
+    return DONE if rotation is not None and rotation.state is State.ABORTED else code
+
+
+def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
+    answer = (name, result, _code(result))
+    if as_json:
+        emit({"rotations": [_answer_json(answer)]})
+    else:
+        _tell(session, answer)
+    return answer[2]
+
+
+# --- revocations ----------------------------------------------------------------------------------------------------
+
+
+def list_revocations(session: Session, as_json: JsonOption = False) -> int:
+    """List credentials that must die and are not proven dead. Exit code 1 when there are any."""
+    owed = list(session.ledger().owed())
+    if as_json:
+        emit({"revocations": [{"secret": n, "version": e.version, "handle": e.handle, "reason": e.reason,
+                               "since": e.since, "tries": e.tries, "next_at": e.next_at, "note": e.note,
+                               "needs_person": e.needs_person} for n, e in owed]})
+    elif owed:
+        columns = [Column("SECRET", shrink=True), Column("VERSION", right=True), Column("REASON"), Column("SINCE"),
+                   Column("TRIES", right=True), Column("NEXT"), Column("WHY", shrink=True)]
+        table(columns, [[n, str(e.version), e.reason, moment(e.since), str(e.tries), moment(e.next_at), e.note]
+                        for n, e in owed])
+    else:
+        say("nothing is owed")
+    return WORK_LEFT if owed else DONE
+
+
+def retry(
+    session: Session,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="All, when none is named.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Try the pending revocations now."""
+    ledger = session.ledger()
+    chosen = names or sorted({name for name, _ in ledger.owed()})
+    tried = [item for name in chosen for item in ledger.work(name, force=True)]
+    if as_json:
+        emit({"tried": [{"secret": t.secret, "version": t.entry.version, "dead": t.dead, "note": t.reply.detail}
+                        for t in tried]})
+    else:
+        for item in tried:
+            print(f"{item.secret} version {item.entry.version}: {'dead' if item.dead else 'not yet'}"
+                  f"{' · ' + item.reply.detail if item.reply.detail else ''}")
+    return DONE if all(item.dead for item in tried) else WORK_LEFT
+
+
+def resolve_revocation(
+    session: Session,
+    name: NameArgument,
+    version: Annotated[int, typer.Argument(help="The version, 0 for an orphan.")],
+    handle: Annotated[str, typer.Option(help="The orphan's handle.")] = "",
+) -> None:
+    """Close an entry on your word: you have seen that the credential is dead."""
+    if not session.ledger().vouch(name, version, handle):
+        raise UsageError(f"{name} owes no such revocation", "clawsecrets revocations lists them")
+    say(f"{name} version {version}: closed on your word")
+
+
+# --- inject ---------------------------------------------------------------------------------------------------------
+
+
+def inject(
+    session: Session,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="All, when none is named.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Write the current values to their targets again (after a restore, or a new target). Rotates nothing."""
+    worst, told = DONE, []
+    records = [session.store.load(name) for name in names] if names else list(session.store.records())
+    for record in records:
+        if record.reconcile:
+            raise UsageError("the store was restored and waits for your confirmation", "clawsecrets restore --confirm")
+        if not record.secret.injectors or record.secret.kind is Kind.ADMIN or record.current is None:
+            continue
+        outfit = session.shop.outfit(record.secret)
+        done = deliver(session.store, session.shop, record, outfit, session.clock.now())
+        acked = record.ack(*done.acks)
+        session.store.commit([Change(acked, session.event("secret.delivered", record.secret.name,
+                                                          record.current.number, outcome=done.reply.outcome.value))])
+        ok = done.reply.outcome.value == "ok"
+        worst = worst if ok else REFUSED
+        told.append({"secret": record.secret.name, "delivered": ok, "detail": done.reply.detail})
+        if not as_json:
+            print(f"{record.secret.name}: {'delivered' if ok else done.reply.detail}")
+    if as_json:
+        emit({"injected": told})
+    return worst

@@ -1,0 +1,339 @@
+"""set, get, list, show, history, configure, delete, undelete, purge."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from clawsecrets.cli.common import JsonOption, NameArgument, Session, command, confirm, read_value
+from clawsecrets.cli.output import MASK, Column, emit, moment, say, table
+from clawsecrets.errors import ConfigError, NotFound, UsageError
+from clawsecrets.model.policy import RotationPolicy, format_duration, parse_duration
+from clawsecrets.model.record import Record
+from clawsecrets.model.secret import Kind, Secret, Stage, Version, valid_name
+from clawsecrets.ports import Change
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    command(app, "set")(set_)
+    command(app, "get")(get)
+    command(app, "list")(list_)
+    command(app, "show")(show)
+    command(app, "history")(history)
+    command(app, "configure")(configure)
+    command(app, "delete")(delete)
+    command(app, "undelete")(undelete)
+    command(app, "purge")(purge)
+
+
+def set_(
+    session: Session,
+    name: NameArgument,
+    provider: Annotated[str, typer.Option(help="Provider code, for a new secret (`clawsecrets providers`).")] = "",
+    env: Annotated[str, typer.Option(help="Environment variable that it is known by.")] = "",
+    replace_value: Annotated[bool, typer.Option("--replace", help="Replace the value of an existing secret.")] = False,
+) -> None:
+    """Store a value, read from standard input or a hidden prompt, never from the command line.
+
+    Replacing a value by hand delivers nothing and revokes nothing: `rotate` does that.
+    """
+    _check_name(name)
+    record = _find(session, name)
+    if record is None:
+        record = Record(_new_secret(session, name, provider, env))
+    elif record.rotating:
+        raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations resume {name}")
+    elif record.current is not None and not replace_value:
+        raise UsageError(f"{name} has a value already", "`rotate` replaces it safely; --replace overwrites it")
+    value, now = read_value(f"value of {name}"), session.clock.now()
+    version = Version(record.last_number + 1, Stage.CURRENT, now, session.store.fingerprint(value), origin="set")
+    change = Change(record.put_current(version), session.event("secret.set", name, version.number),
+                    {version.number: value})
+    session.store.commit([change])
+    say(f"{name}: version {version.number} stored")
+
+
+def get(
+    session: Session,
+    name: NameArgument,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Print the value on a terminal.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the value into a pipe, without a newline.")] = False,
+    version: Annotated[int, typer.Option(help="A version number; 0 is the current one.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a value. Masked, unless --reveal is given on a terminal or --raw into a pipe."""
+    record = session.store.load(name)
+    found = record.version(version) if version else record.current
+    if found is None or record.secret.deleted_at:
+        raise NotFound(f"{name} has no such version", f"clawsecrets history {name}")
+    terminal = sys.stdout.isatty()
+    if raw and terminal:
+        raise UsageError("--raw writes into a pipe, and this is a terminal", "use --reveal to see it here")
+    if reveal and not terminal and not as_json:
+        raise UsageError("--reveal shows it on a terminal, and this is a pipe", "use --raw")
+    text = MASK
+    if reveal or raw:
+        value = session.store.value(name, found.number)
+        session.store.log(session.event("value.read", name, found.number))
+        if raw:
+            sys.stdout.buffer.write(value.reveal())
+            return
+        text = value.reveal().decode(errors="backslashreplace")
+    if as_json:
+        emit({"name": name, "version": found.number, "value": text if reveal else None, "masked": not reveal,
+              "fingerprint": found.fingerprint})
+        return
+    print(text)
+    if not reveal:
+        say("masked; --reveal shows it on a terminal, --raw gives it to a pipe")
+
+
+def list_(
+    session: Session,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted and not purged.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the secrets, without values."""
+    records = [session.store.load(name) for name in session.store.names(deleted=True)] if deleted \
+        else list(session.store.records())
+    if as_json:
+        emit({"secrets": [secret_json(record) for record in records]})
+        return
+    columns = [Column("SECRET", shrink=True), Column("KIND"), Column("PROVIDER", shrink=True),
+               Column("VERSION", right=True), Column("VARIABLE", shrink=True)]
+    table(columns, [[r.secret.name, r.secret.kind.value, r.secret.provider,
+                     str(r.current.number if r.current else 0), r.secret.env] for r in records])
+
+
+def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> None:
+    """Say everything about one secret, without its value."""
+    record = session.store.load(name)
+    policy = session.shop.policy(record.secret)
+    data = secret_json(record) | {
+        "interval": policy.interval, "grace": policy.grace, "injectors": list(record.secret.injectors),
+        "consumers": list(record.secret.consumers), "options": dict(record.secret.options),
+        "strategy": session.shop.strategy(record.secret),
+        "versions": [version_json(v) for v in record.versions],
+        "revocations": [{"version": e.version, "handle": e.handle, "reason": e.reason, "tries": e.tries,
+                         "next_at": e.next_at, "note": e.note} for e in record.revocations],
+        "acks": [{"target": a.target, "version": a.version, "at": a.at, "proof": a.proof} for a in record.acks],
+        "rotation": rotation_json(record),
+    }
+    if as_json:
+        emit(data)
+        return
+    for key, value in data.items():
+        if key not in ("versions", "acks", "revocations", "rotation"):
+            print(f"{key:<12} {_words(key, value)}")
+    print()
+    _versions(record.versions)
+    for ack in record.acks:
+        print(f"{ack.target}: version {ack.version}, {moment(ack.at)} {ack.proof}")
+    for entry in record.revocations:
+        print(f"to revoke: version {entry.version} {entry.handle} ({entry.reason}, {entry.tries} tries) {entry.note}")
+
+
+def history(session: Session, name: NameArgument, as_json: JsonOption = False) -> None:
+    """List every version there ever was, without values."""
+    versions = session.store.history(name)
+    if as_json:
+        emit({"name": name, "versions": [version_json(v) for v in versions]})
+        return
+    _versions(versions)
+
+
+def configure(
+    session: Session,
+    name: NameArgument,
+    interval: Annotated[str, typer.Option(help="Rotate at this age: 90d, 12h…; `default`; `never`.")] = "",
+    grace: Annotated[str, typer.Option(help="Keep the replaced one alive so long: 0, 1h, 2d; `default`.")] = "",
+    inject: Annotated[list[str] | None, typer.Option(help="Deliver to this injector of the configuration.")] = None,
+    no_inject: Annotated[list[str] | None, typer.Option(help="No longer deliver there.")] = None,
+    consume: Annotated[list[str] | None, typer.Option(help="This consumer uses it.")] = None,
+    no_consume: Annotated[list[str] | None, typer.Option(help="It no longer does.")] = None,
+    option: Annotated[list[str] | None, typer.Option(metavar="KEY=TEXT", help="A provider option.")] = None,
+    handle: Annotated[str, typer.Option(help="The provider's id of the current credential (to revoke it).")] = "",
+    provider: Annotated[str, typer.Option(help="Another provider code.")] = "",
+    env: Annotated[str, typer.Option(help="The environment variable that it is known by.")] = "",
+    group: Annotated[str, typer.Option(help="Redundancy group: never two of it in one window.")] = "",
+    strategy: Annotated[str, typer.Option(help="Force a strategy, for example `assisted`; `default`.")] = "",
+) -> None:
+    """Change how one secret is kept: its interval, targets, provider options. Values are not touched."""
+    record = session.store.load(name)
+    secret = record.secret
+    secret = replace(
+        secret,
+        policy=_policy(secret.policy, interval, grace),
+        injectors=_names(secret.injectors, inject, no_inject),
+        consumers=_names(secret.consumers, consume, no_consume),
+        options=_options(secret.options, option or []),
+        env=env or secret.env,
+        group=group or secret.group,
+        strategy={"": secret.strategy, "default": ""}.get(strategy, strategy),
+    )
+    if provider:
+        known = session.shop.provider(provider)
+        secret = replace(secret, provider=known.code, kind=known.kind)
+    if secret.kind is Kind.ADMIN and (secret.injectors or secret.consumers):
+        raise ConfigError(f"{name} is an admin credential: it cannot be bound to a target",
+                          "deliver only what a process uses; the admin credential stays in the store")
+    session.shop.check(secret)
+    record = replace(record, secret=secret)
+    if handle:
+        record = record.change(record.current.number if record.current else 0, lambda v: replace(v, handle=handle))
+    session.store.commit([Change(record, session.event("secret.configured", name))])
+    say(f"{name}: configured")
+
+
+def delete(session: Session, name: NameArgument) -> None:
+    """Hide a secret. It stays in the store until `purge`; `undelete` brings it back. Nothing is revoked."""
+    record = session.store.load(name)
+    if record.rotating:
+        raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations abort {name}")
+    gone = replace(record, secret=replace(record.secret, deleted_at=session.clock.now()))
+    session.store.commit([Change(gone, session.event("secret.deleted", name))])
+    say(f"{name}: deleted; `clawsecrets undelete {name}` brings it back, `purge` destroys it")
+
+
+def undelete(session: Session, name: NameArgument) -> None:
+    """Bring a deleted secret back."""
+    record = session.store.load(name)
+    if not record.secret.deleted_at:
+        raise UsageError(f"{name} is not deleted")
+    back = replace(record, secret=replace(record.secret, deleted_at=0.0))
+    session.store.commit([Change(back, session.event("secret.undeleted", name))])
+    say(f"{name}: back")
+
+
+def purge(
+    session: Session,
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Destroy a deleted secret for ever: its values, versions and history. The audit log keeps its events."""
+    record = session.store.load(name)
+    if not record.secret.deleted_at:
+        raise UsageError(f"{name} is not deleted", f"clawsecrets delete {name}, then purge it")
+    if record.revocations:
+        raise UsageError(f"{name} has credentials that are not proven dead", "clawsecrets revocations lists them")
+    confirm(f"Destroy {name} for ever?", yes)
+    session.store.purge(name, session.event("secret.purged", name))
+    say(f"{name}: destroyed")
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------------
+
+
+def secret_json(record: Record) -> dict[str, object]:
+    """The documented object of one secret (`list --json`)."""
+    secret, current = record.secret, record.current
+    return {
+        "name": secret.name, "provider": secret.provider, "kind": secret.kind.value, "env": secret.env,
+        "version": current.number if current else 0, "created_at": current.created_at if current else 0,
+        "fingerprint": current.fingerprint if current else "", "group": secret.group,
+        "deleted_at": secret.deleted_at,
+    }
+
+
+def version_json(version: Version) -> dict[str, object]:
+    """The documented object of one version."""
+    return {
+        "version": version.number, "stage": version.stage.value, "created_at": version.created_at,
+        "fingerprint": version.fingerprint, "handle": version.handle, "identity": version.identity,
+        "origin": version.origin, "tested_at": version.tested_at, "proven_at": version.proven_at,
+        "dead_at": version.dead_at, "erased_at": version.erased_at, "expires_at": version.expires_at,
+    }
+
+
+def rotation_json(record: Record) -> dict[str, object] | None:
+    """The documented object of a record's unfinished or last rotation."""
+    rotation = record.rotation
+    if rotation is None:
+        return None
+    return {
+        "id": rotation.id, "secret": rotation.secret, "strategy": rotation.strategy, "state": rotation.state.value,
+        "final": rotation.final, "old_version": rotation.old_version, "new_version": rotation.new_version,
+        "started_at": rotation.started_at, "entered_at": rotation.entered_at, "finished_at": rotation.finished_at,
+        "waits_for": rotation.waits_for.value, "until": rotation.until, "note": rotation.note,
+        "stuck_in": rotation.stuck_in.value if rotation.stuck_in else None,
+        "compromised": rotation.compromised, "caveats": list(rotation.caveats),
+    }
+
+
+def _versions(versions: object) -> None:
+    columns = [Column("VERSION", right=True), Column("STAGE"), Column("CREATED"), Column("PROVEN DEAD"),
+               Column("ERASED"), Column("FINGERPRINT", shrink=True)]
+    rows = [[str(v.number), v.stage.value, moment(v.created_at), moment(v.dead_at), moment(v.erased_at),
+             v.fingerprint] for v in versions]  # type: ignore[attr-defined]
+    table(columns, rows)
+
+
+def _words(key: str, value: object) -> str:
+    if key in ("interval", "grace"):
+        return format_duration(float(value)) if isinstance(value, int | float) else "never"
+    if key in ("created_at", "deleted_at"):
+        return moment(float(value)) if isinstance(value, int | float) else "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "-"
+    return str(value) if value != "" else "-"
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+def _check_name(name: str) -> None:
+    if not valid_name(name):
+        raise UsageError(f"{name!r} is not a name for a secret",
+                         "use a-z 0-9 . _ / - (128 at most), beginning with a letter or digit")
+
+
+def _find(session: Session, name: str) -> Record | None:
+    if name in session.store.names() or name in session.store.names(deleted=True):
+        record = session.store.load(name)
+        if record.secret.deleted_at:
+            raise UsageError(f"{name} is deleted", f"clawsecrets undelete {name}, or purge it")
+        return record
+    return None
+
+
+def _new_secret(session: Session, name: str, provider: str, env: str) -> Secret:
+    known = session.shop.provider(provider or "generic")
+    chosen = env or (known.env[0] if known.env and provider else "")
+    return Secret(name, known.code, known.kind, session.clock.now(), env=chosen)
+
+
+def _policy(policy: RotationPolicy, interval: str, grace: str) -> RotationPolicy:
+    try:
+        if interval == "never":
+            policy = replace(policy, enabled=False)
+        elif interval:
+            seconds = None if interval == "default" else parse_duration(interval)
+            policy = replace(policy, enabled=True, interval=seconds)
+        if grace:
+            policy = replace(policy, grace=None if grace == "default" else parse_duration(grace))
+    except ValueError as error:
+        problem = str(error)
+    else:
+        return policy
+    raise UsageError(problem, "for example --interval 90d --grace 1h")
+
+
+def _names(now: tuple[str, ...], more: list[str] | None, less: list[str] | None) -> tuple[str, ...]:
+    kept = [name for name in now if name not in (less or [])]
+    return tuple(dict.fromkeys([*kept, *(more or [])]))
+
+
+def _options(now: tuple[tuple[str, str], ...], given: list[str]) -> tuple[tuple[str, str], ...]:
+    options = dict(now)
+    for item in given:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise UsageError(f"--option {key}: write KEY=TEXT", "an empty TEXT removes it")
+        options[key] = text
+    return tuple(sorted((key, text) for key, text in options.items() if text))

@@ -1,0 +1,241 @@
+"""init, new-key, rekey, backup, restore."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clawsecrets.cli.common import JsonOption, Session, ask_passphrase, command, confirm, read_value
+from clawsecrets.cli.output import Column, emit, say, table
+from clawsecrets.errors import UsageError
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import SecretValue
+from clawsecrets.ports import Change
+from clawsecrets.wiring import stores
+
+if TYPE_CHECKING:
+    from clawsecrets.stores.keys import KeySource
+
+KeyFileOption = Annotated[str, typer.Option("--key-file", metavar="PATH", help="Keep the master key in this file "
+                                            "(0600); not beside the store.")]
+PassphraseOption = Annotated[bool, typer.Option("--passphrase-stdin", help="A passphrase, read from standard input.")]
+KeyringOption = Annotated[bool, typer.Option("--keyring", help="Keep the master key in the OS keyring.")]
+CredentialOption = Annotated[str, typer.Option("--credential", metavar="NAME", help="A systemd credential "
+                                               "(LoadCredentialEncrypted=NAME; made from a `new-key` file).")]
+CodeFileOption = Annotated[str, typer.Option("--recovery-file", metavar="PATH", help="A file that holds the recovery "
+                                             "code.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    command(app, "init")(init)
+    command(app, "new-key")(new_key)
+    command(app, "rekey")(rekey)
+    command(app, "backup")(backup)
+    command(app, "restore")(restore)
+
+
+def init(
+    session: Session,
+    key_file: KeyFileOption = "",
+    passphrase_stdin: PassphraseOption = False,
+    keyring: KeyringOption = False,
+    credential: CredentialOption = "",
+    unattended: Annotated[bool, typer.Option("--unattended", help="The host runs without anybody logged in: never a "
+                                             "keyring or a passphrase.")] = False,
+    recovery_file: Annotated[str, typer.Option("--recovery-file", metavar="PATH", help="Write the recovery code into "
+                                               "this new file instead of showing it.")] = "",
+    no_recovery: Annotated[bool, typer.Option("--no-recovery", help="Make no recovery code: a lost key loses the "
+                                              "store, and no backup can be made.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the encrypted store, choose where its key lives, and write down the recovery code.
+
+    On a terminal it asks; without one the options answer. The default on an unattended host is a key file in the
+    configuration folder.
+    """
+    create_store(session, sources_for(session, key_file, passphrase_stdin, keyring, credential, unattended),
+                 recovery_file, no_recovery)
+    path = session.config.store.url.path
+    if as_json:
+        emit({"store": str(session.config.store.url), "config": str(session.paths.config)})
+        return
+    say(f"the store is at {path}, its configuration at {session.paths.config}")
+    say("next: clawsecrets import FILE… brings your tokens in")
+
+
+def create_store(session: Session, sources: Sequence[KeySource], recovery_file: str, no_recovery: bool) -> None:
+    """Make store and configuration file; show or write the recovery code. Nothing is made when the code could not be
+    kept."""
+    if not no_recovery and not recovery_file and not sys.stderr.isatty():
+        raise UsageError("the recovery code has to go somewhere, and there is no terminal",
+                         "--recovery-file PATH writes it into a file, --no-recovery does without")
+    if recovery_file and Path(recovery_file).exists():
+        raise UsageError(f"{recovery_file} is there already", "the recovery code goes into a new file")
+    code = stores.create_store(session.config, sources, recovery=not no_recovery, event=session.event("store.init"))
+    if code is not None and recovery_file:
+        stores.write_new(Path(recovery_file), code.reveal() + b"\n")
+        say(f"the recovery code is in {recovery_file}: print it, keep it off this machine, delete the file")
+    elif code is not None:
+        _show_code(code)
+    _write_config(session)
+
+
+def _show_code(code: SecretValue) -> None:
+    """Straight to the terminal: not through a stream that may be logged."""
+    with open("/dev/tty", "w") as terminal:
+        terminal.write("\nThe recovery code opens the store and its backups when the key is lost.\n"
+                       f"It is shown once. Write it down and keep it off this machine:\n\n    {code.text()}\n\n")
+
+
+def _write_config(session: Session) -> None:
+    from clawsecrets.data import data_path
+
+    path = session.paths.config
+    if not path.exists():
+        stores.write_new(path, (data_path("config") / "clawsecrets.toml").read_bytes())
+
+
+def sources_for(session: Session, key_file: str, passphrase_stdin: bool, keyring: bool, credential: str,
+                unattended: bool) -> list[KeySource]:
+    """The key source that the options or the person at the terminal choose."""
+    if (bool(key_file) + passphrase_stdin + keyring + bool(credential)) > 1:
+        raise UsageError("choose one of --key-file, --passphrase-stdin, --keyring, --credential")
+    if unattended and (keyring or passphrase_stdin):
+        raise UsageError("an unattended host cannot open a keyring or a passphrase by itself",
+                         "use --key-file PATH or --credential NAME there")
+    if passphrase_stdin:
+        return [stores.passphrase(read_value("passphrase"))]
+    if keyring:
+        return [stores.os_keyring()]
+    if credential:
+        return [stores.systemd_credential(credential)]
+    if key_file or unattended or not sys.stdin.isatty():
+        return [stores.key_file(Path(os.path.abspath(key_file)) if key_file else session.paths.key_file)]
+    return _asked(session)
+
+
+def _asked(session: Session) -> list[KeySource]:
+    """Ask the person. Unattended: a key file, whatever else there is."""
+    if typer.confirm("Does this host run unattended (a server, nobody logged in)?", default=True, err=True):
+        return [stores.key_file(session.paths.key_file)]
+    if stores.keyring_is_fit():
+        return [stores.os_keyring()]
+    say("there is no keyring fit for it here: choose a passphrase")
+    first = ask_passphrase()
+    if first != ask_passphrase():
+        raise UsageError("the two passphrases differ")
+    return [stores.passphrase(first)]
+
+
+def new_key(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; it is made 0600.")],
+) -> None:
+    """Write a fresh key line into a new file, to be handed to `systemd-creds encrypt` for --credential."""
+    stores.write_new(file, stores.fresh_key_line())
+    say(f"a key line is in {file}: systemd-creds encrypt --name=NAME {file} OUT, then delete it")
+
+
+def rekey(
+    session: Session,
+    key_file: KeyFileOption = "",
+    passphrase_stdin: PassphraseOption = False,
+    keyring: KeyringOption = False,
+    credential: CredentialOption = "",
+) -> None:
+    """Give the store a new master key, and seal everything anew. The recovery code stays the same.
+
+    Without options the key stays where it is kept. Safe to kill at any instant: the store opens with the old key or
+    the new one.
+    """
+    chosen = bool(key_file or passphrase_stdin or keyring or credential)
+    sources = sources_for(session, key_file, passphrase_stdin, keyring, credential, False) if chosen else []
+    left = stores.rekey(session.config, session.paths, ask_passphrase, session.event("store.rekey"), sources)
+    say("the store has a new master key")
+    for line in left:
+        say(line)
+
+
+def backup(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; it is made 0600.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a verified copy of the store that the recovery code alone opens, on any machine."""
+    generation = stores.backup(session.config, session.paths, ask_passphrase, file)
+    if as_json:
+        emit({"file": str(file), "generation": generation})
+    else:
+        say(f"{file} holds the store as of generation {generation}; keep it apart from the recovery code")
+
+
+def restore(
+    session: Session,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A backup.")] = None,
+    recovery_file: CodeFileOption = "",
+    key_file: KeyFileOption = "",
+    passphrase_stdin: PassphraseOption = False,
+    keyring: KeyringOption = False,
+    credential: CredentialOption = "",
+    confirm_restored: Annotated[bool, typer.Option("--confirm", help="After you have looked: let rotation and delivery "
+                                                   "go on.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --confirm: do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new store from a backup, with the recovery code (a hidden prompt, or --recovery-file).
+
+    Afterwards nothing is delivered or rotated until `clawsecrets restore --confirm`, which first tries every current
+    credential at its provider and tells what it found.
+    """
+    if confirm_restored:
+        _confirm(session, yes, as_json)
+        return
+    if file is None:
+        raise UsageError("name the backup", "clawsecrets restore FILE --recovery-file CODE")
+    code = SecretValue(stores.read_private(Path(recovery_file), "the recovery file").strip()) if recovery_file \
+        else read_value("recovery code")
+    sources = sources_for(session, key_file, passphrase_stdin, keyring, credential, False)
+    count = stores.restore(session.config, file, code, sources, session.event("store.restored"))
+    _write_config(session)
+    if as_json:
+        emit({"store": str(session.config.store.url), "secrets": count, "reconcile": True})
+    say(f"restored {count} secret(s); nothing is delivered or rotated until: clawsecrets restore --confirm")
+
+
+def _confirm(session: Session, yes: bool, as_json: bool) -> None:
+    waiting = [record for record in session.store.records() if record.reconcile]
+    if not waiting:
+        raise UsageError("nothing waits for a confirmation")
+    seen = [(record, *_try_current(session, record)) for record in waiting]
+    if as_json:
+        emit({"secrets": [{"name": r.secret.name, "current": outcome, "detail": detail, "unfinished": r.rotating}
+                          for r, outcome, detail in seen]})
+    else:
+        table([Column("SECRET", shrink=True), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", shrink=True)],
+              [[r.secret.name, outcome, "unfinished" if r.rotating else "-", detail] for r, outcome, detail in seen])
+    confirm(f"Let rotation and delivery of {len(waiting)} secret(s) go on?", yes)
+    session.store.commit([Change(replace(record, reconcile=False),
+                                 session.event("secret.reconciled", record.secret.name, current=outcome))
+                          for record, outcome, _ in seen])
+    say("confirmed; `clawsecrets inject` writes the targets, `clawsecrets rotations` shows what is unfinished")
+
+
+def _try_current(session: Session, record: Record) -> tuple[str, str]:
+    current = record.current
+    if current is None:
+        return "none", ""
+    outfit = session.shop.outfit(record.secret)
+    value = session.store.value(record.secret.name, current.number)
+    reply = outfit.issuer.test(value, outfit.request(record.secret.name, ""))
+    if reply.untestable:
+        return "cannot be tried", reply.detail
+    words = {Outcome.OK: "accepted", Outcome.REFUSED: "REFUSED: set the live one"}
+    return words.get(reply.outcome, "unknown"), reply.detail

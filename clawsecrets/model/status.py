@@ -1,0 +1,119 @@
+"""What a person is told of a secret: one honest word for where it stands, and how urgent it is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from clawsecrets.model.policy import RotationPolicy, due_at, format_duration
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Rotation, State, Wait
+
+
+class Urgency(IntEnum):
+    """Sorted with the most urgent first."""
+
+    STUCK = 0
+    WAITING = 1
+    OVERDUE = 2
+    WORK = 3
+    FAILED = 4
+    SOON = 5
+    FINE = 6
+    IDLE = 7
+
+
+SOON = 7 * 86400.0
+"""Seconds before it is due in which a secret counts as soon due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One row of the rotation table. Times are Unix seconds; 0.0 = never."""
+
+    name: str
+    kind: str
+    provider: str
+    version: int
+    age: float | None
+    """Seconds since the current version was made (or imported); None without one."""
+    interval: float | None
+    due: float | None
+    """When it is due by age."""
+    state: str
+    detail: str
+    proof: str
+    proof_at: float
+    urgency: Urgency
+
+
+def status(record: Record, policy: RotationPolicy, now: float) -> Status:
+    """The row of one record; `policy` leaves nothing open."""
+    current = record.current
+    due = due_at(policy, current.created_at) if current else None
+    state, detail, urgency = _state(record, due, now)
+    proof, proof_at = "-", 0.0
+    if current and current.proven_at:
+        proof, proof_at = "in use", current.proven_at
+    elif current and current.tested_at:
+        proof, proof_at = "tested", current.tested_at
+    secret = record.secret
+    return Status(
+        secret.name, secret.kind.value, secret.provider, current.number if current else 0,
+        max(0.0, now - current.created_at) if current else None,
+        policy.interval if policy.enabled else None, due, state, detail, proof, proof_at, urgency,
+    )
+
+
+def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urgency]:
+    rotation = record.rotation
+    if record.reconcile:
+        return "restored, not confirmed", "clawsecrets restore --confirm", Urgency.WAITING
+    if rotation is not None and not rotation.final:
+        return _unfinished(rotation, now)
+    if record.current is None:
+        return "no value", f"clawsecrets set {record.secret.name}", Urgency.WAITING
+    if record.revocations:
+        entry = record.revocations[0]
+        urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
+        return "revocation pending", entry.note or entry.reason, urgency
+    if due is not None and due <= now:
+        return "overdue", format_duration(now - due), Urgency.OVERDUE
+    if rotation is not None and rotation.state is State.ABORTED:
+        return "last rotation failed", rotation.note, Urgency.FAILED
+    if due is not None and due - now <= SOON:
+        return "due soon", "", Urgency.SOON
+    caveats = "; ".join(rotation.caveats) if rotation is not None else ""
+    return "ok", caveats, Urgency.FINE if due is not None else Urgency.IDLE
+
+
+def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
+    if rotation.state is State.STUCK:
+        return "stuck", rotation.note, Urgency.STUCK
+    if rotation.waits_for is Wait.PERSON:
+        words = {
+            State.AWAITING: "waiting for the new value",
+            State.DELIVERED: "delivered, consumer not proven",
+            State.RETIRING: "waiting for you to revoke the old one",
+        }
+        return words.get(rotation.state, "waiting for a person"), rotation.note, Urgency.WAITING
+    if rotation.parked and rotation.state is State.PROVEN:
+        return "in grace", f"old one lives {format_duration(max(0.0, rotation.until - now))} more", Urgency.WORK
+    return f"rotating ({rotation.state.value})", rotation.note, Urgency.WORK
+
+
+def outcome_words(rotation: Rotation) -> str:
+    """How a finished or waiting rotation is announced. `rotated` is said only when everything was shown."""
+    if rotation.state is State.DONE:
+        return "replaced, with caveats" if rotation.caveats else "rotated"
+    words = {
+        State.DONE_OWED: "rotated, but the old one is not proven dead: revocation pending",
+        State.ABORTED: "not rotated; the old one is still in use",
+        State.ABORTED_OWED: "not rotated; the new one still has to be revoked: revocation pending",
+        State.STUCK: "stuck: a person must decide",
+        State.AWAITING: "waiting for the new value",
+        State.DELIVERED: "delivered, consumer not proven",
+        State.RETIRING: "in use; the old one still has to be revoked",
+        State.PROVEN: "in use; the old one is kept for its grace",
+    }
+    return words.get(rotation.state, f"unfinished ({rotation.state.value})")

@@ -1,0 +1,60 @@
+"""Provider files and importers, for the commands that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clawsecrets.config import InjectorConfig, Paths, ResolverBundleTarget, append_table
+from clawsecrets.config.append import Field
+from clawsecrets.model.provider import Provider
+
+if TYPE_CHECKING:
+    from clawsecrets.importers import Placement, Reading
+
+
+def explain_provider(provider: Provider) -> Sequence[str]:
+    """One provider in plain words."""
+    from clawsecrets.issuers.loader import explain
+
+    return explain(provider)
+
+
+def check_provider(file: Path) -> Sequence[str]:
+    """Every fault of a provider file."""
+    from clawsecrets.issuers.loader import check_file
+
+    return check_file(file)
+
+
+def add_target(paths: Paths, section: str, name: str, fields: Mapping[str, Field]) -> None:
+    """Append `[section.name]` to the configuration file, keeping everything that stands there. ConfigError."""
+    append_table(paths.config, section, name, fields, paths)
+
+
+def bundle_path(config: InjectorConfig) -> Path | None:
+    """The file of a resolver bundle; None for other injectors."""
+    return config.path if isinstance(config, ResolverBundleTarget) else None
+
+
+def command_faults(program: Path, uid: int | None) -> Sequence[str]:
+    """Which of OpenClaw's rules for a resolver command the program breaks."""
+    from clawsecrets.injectors.command_rules import check_command
+
+    return check_command(program, uid)
+
+
+def read_deployment(files: Sequence[Path], providers: Iterable[Provider]) -> tuple[Sequence[Reading], Placement]:
+    """What the files hold, and which secrets that is. ConfigError names file and line."""
+    from clawsecrets.importers import read_file, recognise
+
+    readings = [read_file(file) for file in files]
+    return readings, recognise([item for reading in readings for item in reading.items], providers)
+
+
+def gateway_url(file: Path) -> str:
+    """Where the gateway of an openclaw.json listens on this machine."""
+    from clawsecrets.importers.openclaw_json import gateway_port
+
+    return f"ws://127.0.0.1:{gateway_port(file.read_bytes(), str(file))}"

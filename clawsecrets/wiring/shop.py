@@ -1,0 +1,286 @@
+"""Introduces issuers, injectors and consumers to the engine.
+
+Everything heavy is imported where it is first needed, so that a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from clawsecrets.config import Config, ConsumerConfig, InjectorConfig, Paths
+from clawsecrets.config.shape import (
+    CommandTarget,
+    DirectoryTarget,
+    EnvFileTarget,
+    NoneTarget,
+    OpenClawTarget,
+    ProviderConfig,
+    ResolverBundleTarget,
+)
+from clawsecrets.errors import ConfigError, NotFound
+from clawsecrets.model.policy import RotationPolicy
+from clawsecrets.model.provider import Provider
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import Secret, SecretValue
+from clawsecrets.model.strategies import STRATEGIES
+from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Progress, Reply, Request, Store
+from clawsecrets.rotate.engine import Engine, Settings
+from clawsecrets.rotate.gear import Outfit, local
+from clawsecrets.rotate.ledger import Ledger
+
+if TYPE_CHECKING:
+    from clawsecrets.clients.http import Limits
+
+GATEWAY_PROVIDERS = ("openclaw-gateway", "openclaw-gateway-password")
+"""Provider files of the credentials that OpenClaw's own RPC is entered with."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+# --- the engine -----------------------------------------------------------------------------------------------------
+
+
+def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress: Progress, actor: str) -> Engine:
+    """The rotation engine of this process."""
+    settings = Settings(config.rotation.lease, config.rotation.patience, max(60.0, config.rotation.lease), actor,
+                        holder())
+    return Engine(store, shop, clock, progress, new_rotation_id, settings)
+
+
+def ledger(config: Config, store: Store, shop: Workshop, clock: Clock, actor: str) -> Ledger:
+    """The revocation ledger of this store."""
+    return Ledger(store, shop, clock, actor, holder(), config.rotation.lease)
+
+
+def new_rotation_id() -> str:
+    """Unique, and good as a label at every provider: letters, digits and dashes, 24 characters."""
+    return f"clawsecrets-{secrets.token_hex(6)}"
+
+
+def holder() -> str:
+    """This process's name on leases."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+
+
+class Workshop:
+    """Builds what acts for one secret on this host (rotate.gear.Gear). Opens the store only when it must."""
+
+    def __init__(self, config: Config, paths: Paths, store: Callable[[], Store], clock: Clock) -> None:
+        self._config = config
+        self._paths = paths
+        self._store = store
+        self._clock = clock
+        self.host = socket.gethostname()
+
+    @cached_property
+    def providers(self) -> Mapping[str, Provider]:
+        """Every provider file, shipped and own."""
+        from clawsecrets.issuers.loader import load_providers
+
+        return load_providers(self._config.providers_dirs)
+
+    def provider(self, code: str) -> Provider:
+        """One provider. NotFound with the nearest code."""
+        if code not in self.providers:
+            import difflib
+
+            near = difflib.get_close_matches(code, list(self.providers), 1)
+            raise NotFound(f"there is no provider {code!r}" + (f"; did you mean {near[0]}?" if near else ""),
+                           "clawsecrets providers lists them")
+        return self.providers[code]
+
+    def policy(self, secret: Secret) -> RotationPolicy:
+        """The policy of a secret: its own, else the configuration's, else the provider's."""
+        interval = self.providers[secret.provider].interval if secret.provider in self.providers else None
+        return secret.policy.over(self._config.rotation.policy(secret.kind, interval))
+
+    def strategy(self, secret: Secret) -> str:
+        """The strategy that a rotation would take now."""
+        if secret.strategy:
+            if secret.strategy not in STRATEGIES:
+                raise ConfigError(f"{secret.name}: there is no strategy {secret.strategy!r}",
+                                  f"choose one of {', '.join(STRATEGIES)}")
+            return secret.strategy
+        provider = self.provider(secret.provider)
+        has_admin = not provider.needs_admin or self._admin_value(secret) is not None
+        return provider.strategy_for(has_admin=has_admin, options=self._options(secret))
+
+    def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
+        """Everything that acts for a secret. ConfigError for a target that the configuration does not have."""
+        chosen = strategy or self.strategy(secret)
+        consumers = {target: self._consumer(target, secret) for target in secret.consumers if self._here(target)}
+        return Outfit(
+            strategy=chosen,
+            issuer=self._issuer(secret, chosen),
+            policy=self.policy(secret),
+            injectors={target: self._injector(target) for target in secret.injectors if self._here(target)},
+            consumers=consumers,
+            admin=lambda: self._admin_value(secret),
+            admin_test=lambda: self._admin_test(secret, chosen),
+            options=self._options(secret),
+            tests_elsewhere=chosen == "self-issued",
+        )
+
+    def check(self, secret: Secret) -> None:
+        """Refuse a secret whose targets or strategy this host could not serve. ConfigError, NotFound."""
+        self.outfit(secret)
+
+    def writable(self) -> bool:
+        """Whether the store could be written now."""
+        path = self._config.store.url.path
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+    # --- issuers ----------------------------------------------------------------------------------------------------
+
+    def _issuer(self, secret: Secret, strategy: str) -> Issuer:
+        provider = self.provider(secret.provider)
+        if strategy == "self-issued":
+            from clawsecrets.issuers.local import LocalIssuer
+
+            return LocalIssuer(provider)
+        from clawsecrets.issuers.assisted import AssistedIssuer
+        from clawsecrets.issuers.http import HttpIssuer
+
+        http = HttpIssuer(provider, self._limits(secret.provider), self._clock.now)
+        return AssistedIssuer(provider, http) if strategy == "assisted" else http
+
+    def _limits(self, code: str) -> Limits:
+        from clawsecrets.clients.http import Limits
+
+        timeout = self._override(code).timeout
+        return Limits() if timeout is None else replace(Limits(), read=timeout)
+
+    def _override(self, code: str) -> ProviderConfig:
+        return self._config.providers.get(code, ProviderConfig())
+
+    def _options(self, secret: Secret) -> Mapping[str, str]:
+        override = self._override(secret.provider)
+        options = {**override.options, **dict(secret.options)}
+        if override.base_url:
+            options.setdefault("base_url", override.base_url)
+        if override.ca_bundle is not None:
+            options.setdefault("ca_bundle", str(override.ca_bundle))
+        return options
+
+    def _admin_name(self, secret: Secret) -> str:
+        return self._override(secret.provider).admin or self.provider(secret.provider).admin
+
+    def _admin_value(self, secret: Secret) -> SecretValue | None:
+        name = self._admin_name(secret)
+        return self._current(name) if name and name != secret.name else None
+
+    def _current(self, name: str) -> SecretValue | None:
+        with suppress(NotFound):
+            record = self._store().load(name)
+            if record.current is not None and not record.secret.deleted_at:
+                return self._store().value(name, record.current.number)
+        return None
+
+    def _admin_test(self, secret: Secret, strategy: str) -> Reply:
+        provider, name = self.provider(secret.provider), self._admin_name(secret)
+        if strategy in ("assisted", "self-issued") or not provider.needs_admin:
+            return Reply(Outcome.OK, "none is needed")
+        value = self._admin_value(secret)
+        if value is None:
+            return Reply(Outcome.REFUSED, f"{name} is not in the store: clawsecrets set {name}")
+        admin = self._store().load(name).secret
+        reply = self._issuer(admin, "overlap").test(value, Request(name, "", options=self._options(admin)))
+        if reply.untestable:
+            return Reply(Outcome.OK, f"{name} is there (it cannot be tried by itself)")
+        words = {Outcome.OK: "accepted", Outcome.REFUSED: "the provider refuses it"}
+        return replace(reply, detail=f"{name}: {words.get(reply.outcome, reply.detail)}")
+
+    # --- targets ----------------------------------------------------------------------------------------------------
+
+    def _here(self, target: str) -> bool:
+        return local(target, self.host)
+
+    def _injector(self, target: str) -> Injector:
+        config = self._config.injectors.get(target.partition("@")[0])
+        if config is None:
+            raise ConfigError(f"there is no [injectors.{target}] in the configuration", self._where())
+        return make_injector(config)
+
+    def _consumer(self, target: str, secret: Secret) -> Consumer:
+        config = self._config.consumers.get(target.partition("@")[0])
+        if config is None:
+            raise ConfigError(f"there is no [consumers.{target}] in the configuration", self._where())
+        return make_consumer(config, self._gateway_secret, self._gateway_tokens)
+
+    def _where(self) -> str:
+        return f"add it to {self._config.file or self._paths.config}"
+
+    @cached_property
+    def _gateway_secret(self) -> str:
+        for record in self._store().records():
+            if record.secret.provider in GATEWAY_PROVIDERS:
+                return record.secret.name
+        return "openclaw-gateway-token"
+
+    def _gateway_tokens(self) -> Sequence[SecretValue]:
+        """Values of the gateway's token that may be in effect, likeliest first."""
+        try:
+            record = self._store().load(self._gateway_secret)
+        except NotFound:
+            return ()
+        live = [v for v in record.versions if not v.erased_at]
+        live.sort(key=lambda v: (v is not record.current, -v.number))
+        return [self._store().value(record.secret.name, v.number) for v in live]
+
+
+def make_injector(config: InjectorConfig) -> Injector:
+    """The injector of one [injectors.NAME]."""
+    from clawsecrets.injectors.atomic import access
+
+    match config:
+        case EnvFileTarget():
+            from clawsecrets.injectors.envfile import EnvFile
+
+            rights = access(config.owner, config.group, config.mode)
+            return EnvFile(config.name, config.path, config.dialect, rights, config.names)
+        case DirectoryTarget():
+            from clawsecrets.injectors.directory import Directory
+
+            return Directory(config.name, config.path, access(config.owner, config.group, config.mode))
+        case ResolverBundleTarget():
+            from clawsecrets.injectors.bundle import ResolverBundle
+
+            return ResolverBundle(config.name, config.path, access(config.owner, config.group))
+
+
+def make_consumer(config: ConsumerConfig, gateway_secret: str,
+                  tokens: Callable[[], Sequence[SecretValue]]) -> Consumer:
+    """The consumer of one [consumers.NAME]."""
+    match config:
+        case OpenClawTarget():
+            from clawsecrets.consumers.openclaw import OpenClawConsumer
+
+            return OpenClawConsumer(config.name, config.url, gateway_secret, tokens, config.reads,
+                                    reload_timeout=config.timeout)
+        case CommandTarget():
+            from clawsecrets.consumers.command import CommandConsumer
+
+            return CommandConsumer(config.name, config.reload, config.probe, config.reads, config.validates,
+                                   config.timeout, config.user)
+        case NoneTarget():
+            from clawsecrets.consumers.none import NoneConsumer
+
+            return NoneConsumer(config.name, config.reads)

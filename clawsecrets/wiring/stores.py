@@ -1,0 +1,174 @@
+"""Makes and opens the store that the configuration names, and the sources of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clawsecrets.config import Config, KeyPlace, Paths
+from clawsecrets.errors import StoreLocked, StoreMissing
+from clawsecrets.model.audit import AuditEvent
+from clawsecrets.model.secret import SecretValue
+
+if TYPE_CHECKING:
+    from clawsecrets.stores.keys import KeySource, Slot
+    from clawsecrets.stores.sqlite import SqliteStore
+
+Ask = Callable[[], SecretValue]
+
+
+def open_store(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: bool = False) -> SqliteStore:
+    """The configured store, opened and verified. StoreMissing says how to make one."""
+    from clawsecrets.stores.slots import described
+    from clawsecrets.stores.sqlite import open_store as open_sqlite
+
+    path = config.store.url.path
+    if not path.exists():
+        raise StoreMissing(f"there is no store at {path}", "clawsecrets init makes one")
+    sources = _sources(config.store.key, described(path), paths, ask_passphrase)
+    return open_sqlite(path, config.store.anchor, sources, accept_older=accept_older)
+
+
+def _sources(place: KeyPlace, slots: Sequence[Slot], paths: Paths, ask_passphrase: Ask) -> list[KeySource]:
+    """What could open the store: what the configuration says, else what the store's own slots say."""
+    found: list[KeySource] = []
+    for slot in slots:
+        if place.source and slot.kind != place.source:
+            continue
+        if slot.kind == "key-file":
+            named = slot.params.get("path")
+            found.append(key_file(place.path or (Path(str(named)) if named else paths.key_file)))
+        elif slot.kind == "systemd-credential":
+            found.append(systemd_credential(place.credential or str(slot.params.get("name", ""))))
+        elif slot.kind == "keyring":
+            found.append(os_keyring())
+    # a person is asked only when nothing opens by itself
+    if not found and any(slot.kind == "passphrase" for slot in slots) and place.source in ("", "passphrase"):
+        found.append(passphrase(ask_passphrase()))
+    return found
+
+
+# --- key sources ----------------------------------------------------------------------------------------------------
+
+
+def key_file(path: Path) -> KeySource:
+    """A key file."""
+    from clawsecrets.stores.keys import KeyFile
+
+    return KeyFile(path)
+
+
+def passphrase(value: SecretValue) -> KeySource:
+    """A passphrase."""
+    from clawsecrets.stores.keys import Passphrase
+
+    return Passphrase(value)
+
+
+def systemd_credential(name: str) -> KeySource:
+    """A systemd credential."""
+    from clawsecrets.stores.keys import SystemdCredential
+
+    return SystemdCredential(name)
+
+
+def os_keyring() -> KeySource:
+    """The OS keyring. Whether it is fit is seen when it is used."""
+    from clawsecrets.stores.oskeyring import OsKeyring
+
+    return OsKeyring()
+
+
+def keyring_is_fit() -> bool:
+    """Whether there is a keyring that keeps secrets sealed."""
+    from clawsecrets.stores.oskeyring import usable_backend
+
+    try:
+        usable_backend()
+    except StoreLocked:
+        return False
+    return True
+
+
+def fresh_key_line() -> bytes:
+    """A line for a key file or a systemd credential."""
+    from clawsecrets.stores.keys import key_line
+
+    _, _, line = key_line("credential")
+    return line.encode() + b"\n"
+
+
+# --- whole stores ---------------------------------------------------------------------------------------------------
+
+
+def create_store(config: Config, sources: Sequence[KeySource], *, recovery: bool,
+                 event: AuditEvent) -> SecretValue | None:
+    """Make the configured store; gives the recovery code."""
+    from clawsecrets.stores.sqlite import create
+
+    store, code = create(config.store.url.path, config.store.anchor, sources, recovery=recovery, event=event)
+    store.close()
+    return code
+
+
+def rekey(config: Config, paths: Paths, ask_passphrase: Ask, event: AuditEvent,
+          sources: Sequence[KeySource]) -> Sequence[str]:
+    """A new master key; gives a line for each old key that could not be destroyed."""
+    from clawsecrets.stores.rekey import rekey as rekey_store
+
+    store = open_store(config, paths, ask_passphrase)
+    try:
+        return rekey_store(store, event, sources)
+    finally:
+        store.close()
+
+
+def backup(config: Config, paths: Paths, ask_passphrase: Ask, file: Path) -> int:
+    """A verified copy; gives its generation."""
+    from clawsecrets.stores.backup import backup as backup_store
+
+    store = open_store(config, paths, ask_passphrase)
+    try:
+        return backup_store(store, file)
+    finally:
+        store.close()
+
+
+def restore(config: Config, file: Path, code: SecretValue, sources: Sequence[KeySource], event: AuditEvent) -> int:
+    """A new store from a backup; gives the number of its secrets."""
+    from clawsecrets.stores.backup import restore as restore_store
+
+    store = restore_store(file, config.store.url.path, config.store.anchor, code, sources, event)
+    try:
+        return len(store.names())
+    finally:
+        store.close()
+
+
+def notes(store: SqliteStore) -> Sequence[str]:
+    """What weakens this store without being a fault."""
+    from clawsecrets.stores.doctor import notes as store_notes
+
+    return store_notes(store)
+
+
+# --- private files --------------------------------------------------------------------------------------------------
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """A new 0600 file, durable, or nothing. StoreError when it is there already or cannot be written."""
+    from clawsecrets.stores.files import building, make_private_folder, write_draft
+
+    if not path.parent.is_dir():
+        make_private_folder(path.parent)
+    with building(path) as draft:
+        draft.unlink(missing_ok=True)
+        write_draft(draft, content)
+
+
+def read_private(path: Path, what: str) -> bytes:
+    """A file that nobody else may read. StoreLocked with the chmod command when they may."""
+    from clawsecrets.stores.files import read_private as read
+
+    return read(path, what)
