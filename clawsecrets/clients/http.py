@@ -177,6 +177,8 @@ def _exchange(session: requests.Session, call: Call, limits: Limits, ca_bundle: 
     host = urlsplit(call.url).hostname or ""
     proxies = {} if is_loopback(host) else requests.utils.get_environ_proxies(call.url)
     verify = ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    if isinstance(verify, str) and not os.path.exists(verify):
+        return Lost(False, "the CA bundle that is configured does not exist")
     with session.request(
         call.method, call.url, headers=headers, data=call.body, timeout=(limits.connect, limits.read),
         allow_redirects=False, stream=True, proxies=proxies, verify=verify,

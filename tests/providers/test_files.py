@@ -17,15 +17,15 @@ TEST_FILES = Path(__file__).parent.parent / "data" / "providers"
 PROMISED = {
     "openclaw-gateway", "openclaw-gateway-password", "openclaw-hooks", "anthropic", "openai", "openrouter",
     "google-gemini", "groq", "mistral", "xai", "deepseek", "elevenlabs", "deepgram", "brave-search", "telegram",
-    "discord", "slack", "whatsapp", "matrix", "mattermost", "github", "gitlab", "vault-approle", "tailscale", "sendgrid",
-    "generic", "anthropic-admin", "openai-admin", "openrouter-management",
+    "discord", "slack", "whatsapp", "matrix", "mattermost", "github", "gitlab", "vault-approle", "tailscale",
+    "sendgrid", "generic", "anthropic-admin", "openai-admin", "openrouter-management",
 }
 SHARED = {("openrouter-management", "openrouter.key"): "a management key looks like an inference key"}
 """Examples that another provider's sure rule matches too, and why that is right."""
 
 
 def test_all_that_was_promised_is_there() -> None:
-    assert PROMISED <= set(FILES)
+    assert set(FILES) >= PROMISED
 
 
 @pytest.mark.parametrize("path", sorted([*data_path("providers").glob("*.toml"), *TEST_FILES.glob("*.toml")]),
