@@ -6,7 +6,7 @@ import typer
 
 from clawsecrets import __version__
 from clawsecrets.cli import auditing, importing, providing, quickstart, rotating, secrets, storing
-from clawsecrets.cli.common import JsonOption, Session, command
+from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.cli.output import emit
 
 app = typer.Typer(

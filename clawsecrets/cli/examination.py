@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawsecrets.cli.common import Session, ask_passphrase
+from clawsecrets.cli.session import Session, ask_passphrase
 from clawsecrets.errors import ClawError, ConfigError
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind

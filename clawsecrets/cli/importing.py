@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.common import JsonOption, Session, command
+from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.cli.output import Column, emit, say, table
 from clawsecrets.errors import NotFound, StoreMissing, UsageError
 from clawsecrets.model.record import Record

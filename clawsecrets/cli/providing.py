@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.common import JsonOption, Session, command
+from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.cli.output import Column, emit, say, table
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import format_duration

@@ -22,7 +22,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.common import Session, command, confirm
+from clawsecrets.cli.session import Session, command, confirm
 from clawsecrets.cli.demo_gateway import VARIABLE
 from clawsecrets.cli.output import say
 from clawsecrets.errors import ClawError, WorkLeft

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.common import JsonOption, NameArgument, Session, command, confirm, read_value
+from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, colour, emit, moment, say, table
 from clawsecrets.cli.secrets import rotation_json
 from clawsecrets.errors import ClawError, StoreBusy, UsageError

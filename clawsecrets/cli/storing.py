@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.common import JsonOption, Session, ask_passphrase, command, confirm, read_value
+from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, confirm, read_value
 from clawsecrets.cli.output import Column, emit, say, table
 from clawsecrets.errors import UsageError
 from clawsecrets.model.record import Record
