@@ -1,0 +1,49 @@
+"""With the provider files that ship: their variables and examples lead to them; a thousand entries stay quick."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from clawsecrets.importers import dotenv, recognise
+from clawsecrets.issuers.loader import load_providers
+
+PROVIDERS = load_providers()
+
+
+def test_every_variable_leads_to_its_provider() -> None:
+    wrong = []
+    for code, provider in PROVIDERS.items():
+        for name in (*provider.env, *provider.env_older):
+            items = dotenv.parse(f"{name}=plain-0123".encode(), ".env").items
+            (found,) = recognise(items, PROVIDERS.values()).candidates
+            if (found.provider, found.kind) != (code, provider.kind):
+                wrong.append((name, found.provider))
+    assert wrong == []
+    assert len(PROVIDERS) >= 25
+
+
+def test_every_example_is_recognised_under_any_name() -> None:
+    """High-confidence rules whose whole match is the value; those that need their variable beside it do not apply."""
+    checked, wrong = 0, []
+    for code, provider in PROVIDERS.items():
+        for rule in provider.detect:
+            for value in (value for example in rule.examples for value in rule.find(example)):
+                if rule.confidence == "high" and rule.fits(value):
+                    items = dotenv.parse(f"SOMETHING='{value}'".encode(), ".env").items
+                    found = [candidate.provider for candidate in recognise(items, PROVIDERS.values()).candidates]
+                    checked += 1
+                    if found != [code]:
+                        wrong.append((rule.id, found))
+    assert wrong == []
+    assert checked >= 15
+
+
+def test_a_thousand_entries_are_quick() -> None:
+    text = "\n".join(f"SERVICE_{n}_TOKEN={secrets.token_urlsafe(32)}" for n in range(1000))
+    start = time.perf_counter()
+    placed = recognise(dotenv.parse(text.encode(), ".env").items, PROVIDERS.values())
+    took = time.perf_counter() - start
+    assert len(placed.candidates) == 1000
+    assert took < 5.0, f"{took:.2f} s"
+    print(f"1,000 entries: {took * 1000:.0f} ms")
