@@ -29,9 +29,10 @@ REVEAL: Mapping[str, str] = {
     "clawsecrets/consumers/": "hands it to the process that validates it",
     "clawsecrets/clients/": "puts it on the wire",
     "clawsecrets/importers/recognise.py": "looks at it: patterns, placeholders, entropy",
+    "clawsecrets/importers/candidates.py": "hashes it in memory, to find equal ones",
     "clawsecrets/cli/": "prints it when --reveal or --raw asks for it",
 }
-"""Where `.reveal()` and `.text()` may be called (a file, or a folder with a slash at its end), and why."""
+"""Where `.reveal()` may be called (a file, or a folder with a slash at its end), and why."""
 
 
 def modules(package: Path = PACKAGE) -> list[Path]:
