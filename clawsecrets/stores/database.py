@@ -87,15 +87,24 @@ def connect(path: Path, wait: float) -> tuple[sqlite3.Connection, bool]:
     On a read-only file system the file is read as it is.
     """
     _look(path)
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     with translated(path):
-        db = raw_connect(path, "mode=rw", wait) if writable else _connect_read_only(path)
-        try:
-            _prepare(db, path, writable)
-        except BaseException:
-            db.close()
-            raise
-    return db, writable
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            try:
+                return _opened(raw_connect(path, "mode=rw", wait), path, writable=True), True
+            except sqlite3.OperationalError as error:  # a full disk has no room for the log's index: reading must work
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _IO:
+                    raise
+        return _opened(_connect_read_only(path), path, writable=False), False
+
+
+def _opened(db: sqlite3.Connection, path: Path, *, writable: bool) -> sqlite3.Connection:
+    """The connection once its tables are known to be ours; closed when they are not."""
+    try:
+        _prepare(db, path, writable)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def connect_copy(path: Path) -> sqlite3.Connection:
@@ -103,13 +112,7 @@ def connect_copy(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreMissing(f"there is no backup at {path}", "give the file that `clawsecrets backup` wrote")
     with translated(path):
-        db = raw_connect(path, "mode=ro&immutable=1", 0.0)
-        try:
-            _prepare(db, path, writable=False)
-        except BaseException:
-            db.close()
-            raise
-    return db
+        return _opened(raw_connect(path, "mode=ro&immutable=1", 0.0), path, writable=False)
 
 
 def raw_connect(path: Path, query: str, wait: float) -> sqlite3.Connection:

@@ -73,6 +73,8 @@ def points(fresh: Callable[[], object], work: Callable[[], object], most: int) -
         fresh()
         return child(work, line) == KILLED
 
+    fresh()
+    work()  # so that every child finds the same caches
     low, high = 1, 2
     while killed(high):
         low, high = high, high * 2

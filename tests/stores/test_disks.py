@@ -70,6 +70,29 @@ def test_a_full_disk_loses_nothing(place: Place, mount: Mount) -> None:
     store.close()
 
 
+def test_a_completely_full_disk_can_be_read(place: Place, mount: Mount) -> None:
+    """Not a page is left, not even for the index of the write-ahead log."""
+    disk = mount("size=400k")
+    path = disk / "store.db"
+    store, _ = sqlite.create(path, place.anchor, [place.key])
+    put(store, "a", "kept")
+    store.close()
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+        while True:
+            filler.write(b"x" * 4096)
+    store = sqlite.open_store(path, place.anchor, [place.key])
+    assert store.value("a", 1) == SecretValue("kept")
+    with pytest.raises(StoreError) as caught:
+        put(store, "b")
+    assert caught.value.hint
+    store.close()
+    (disk / "filler").unlink()
+    store = sqlite.open_store(path, place.anchor, [place.key])
+    put(store, "b")
+    assert list(store.names()) == ["a", "b"]
+    store.close()
+
+
 def test_a_full_state_disk_stops_the_commit_before_it_happens(place: Place, mount: Mount) -> None:
     disk = mount("size=16k")
     anchor = disk / "anchor"
