@@ -56,7 +56,9 @@ def gateway_port(raw: bytes, file: str) -> int:
     document = _document(raw, file)
     gateway = document.get("gateway") if isinstance(document, dict) else None
     port = gateway.get("port") if isinstance(gateway, dict) else None
-    return port if isinstance(port, int) and 0 < port < 65536 else DEFAULT_PORT
+    if isinstance(port, bool) or not isinstance(port, int):
+        return DEFAULT_PORT
+    return port if 0 < port < 65536 else DEFAULT_PORT
 
 
 def _document(raw: bytes, file: str) -> object:

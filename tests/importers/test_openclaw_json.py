@@ -192,3 +192,11 @@ def test_anything_is_read_or_refused(raw: bytes) -> None:
     except ConfigError as error:
         assert error.message.startswith("o.json: ")
         assert error.hint
+
+
+@pytest.mark.parametrize(("document", "port"), [
+    ({}, 18789), ({"gateway": {"port": 19001}}, 19001), ({"gateway": {"auth": {}}}, 18789), ({"gateway": 3}, 18789),
+    ({"gateway": {"port": True}}, 18789), ({"gateway": {"port": 70000}}, 18789), ([1], 18789),
+])
+def test_the_gateways_port(document: object, port: int) -> None:
+    assert openclaw_json.gateway_port(json.dumps(document).encode(), "o.json") == port
