@@ -57,7 +57,9 @@ class Change:
     """One record's next state. Values of new versions come with it; all of a Change is committed, or none.
 
     Versions with `erased_at` set lose their value for ever in this commit (the data key is destroyed); erased ones
-    that are REVOKED or RETIRED without a ledger entry move to the history.
+    that are REVOKED or RETIRED without a ledger entry move to the history. Build on the record that the store gave:
+    a commit that would lose a live version, leave one without its value, use a number twice or take `last_number`
+    back is a UsageError.
     """
 
     record: Record
@@ -92,7 +94,8 @@ class Store(Protocol):
         """
 
     def purge(self, name: str, event: AuditEvent) -> None:
-        """Destroy a soft-deleted secret: record, values and history. The audit log keeps its events."""
+        """Destroy a soft-deleted secret: record, values and history. The audit log keeps its events, and the lease its
+        epoch. UsageError when it is not deleted."""
 
     def acquire(self, name: str, holder: str, ttl: float) -> Lease:
         """Take the lease, raising the epoch. StoreBusy when a live holder has it (the message names it)."""

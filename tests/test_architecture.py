@@ -32,7 +32,7 @@ REVEAL: Mapping[str, str] = {
     "clawsecrets/importers/candidates.py": "hashes it in memory, to find equal ones",
     "clawsecrets/cli/": "prints it when --reveal or --raw asks for it",
 }
-"""Where `.reveal()` may be called (a file, or a folder with a slash at its end), and why."""
+"""Where `.reveal()` and `.reveal_text()` may be called (a file, or a folder with a slash at its end), and why."""
 
 
 def modules(package: Path = PACKAGE) -> list[Path]:
@@ -95,7 +95,7 @@ def impure(path: Path) -> Iterator[str]:
 
 def reveals(path: Path) -> Iterator[str]:
     for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Attribute) and node.attr == "reveal":
+        if isinstance(node, ast.Attribute) and node.attr in ("reveal", "reveal_text"):
             yield f"line {node.lineno}: reveal"
 
 

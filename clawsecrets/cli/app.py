@@ -1,38 +1,58 @@
-"""The typer application: every command group registered, nothing else."""
+"""The typer application. Only the part that a command line names is imported: `get` pays for nothing else."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
 from clawsecrets import __version__
-from clawsecrets.cli import auditing, importing, providing, quickstart, rotating, secrets, storing
-from clawsecrets.cli.session import JsonOption, Session, command
-from clawsecrets.cli.output import emit
 
-app = typer.Typer(
-    name="clawsecrets",
-    help="Keeps, rotates and delivers the secrets of a self-hosted OpenClaw: mint, test, deliver, prove in use, and "
-         "only then revoke.",
-    epilog="Exit codes: 0 done · 1 work left · 2 usage · 3 store · 4 refused · 5 stuck · 6 incomplete",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def version(session: Session, as_json: JsonOption = False) -> None:
-    """Print the version."""
-    if as_json:
-        emit({"version": __version__})
-    else:
-        print(f"clawsecrets {__version__}")
+PARTS: dict[str, tuple[str, ...]] = {
+    "quickstart": ("quickstart",),
+    "storing": ("init", "new-key", "rekey", "backup", "restore"),
+    "importing": ("import",),
+    "secrets": ("set", "get", "list", "show", "history", "configure", "delete", "undelete", "purge"),
+    "overview": ("status",),
+    "rotating": ("rotate", "inject", "rotations", "revocations"),
+    "auditing": ("audit-log", "doctor"),
+    "providing": ("providers", "version", "resolve"),
+}
+"""Module of this package -> the commands that it registers, in the order of `--help`."""
+COMPLETION = "_CLAWSECRETS_COMPLETE"
+"""Set by a shell's completion script: every command must be there."""
 
 
-def resolve() -> None:
-    """OpenClaw's SecretRef resolver: `clawsecrets resolve --bundle FILE` (handled before this application starts)."""
+def build(argv: Sequence[str]) -> typer.Typer:
+    """The application with the part that `argv` needs; all of it for help, completion and unknown words."""
+    app = typer.Typer(
+        name="clawsecrets",
+        help="Keeps, rotates and delivers the secrets of a self-hosted OpenClaw.\n\n"
+             "A rotation mints a new credential, tests it, delivers it, proves that it is in use, and only then "
+             "revokes the old one.",
+        epilog="Exit codes: 0 done · 1 work left · 2 usage · 3 store · 4 refused · 5 stuck · 6 incomplete",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(invoke_without_command=True)
+    def root(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version."),
+    ) -> None:
+        if version and context.invoked_subcommand is None:
+            print(f"clawsecrets {__version__}")
+            raise typer.Exit
+
+    for name in _needed(argv):
+        import_module(f"clawsecrets.cli.{name}").register(app)
+    return app
 
 
-for _part in (quickstart, storing, importing, secrets, rotating, auditing, providing):
-    _part.register(app)
-command(app, "version")(version)
-app.command("resolve")(resolve)
+def _needed(argv: Sequence[str]) -> list[str]:
+    word = argv[0] if argv else ""
+    found = [part for part, commands in PARTS.items() if word in commands]
+    return list(PARTS) if not found or COMPLETION in os.environ else found

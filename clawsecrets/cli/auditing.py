@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.cli.output import GREEN, RED, YELLOW, colour, emit, moment, say
+from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.errors import StoreDamaged
 from clawsecrets.model.audit import ChainedEvent
 

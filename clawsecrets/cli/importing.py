@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.cli.output import Column, emit, say, table
+from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.errors import NotFound, StoreMissing, UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Kind, Secret, Stage, Version
@@ -101,7 +101,7 @@ def _change(session: Session, store: Store, candidate: Candidate, inject: list[s
         raise UsageError(f"{candidate.name} is in the middle of a rotation", "let it end, then import again")
     provider = session.shop.provider(record.secret.provider)
     version = Version(record.last_number + 1, Stage.CURRENT, now, store.fingerprint(candidate.value),
-                      handle=provider.handle_of(candidate.value.text()), origin="import")
+                      handle=provider.handle_of(candidate.value.reveal_text()), origin="import")
     event = session.event("secret.import", candidate.name, version.number, where=candidate.where)
     return Change(record.put_current(version), event, {version.number: candidate.value})
 

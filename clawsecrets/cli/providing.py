@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.cli.output import Column, emit, say, table
+from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import format_duration
 from clawsecrets.model.provider import OPERATIONS, Provider

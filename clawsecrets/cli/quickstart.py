@@ -22,9 +22,9 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.session import Session, command, confirm
 from clawsecrets.cli.demo_gateway import VARIABLE
 from clawsecrets.cli.output import say
+from clawsecrets.cli.session import Session, command, confirm
 from clawsecrets.errors import ClawError, WorkLeft
 from clawsecrets.wiring.reading import add_target, gateway_url
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, colour, emit, moment, say, table
 from clawsecrets.cli.secrets import rotation_json
+from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.errors import ClawError, StoreBusy, UsageError
 from clawsecrets.model.policy import DAY, format_duration
 from clawsecrets.model.record import Record

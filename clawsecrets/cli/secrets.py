@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.cli.output import MASK, Column, emit, moment, say, table
+from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.errors import ConfigError, NotFound, UsageError
 from clawsecrets.model.policy import RotationPolicy, format_duration, parse_duration
 from clawsecrets.model.record import Record

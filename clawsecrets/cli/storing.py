@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, confirm, read_value
 from clawsecrets.cli.output import Column, emit, say, table
+from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, confirm, read_value
 from clawsecrets.errors import UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
@@ -92,7 +92,7 @@ def _show_code(code: SecretValue) -> None:
     """Straight to the terminal: not through a stream that may be logged."""
     with open("/dev/tty", "w") as terminal:
         terminal.write("\nThe recovery code opens the store and its backups when the key is lost.\n"
-                       f"It is shown once. Write it down and keep it off this machine:\n\n    {code.text()}\n\n")
+                       f"It is shown once. Write it down and keep it off this machine:\n\n    {code.reveal_text()}\n\n")
 
 
 def _write_config(session: Session) -> None:

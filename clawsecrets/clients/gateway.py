@@ -16,7 +16,6 @@ outside `except` blocks, so that no chained exception carries a frame.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import socket as socketlib
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, urlsplit
 
 from clawsecrets.errors import ConfigError
+from clawsecrets.model.provider import is_loopback
 from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
@@ -246,16 +246,6 @@ def check_url(url: str) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` is `localhost` or a loopback address. Names are not looked up."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
@@ -313,7 +303,7 @@ def _describe(error: Exception) -> str:
 
 def _text(credential: SecretValue) -> str:
     try:
-        return credential.text()
+        return credential.reveal_text()
     except ValueError:
         pass
     raise GatewayRefused("a credential that is not UTF-8 text cannot be a gateway's")

@@ -34,7 +34,7 @@ def text_of(name: str, value: SecretValue) -> str:
     """The value as text. Refused when it is empty or not UTF-8, naming `name` only."""
     text = None
     with suppress(ValueError):
-        text = value.text()
+        text = value.reveal_text()
     if text is None:
         raise Refused(f"{name}: the value is not UTF-8 text, which this target cannot carry")
     if not text:

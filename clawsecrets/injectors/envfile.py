@@ -51,7 +51,7 @@ class EnvFile:
             lines = self._dialect.read(_decoded(read_file(self._path)))
             found = self._of(lines, mapping.variable(entry))
             values = [line.value for line in found]
-            return _unknown_or(values, entry.value.text())
+            return _unknown_or(values, entry.value.reveal_text())
         except (FileNotFoundError, ValueError):  # no file, or a value that no env file can hold
             return False
         except (OSError, Refused):

@@ -106,18 +106,19 @@ def read_bundle(path: str) -> Sealed:
 
     Both files are only ever replaced whole, but a change of the key can fall between the two reads: read again then.
     """
-    last = b""
+    last, fault = b"", "the bundle changes all the time"
     for _ in range(READS):
         keys = _read_private(f"{path}.key", 2 * bundle_format.KEY_BYTES, "bundle key")
         content = _read_private(path, bundle_format.LARGEST, "bundle")
         try:
             return bundle_format.opened(content, keys)
-        except StoreDamaged:
-            if last == keys + content:
-                break  # nobody is changing it: it is damaged
+        except StoreDamaged as error:
+            if last == keys + content:  # nobody is changing it: it is damaged
+                fault = error.message
+                break
         last = keys + content
         time.sleep(0.01)
-    raise StoreDamaged(f"{path}: the bundle is damaged, or its key file belongs to another", bundle_format.HINT)
+    raise StoreDamaged(f"{path}: {fault}", bundle_format.HINT)
 
 
 def _read_private(path: str, limit: int, what: str) -> bytes:

@@ -71,7 +71,7 @@ def _fault(given: SecretValue, old: SecretValue | None) -> str:
     if old is not None and given == old:
         return "that is the value in use now, a new one is needed"
     try:
-        text = given.text()
+        text = given.reveal_text()
     except ValueError:
         return "that value is not text, give it again"
     if not text or not text.isprintable() or text != text.strip():

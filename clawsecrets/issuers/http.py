@@ -306,7 +306,7 @@ def _text(secret: SecretValue | None) -> str:
     if secret is None:
         return ""
     try:
-        return secret.text()
+        return secret.reveal_text()
     except ValueError:
         return ""
 

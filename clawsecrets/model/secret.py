@@ -15,7 +15,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,127}\Z")
 
 
 class SecretValue:
-    """Bytes that never print themselves. The one way out is `reveal()`, which is easy to grep for.
+    """Bytes that never print themselves. The ways out, `reveal()` and `reveal_text()`, are easy to grep for.
 
     Equality is constant-time (`hmac.compare_digest`). Not hashable, not picklable, not iterable, so that a value
     cannot end up in a set, a snapshot or a traceback by accident.
@@ -30,7 +30,7 @@ class SecretValue:
         """The bytes themselves. Every call site is a place to review."""
         return self._value
 
-    def text(self) -> str:
+    def reveal_text(self) -> str:
         """The value as UTF-8 text; a `ValueError` without the value in it if it is not."""
         try:
             return self._value.decode()

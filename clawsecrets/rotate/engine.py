@@ -224,8 +224,11 @@ class Engine:
 
     def _begin(self, record: Record, order: Order, lease: Lease) -> Record:
         now, secret = self._clock.now(), record.secret
+        strategy = self._gear.outfit(secret).strategy
+        if order.supplied is not None and strategy != "assisted":
+            raise _takes_none(secret.name, strategy)
         rotation = Rotation(
-            id=self._new_id(), secret=secret.name, strategy=self._gear.outfit(secret).strategy,
+            id=self._new_id(), secret=secret.name, strategy=strategy,
             state=State.PLANNED, started_at=now, entered_at=now, old_version=self._current(record),
             compromised=order.compromised, revoke_unproven=order.revoke_unproven,
         )
@@ -260,9 +263,11 @@ class Engine:
         """A supplied value must not be dropped in silence: the person believes that it is in use from now on."""
         rotation = self._rotation(record)
         new = record.version(rotation.new_version)
-        if order.supplied is None or new is None or new.erased_at:
+        if order.supplied is None or (rotation.strategy == "cut-over" and rotation.state is State.STUCK):
             return
-        if self._store.value(rotation.secret, new.number) != order.supplied:
+        if rotation.strategy != "assisted":
+            raise _takes_none(rotation.secret, rotation.strategy)
+        if new is not None and not new.erased_at and self._store.value(rotation.secret, new.number) != order.supplied:
             raise UsageError(f"{rotation.secret}: its unfinished rotation has another new value already",
                              f"finish it first: clawsecrets rotations resume {rotation.secret}, or abort it")
 
@@ -334,3 +339,7 @@ class Engine:
         return AuditEvent(self._clock.now(), self._settings.actor, f"rotation.{rotation.state.value}",
                           record.secret.name, rotation.new_version or rotation.old_version, rotation.id, told)
 
+
+def _takes_none(name: str, strategy: str) -> UsageError:
+    return UsageError(f"{name} is rotated by itself ({strategy}): it takes no value from a person",
+                      f"clawsecrets rotate {name}; or clawsecrets set {name} to store a value without rotating")

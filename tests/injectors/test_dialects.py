@@ -219,7 +219,7 @@ def test_our_docker_reader_agrees_with_docker(docker: readers.DockerReader, tmp_
     assert docker(path) == ours
 
 
-# --- Compose: no binary that could be asked everywhere; the rules as documented (docs.docker.com, "env file syntax") ---
+# --- Compose: no binary that could be asked everywhere; its documented rules (docs.docker.com, "env file syntax") ---
 
 
 @pytest.mark.parametrize(

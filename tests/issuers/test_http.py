@@ -52,7 +52,7 @@ def test_overlap_life(fake: FakeProvider) -> None:
     made = acme.create(request)
     assert made.outcome is Outcome.OK
     assert made.value is not None
-    assert fake.live()[made.handle].value == made.value.text()
+    assert fake.live()[made.handle].value == made.value.reveal_text()
     assert fake.live()[made.handle].label == "rot-1"
     seen = acme.test(made.value, request)
     assert (seen.outcome, seen.identity, seen.handle) == (Outcome.OK, "Acme Ltd", made.handle)
@@ -210,7 +210,7 @@ def test_cut_over_and_its_read_back(fake: FakeProvider) -> None:
     assert roll.test(SecretValue(old.value), request).outcome is Outcome.REFUSED
     again = roll.recover(request)
     assert again.value is not None
-    assert [item.value for item in fake.live("rollco").values()] == [again.value.text()]
+    assert [item.value for item in fake.live("rollco").values()] == [again.value.reveal_text()]
     fake.configure(readback=False)
     assert roll.recover(request).outcome is Outcome.REFUSED
     assert roll.recreate(request).outcome is Outcome.OK

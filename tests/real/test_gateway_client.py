@@ -56,7 +56,7 @@ class Live:
         return SecretValue(f"token-{self.number}-0123456789abcdef0123456789abcdef")
 
     def answer(self, **more: object) -> None:
-        values = {NAME: self.token.text(), "skill": f"skill-{self.number}"}
+        values = {NAME: self.token.reveal_text(), "skill": f"skill-{self.number}"}
         self.held.write_text(json.dumps({"values": values, **more}))
 
     def turn(self) -> SecretValue:
@@ -186,7 +186,7 @@ def test_a_failed_reload_keeps_the_old_token(live: Live) -> None:
         assert client.call("health")["ok"] is True, "the connection outlives it"
     assert accepts(live.gateway.url, live.token, 10.0)
     assert not accepts(live.gateway.url, new, 10.0)
-    assert live.token.text() not in told
+    assert live.token.reveal_text() not in told
     live.answer()
 
 
@@ -194,14 +194,14 @@ def test_a_reply_that_does_not_come_in_time_is_lost_not_unreachable(live: Live) 
     live.answer(sleep=1.5)
     with GatewayClient(live.gateway.url, live.token) as client:
         told = raised(GatewayLost, lambda: client.call("secrets.reload", timeout=0.2))
-    assert live.token.text() not in told
+    assert live.token.reveal_text() not in told
     live.answer()
     with GatewayClient(live.gateway.url, live.token) as client:
         client.call("secrets.reload")  # joins the slow one, so that the next test starts from rest
 
 
 def test_a_value_missing_for_another_secret_is_a_warning_and_a_degraded_owner(live: Live) -> None:
-    live.held.write_text(json.dumps({"values": {NAME: live.token.text()}}))
+    live.held.write_text(json.dumps({"values": {NAME: live.token.reveal_text()}}))
     with GatewayClient(live.gateway.url, live.token) as client:
         assert client.call("secrets.reload") == {"ok": True, "warningCount": 1}
         owners = client.call("status")["degradedSecretOwners"]

@@ -1,32 +1,35 @@
-"""A small world to rotate in: a provider, a target, consumers, and a script of faults.
+"""A small world to rotate in: a provider, targets, consumers, a person, and what goes wrong.
 
-Every call on a port and every commit is a numbered point. A fault is what happens at a point:
+Every call on a port and every commit is a numbered point. What goes wrong is told in two ways: `faults` by the number
+of the point, and `script` by the state of the rotation and the effect (see Item). A fault is what happens at a point:
   before   killed before the effect           after    killed after the effect, before its answer is known
   lost     it happens, the answer is UNKNOWN   nothing  it does not happen, the answer is UNKNOWN
   refuse   it does not happen: REFUSED         later    it does not happen: LATER
+  pause    asleep before the effect while another process takes over and goes on to the end
+  asleep   the same, after the effect and before its answer is looked at
 At every point the invariants that hold always are checked; `check_end` checks those of the end.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from clawsecrets.errors import UsageError
 from clawsecrets.model.audit import AuditEvent
-from clawsecrets.model.policy import RotationPolicy
-from clawsecrets.model.record import Record
+from clawsecrets.model.record import Ack, Record
 from clawsecrets.model.rotation import FINAL, Outcome, State
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
-from clawsecrets.ports import Change, Consumer, Entry, Handover, Injector, Issuer, Listed, Reply, Request
+from clawsecrets.ports import Change, Reply
 from clawsecrets.rotate.engine import Engine, Order, Settings
-from clawsecrets.rotate.gear import Outfit
 from clawsecrets.rotate.ledger import Ledger
 from tests.fakes import FakeClock, MemoryStore, Quiet
 
 NAME = "acme"
 CRASHES = ("before", "after")
 FAULTS = (*CRASHES, "lost", "nothing", "refuse", "later")
+LEASE = 90.0
 
 
 class Kill(BaseException):
@@ -37,76 +40,144 @@ class Broken(AssertionError):
     """An invariant does not hold."""
 
 
+@dataclass(frozen=True)
+class Item:
+    """In `state`, the effect `effect` suffers `kind`, the first `times` times (99: always).
+
+    Three kinds more than the faults have: `abort` and `vouch` answer LATER for a person, who then aborts the rotation,
+    or does it and says so; `relapse`: just before, the consumer went back to the old value (a stale copy, a restart).
+    """
+
+    state: str
+    effect: str
+    kind: str
+    times: int = 1
+
+    def __str__(self) -> str:
+        often = {1: "", 99: " always"}.get(self.times, f" x{self.times}")
+        return f"{self.state}.{self.effect} {self.kind}{often}"
+
+    @classmethod
+    def parse(cls, text: str) -> Item:
+        """The inverse of `str`."""
+        where, kind, *often = text.split()
+        state, _, effect = where.partition(".")
+        return cls(state, effect, kind, 1 if not often else 99 if often[0] == "always" else int(often[0][1:]))
+
+
 @dataclass
 class World:
-    """One secret with its provider, one target and one consumer."""
+    """One secret with its provider, a target and a consumer, and whatever `traits` say.
+
+    Traits: compromised, unproven (the consumer has no means to show it), forced (--revoke-unproven), blind (the
+    provider cannot list), no-readback (cut-over: a lost value cannot be read back), selfauth (cut-over: the old one
+    authenticates the creation), undying (revoke is refused for ever), slow-death (refused only a while after its
+    revocation), other-host (a target and a consumer on another host).
+    """
 
     strategy: str
     faults: Mapping[int, str] = field(default_factory=dict)
-    compromised: bool = False
-    readback: bool = True
-    """cut-over: the provider can read the value back."""
+    script: tuple[Item, ...] = ()
+    traits: frozenset[str] = frozenset()
+    patience: float = 200_000.0
 
     def __post_init__(self) -> None:
         self.point = 0
         self.trace: list[str] = []
+        self.seen: list[tuple[str, str]] = []
+        """(state, effect) of every effect."""
+        self.used_up: dict[Item, int] = {}
         self.clock = FakeClock()
         self.live: dict[str, tuple[bytes, str]] = {}
-        self.killed_by_us: set[bytes] = set()
+        self.dying: dict[str, tuple[bytes, float]] = {}
         self.counter = itertools.count(1)
         self.ids = itertools.count(1)
         self.target: dict[str, bytes] = {}
         self.used = b""
         self.accepts = b""
         self.person: list[bytes] = []
+        self.minted = 0
+        self.gap_allowed = False
+        self.asleep = False
+        self.faulty = False
+        self._at_commit = ""
         self.store = MemoryStore(self.clock, self._commit_point)
         self._start()
 
     # --- the beginning ---------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        value = self._mint("")
+        value = self.mint("")
         handle = next(iter(self.live), "")
         if self.strategy == "self-issued":
             self.live.clear()
             handle, value = "", b"v-old"
         self.target, self.used, self.accepts = {NAME: value}, value, value
         self.old = value
-        secret = Secret(NAME, "acme", Kind.API_KEY, self.clock.now(), injectors=("file",), consumers=("app",))
+        self.minted = 0
+        elsewhere = ("file@other",) if "other-host" in self.traits else ()
+        consumers = ("app@other",) if "other-host" in self.traits else ()
+        secret = Secret(NAME, "acme", Kind.API_KEY, self.clock.now(), injectors=("file", *elsewhere),
+                        consumers=("app", *consumers))
         secret_value = SecretValue(value)
         version = Version(1, Stage.CURRENT, self.clock.now(), self.store.fingerprint(secret_value), handle)
-        record = Record(secret).put_current(version)
-        self.faulty = False
+        acks = tuple(Ack(target, 1, 0.0, "seen") for target in (*elsewhere, *consumers))
+        record = Record(secret, acks=acks).put_current(version)
         self.store.commit([Change(record, AuditEvent(0, "t", "secret.set", NAME), {1: secret_value})])
         self.faulty = True
-        self.point = 0
 
-    def _mint(self, label: str) -> bytes:
+    def mint(self, label: str) -> bytes:
+        """A new credential at the provider."""
         number = next(self.counter)
         value = f"v{number}".encode()
         if self.strategy == "cut-over":
             self.live.clear()
         self.live[f"h{number}"] = (value, label)
+        self.minted += 1
         return value
 
+    def kill(self, handle: str) -> None:
+        """A revocation takes effect (at once, or after a while)."""
+        found = self.live.pop(handle, None)
+        if found is not None and "slow-death" in self.traits:
+            self.dying[handle] = (found[0], self.clock.now() + 60.0)
+
     # --- points and faults -----------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """Where the rotation stands in the store."""
+        rotation = self.store.load(NAME).rotation if NAME in self.store.names() else None
+        return rotation.state.value if rotation else ""
 
     def _fault(self, what: str) -> str:
         if not self.faulty:
             return ""
         self.point += 1
-        fault = self.faults.get(self.point, "")
-        self.trace.append(f"{self.point}:{what}{'!' + fault if fault else ''}")
+        state = self.state
+        fault = self.faults.get(self.point, "") or self._scripted(state, what)
+        self.trace.append(f"{self.point}:{state}.{what}{'!' + fault if fault else ''}")
+        if what != "commit":
+            self.seen.append((state, what))
         return fault
+
+    def _scripted(self, state: str, what: str) -> str:
+        for item in self.script:
+            if item.state == state and item.effect == what and self.used_up.get(item, 0) < item.times:
+                self.used_up[item] = self.used_up.get(item, 0) + 1
+                return item.kind
+        return ""
 
     def _commit_point(self, when: str) -> None:
         if when == "commit":
-            self._pending_fault = self._fault("commit")
-            if self._pending_fault == "before":
+            self._at_commit = self._fault("commit")
+            if self._at_commit == "before":
                 raise Kill
+            if self._at_commit in ("pause", "asleep"):
+                self._take_over()
         else:
             self.check_always()
-            if self._pending_fault == "after":
+            if self._at_commit == "after":
                 raise Kill
 
     def act(self, what: str, effect: Callable[[], Reply]) -> Reply:
@@ -114,67 +185,151 @@ class World:
         fault = self._fault(what)
         if fault == "before":
             raise Kill
+        if fault == "pause":
+            self._take_over()
         if fault in ("nothing", "refuse", "later"):
             outcome = {"nothing": Outcome.UNKNOWN, "refuse": Outcome.REFUSED, "later": Outcome.LATER}[fault]
             return Reply(outcome, fault)
+        if fault in ("abort", "vouch"):
+            return Reply(Outcome.LATER, fault, person=True)
+        if fault == "relapse":
+            self.used = self.old
+            self.accepts = self.old
         reply = effect()
         self.check_always()
+        if fault == "asleep":
+            self._take_over()
         if fault == "after":
             raise Kill
         return Reply(Outcome.UNKNOWN, "lost") if fault == "lost" else reply
+
+    def _take_over(self) -> None:
+        """The lease runs out; another process finishes the rotation; then the sleeper wakes up."""
+        faulty, holder, self.faulty, self.asleep = self.faulty, self.holder, False, True
+        self.clock.sleep(LEASE + 1)
+        for _ in range(3):
+            if self.store.load(NAME).rotating:
+                self.rotate()
+        self.after_takeover = self.store.load(NAME).revision
+        self.faulty, self.holder = faulty, holder
 
     # --- running ---------------------------------------------------------------------------------------------------
 
     def engine(self) -> Engine:
         """A new process."""
+        from tests.sim.gear import WorldGear
+
         self.holder = f"p{next(self.ids)}"
-        settings = Settings(actor="sim", holder=self.holder, patience=3600.0, queue=0.0)
-        return Engine(self.store, _Gear(self), self.clock, Quiet(), lambda: f"rot{next(self.ids)}", settings)
+        settings = Settings(lease=LEASE, actor="sim", holder=self.holder, patience=self.patience, queue=0.0)
+        return Engine(self.store, WorldGear(self), self.clock, Quiet(), lambda: f"rot{next(self.ids)}", settings)
+
+    def rotate(self) -> Record:
+        """The ordinary command. A person supplies a value where one is asked for."""
+        rotation = self.store.load(NAME).rotation
+        supplied = None
+        asked = rotation is None or rotation.final or rotation.state in (State.PLANNED, State.AWAITING)
+        if self.strategy == "assisted" and asked:
+            supplied = SecretValue(self.person_value())
+        order = Order(compromised="compromised" in self.traits, revoke_unproven="forced" in self.traits,
+                      supplied=supplied)
+        return self.engine().rotate(NAME, order).record
 
     def run(self) -> Record:
         """Rotate; after each kill run the next ordinary command, until the rotation ends or waits for a person."""
-        for _ in range(12):
+        for turn in range(16):
+            record = self.store.load(NAME)
+            rotation = record.rotation
+            if rotation is not None and (rotation.final or rotation.state is State.STUCK):
+                break
             try:
-                engine = self.engine()
-                record = self.store.load(NAME)
-                if record.rotation is not None and not record.rotating:
-                    return record
-                supplied = SecretValue(self.person_value()) if self.strategy == "assisted" else None
-                engine.rotate(NAME, Order(compromised=self.compromised, supplied=supplied))
-                record = self.store.load(NAME)
-                if record.rotation is not None and (record.rotation.final or record.rotation.state is State.STUCK):
-                    return record
+                if rotation is not None and rotation.parked and rotation.note.rpartition(": ")[2] in ("abort", "vouch"):
+                    self._person_acts(rotation.note.rpartition(": ")[2])
+                elif rotation is not None and rotation.parked and rotation.waits_for == "person" and turn > 2:
+                    break
+                else:
+                    self.rotate()
             except Kill:
                 self.store.dead.add(self.holder)
         return self.store.load(NAME)
 
+    def _person_acts(self, what: str) -> None:
+        """Abort, or vouch; where that cannot be, the person lets it go on."""
+        try:
+            if what == "abort":
+                self.engine().abort(NAME)
+            else:
+                self._do_by_hand()
+                self.engine().resume(NAME, vouched=True)
+            return
+        except UsageError:
+            pass
+        self.engine().resume(NAME)
+
     def person_value(self) -> bytes:
-        """The person makes one key and pastes the same one until it is taken."""
-        if not self.person or not any(self.person[-1] == value for value, _ in self.live.values()):
-            self.person.append(self._mint("by-hand"))
+        """The person makes one key and pastes the same one until it is taken, or is dead."""
+        stored = {self.store.value(NAME, v.number).reveal() for v in self.store.load(NAME).versions if not v.erased_at}
+        if not self.person or self.person[-1] in stored or self.person[-1] not in self.live_values:
+            self.person.append(self.mint("by-hand"))
         return self.person[-1]
 
-    def unstick(self) -> Record:
-        """A person resumes a stuck rotation in a world without faults, or aborts it where that is the way out."""
-        self.faults = {}
-        for _ in range(6):
+    def heal(self) -> Record:
+        """All faults are over. A person resumes; what can only be vouched for is seen to and vouched for."""
+        self.faults, self.script = {}, ()
+        for _ in range(8):
             record = self.store.load(NAME)
-            if record.rotation is None or record.rotation.final:
+            rotation = record.rotation
+            if rotation is None or rotation.final:
                 break
-            self.engine().resume(NAME)
+            if rotation.stuck_in in (State.DISCARDING, State.WITHDRAWING) and "blind" in self.traits:
+                self._remove_by_hand(rotation.id)
+                self.engine().resume(NAME, vouched=True)
+            elif self.strategy == "self-issued" and "compromised" in self.traits and rotation.state is State.STUCK:
+                self.used = self.accepts = self.target[NAME]  # a person restarts it: it reads what stands there
+                self.engine().resume(NAME)
+            elif rotation.stuck_in is State.RECREATING and "selfauth" in self.traits:
+                self._give_by_hand()
+            elif rotation.state is State.AWAITING:
+                self.rotate()
+            elif (rotation.waits_for == "person" and rotation.state is not State.STUCK) or ("unproven" in self.traits and rotation.stuck_in in (State.DELIVERED, State.RESTORED)):
+                self.engine().resume(NAME, vouched=True)
+            else:
+                self.engine().resume(NAME)
         return self.store.load(NAME)
+
+    def _do_by_hand(self) -> None:
+        """Who vouches has done it: what is to die in this state is dead."""
+        record = self.store.load(NAME)
+        rotation = record.rotation
+        assert rotation is not None
+        number = {State.RETIRING: rotation.old_version, State.UNDOING: rotation.new_version}.get(rotation.state, 0)
+        version = record.version(number)
+        if version is not None:
+            self.live.pop(version.handle, None)
+        if rotation.state in (State.DISCARDING, State.WITHDRAWING):
+            self._remove_by_hand(rotation.id)
+
+    def _remove_by_hand(self, label: str) -> None:
+        self.live = {handle: item for handle, item in self.live.items() if item[1] != label}
+
+    def _give_by_hand(self) -> None:
+        """Out of the provider's dashboard: a new value, which kills the one that nobody knows."""
+        self.engine().rotate(NAME, Order(supplied=SecretValue(self.mint("dashboard"))))
 
     def pay(self) -> None:
         """Work off the ledger without faults."""
-        self.faults = {}
-        Ledger(self.store, _Gear(self), self.clock, "sim", f"p{next(self.ids)}").work(NAME, force=True)
+        from tests.sim.gear import WorldGear
+
+        self.faults, self.script = {}, ()
+        Ledger(self.store, WorldGear(self), self.clock, "sim", f"p{next(self.ids)}").work(NAME, force=True)
 
     # --- invariants ------------------------------------------------------------------------------------------------
 
     @property
     def live_values(self) -> set[bytes]:
-        """What the provider accepts."""
-        return {value for value, _ in self.live.values()}
+        """What the provider accepts now."""
+        now = self.clock.now()
+        dying = {value for value, until in self.dying.values() if until > now}
+        return {value for value, _ in self.live.values()} | dying
 
     def check_always(self) -> None:
         """What holds at every instant."""
@@ -183,23 +338,26 @@ class World:
         if current is None:
             raise Broken("there is no CURRENT")
         value = self.store.value(NAME, current.number).reveal()
-        if self.strategy in ("overlap", "assisted"):
+        if self.strategy in ("overlap", "assisted") and not self.asleep:
             for who, held in (("store", value), ("target", self.target[NAME]), ("consumer", self.used)):
                 if held not in self.live_values:
                     raise Broken(f"outage: the {who} holds a dead value; {self.trace}")
         stored = {self.store.value(NAME, v.number).reveal() for v in record.versions if not v.erased_at}
-        labels = {record.rotation.id} if record.rotating and record.rotation else set()
+        if not self.asleep:
+            self._check_known(record, stored)
+        if self.strategy == "self-issued" and self.accepts not in stored:
+            raise Broken(f"the consumer accepts a value that the store has lost; {self.trace}")
+
+    def _check_known(self, record: Record, stored: set[bytes]) -> None:
+        """Invariant 1: whatever lives is in the store, or can be found by the label of an unfinished rotation."""
+        rotation = record.rotation
+        labels = {rotation.id} if rotation is not None and not rotation.final else set()
+        found_by_reading = self.strategy == "cut-over" and record.rotating
         for handle, (live, label) in self.live.items():
             owed = any(entry.handle == handle for entry in record.revocations)
-            if live not in stored and label not in labels and label != "by-hand" and not owed \
-                    and not self._readable(record):
+            known = live in stored or label in labels or label in ("by-hand", "dashboard") or owed
+            if not known and not found_by_reading:
                 raise Broken(f"lost: {handle} lives and nobody knows it; {self.trace}")
-        if self.strategy == "self-issued":
-            if self.accepts not in stored:
-                raise Broken(f"the consumer accepts a value that the store has lost; {self.trace}")
-
-    def _readable(self, record: Record) -> bool:
-        return self.strategy == "cut-over" and record.rotating
 
     def check_end(self, record: Record) -> None:
         """What holds when a rotation has ended or is stuck."""
@@ -207,181 +365,39 @@ class World:
         rotation, current = record.rotation, record.current
         if rotation is None or current is None:
             raise Broken("no rotation")
-        value = self.store.value(NAME, current.number).reveal()
         if rotation.state not in FINAL:
             if rotation.state is not State.STUCK and not rotation.parked:
                 raise Broken(f"it ended in the middle: {rotation.state}; {self.trace}")
             return
-        alive = {self.accepts} if self.strategy == "self-issued" else self.live_values
-        owed = {self.store.value(NAME, e.version).reveal() for e in record.revocations if e.version}
-        owed |= {self.live[e.handle][0] for e in record.revocations if e.handle in self.live}
-        person = set(self.person) if rotation.state in (State.ABORTED, State.ABORTED_OWED) else set()
-        if alive - owed - person != {value}:
-            raise Broken(f"{rotation.state}: live {alive}, current {value!r}, owed {owed}; {self.trace}")
-        done = rotation.state in (State.DONE, State.DONE_OWED)
-        if done and value == self.old or not done and value != self.old:
+        value = self.store.value(NAME, current.number).reveal()
+        self._check_live(record, value)
+        if (rotation.state in (State.DONE, State.DONE_OWED)) is (value == self.old):
             raise Broken(f"{rotation.state} with the wrong value current; {self.trace}")
-        if rotation.state is State.DONE and record.revocations and any(e.version for e in record.revocations):
-            raise Broken("DONE but owing")
+        if rotation.state in (State.DONE, State.ABORTED) and record.revocations:
+            raise Broken(f"{rotation.state} but owing; {self.trace}")
         if self.target[NAME] != value or self.used != value:
             raise Broken(f"{rotation.state}: target {self.target}, used {self.used!r}, current {value!r}; {self.trace}")
-        if record.staged(Stage.PENDING) is not None:
-            raise Broken(f"{rotation.state} with a PENDING left; {self.trace}")
+        self._check_record(record)
+
+    def _check_live(self, record: Record, value: bytes) -> None:
+        state = record.rotation.state if record.rotation else None
+        alive = {self.accepts} if self.strategy == "self-issued" else {value for value, _ in self.live.values()}
+        alive |= {self.old} & self.live_values  # it must have been tried; an orphan's value is known to nobody
+        owed = {self.store.value(NAME, e.version).reveal() for e in record.revocations if e.version}
+        owed |= {self.live[e.handle][0] for e in record.revocations if e.handle in self.live}
+        person = set(self.person) if state in (State.ABORTED, State.ABORTED_OWED) else set()
+        if alive - owed - person != {value}:
+            raise Broken(f"{state}: live {alive}, current {value!r}, owed {owed}; {self.trace}")
+        if value in owed:
+            raise Broken(f"{state}: what is current is owed a revocation; {self.trace}")
+
+    def _check_record(self, record: Record) -> None:
+        """The labels fit: one CURRENT, no PENDING; what is dead has no value, what has one and no label is owed."""
+        owed = {entry.version for entry in record.revocations}
+        for version in record.versions:
+            wrong = version.stage in (Stage.PENDING, Stage.PREVIOUS) or (version.stage is Stage.RETIRED and \
+                version.number not in owed) or (version.stage is Stage.REVOKED) is not bool(version.erased_at)
+            if wrong:
+                raise Broken(f"{self.state} with version {version.number} {version.stage}; {self.trace}")
         if problem := self.store.verify_log():
             raise Broken(problem)
-
-
-class _Issuer:
-    def __init__(self, world: World) -> None:
-        self.w = world
-
-    def can(self, operation: str) -> bool:
-        return True
-
-    def create(self, request: Request) -> Reply:
-        if self.w.strategy == "assisted":
-            if request.supplied is None:
-                return Reply(Outcome.LATER, "make one", person=True)
-            given = request.supplied
-            handle = next((h for h, (v, _) in self.w.live.items() if v == given.reveal()), "")
-            return self.w.act("obtain", lambda: Reply(Outcome.OK, value=given, handle=handle))
-        if self.w.strategy == "self-issued":
-            return self.w.act("create", lambda: Reply(Outcome.OK, value=SecretValue(f"s{next(self.w.counter)}")))
-        return self.w.act("create", lambda: self._made(request))
-
-    def _made(self, request: Request) -> Reply:
-        value = self.w._mint(request.label)
-        handle = next(h for h, (v, _) in self.w.live.items() if v == value)
-        return Reply(Outcome.OK, value=SecretValue(value), handle=handle)
-
-    def recover(self, request: Request) -> Reply:
-        def read() -> Reply:
-            if not self.w.readback:
-                return Reply(Outcome.REFUSED, "no read-back")
-            handle, (value, _) = next(iter(self.w.live.items()))
-            return Reply(Outcome.OK, value=SecretValue(value), handle=handle)
-
-        return self.w.act("recover", read)
-
-    def recreate(self, request: Request) -> Reply:
-        return self.w.act("recreate", lambda: self._made(request))
-
-    def test(self, value: SecretValue, request: Request) -> Reply:
-        if self.w.strategy == "self-issued":
-            return Reply(Outcome.OK, untestable=True)
-        ok = value.reveal() in self.w.live_values
-        return self.w.act("test", lambda: Reply(Outcome.OK if ok else Outcome.REFUSED, "test"))
-
-    def revoke(self, handle: str, value: SecretValue | None, request: Request) -> Reply:
-        def kill() -> Reply:
-            self.w.live.pop(handle, None)
-            return Reply(Outcome.OK)
-
-        return self.w.act("revoke", kill)
-
-    def find(self, request: Request) -> tuple[Reply, Sequence[Listed]]:
-        found: list[Listed] = []
-
-        def look() -> Reply:
-            found.extend(Listed(h, label) for h, (_, label) in self.w.live.items() if label == request.label)
-            return Reply(Outcome.OK)
-
-        reply = self.w.act("find", look)
-        return reply, found if reply.outcome is Outcome.OK else []
-
-    def explain(self, request: Request) -> Sequence[str]:
-        return ["make one"]
-
-    def describe(self, operation: str, request: Request) -> str:
-        return operation
-
-
-class _File:
-    target = "file"
-
-    def __init__(self, world: World) -> None:
-        self.w = world
-
-    def deliver(self, entries: Sequence[Entry]) -> Reply:
-        def write() -> Reply:
-            self.w.target = {entry.name: entry.value.reveal() for entry in entries}
-            return Reply(Outcome.OK)
-
-        return self.w.act("deliver", write)
-
-    def remove(self, names: object) -> Reply:
-        return Reply(Outcome.OK)
-
-    def holds(self, entry: Entry) -> bool | None:
-        return self.w.target.get(entry.name) == entry.value.reveal()
-
-    def preflight(self) -> Reply:
-        return Reply(Outcome.OK)
-
-    def describe(self) -> str:
-        return "file"
-
-
-class _App:
-    """Uses what the file holds since its last reload; self-issued: accepts that and nothing else."""
-
-    target = "app"
-    reads: tuple[str, ...] = ()
-
-    def __init__(self, world: World) -> None:
-        self.w = world
-
-    @property
-    def validates(self) -> bool:
-        return self.w.strategy == "self-issued"
-
-    def reload(self, handover: Handover) -> Reply:
-        def read() -> Reply:
-            self.w.used = self.w.target[NAME]
-            if self.validates:
-                self.w.accepts = self.w.used
-            return Reply(Outcome.OK)
-
-        return self.w.act("reload", read)
-
-    def probe(self, handover: Handover) -> Reply:
-        def ask() -> Reply:
-            if self.w.accepts == handover.new.reveal():
-                return Reply(Outcome.OK)
-            if handover.old is not None and self.w.accepts == handover.old.reveal():
-                return Reply(Outcome.REFUSED, "old")
-            return Reply(Outcome.LATER, "neither")
-
-        return self.w.act("probe", ask)
-
-    def prove(self, handover: Handover) -> Reply:
-        used = self.w.used == handover.new.reveal()
-        return self.w.act("prove", lambda: Reply(Outcome.OK if used else Outcome.REFUSED, proof="seen"))
-
-    def preflight(self, handover: Handover) -> Reply:
-        return Reply(Outcome.OK)
-
-    def describe(self) -> str:
-        return "app"
-
-
-class _Gear:
-    def __init__(self, world: World) -> None:
-        self.w = world
-
-    def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
-        file, app, issuer = _File(self.w), _App(self.w), _Issuer(self.w)
-        _conforms(issuer, file, app)
-        return Outfit(
-            strategy or self.w.strategy, issuer, RotationPolicy(interval=1.0, grace=60.0), {"file": file},
-            {"app": app}, tests_elsewhere=self.w.strategy == "self-issued",
-        )
-
-
-def _conforms(issuer: Issuer, injector: Injector, consumer: Consumer) -> None:
-    """The type checker reads this."""
-
-
-def with_faults(world: World, faults: Mapping[int, str]) -> World:
-    """The same beginning with another script."""
-    return replace(world, faults=dict(faults))

@@ -111,7 +111,7 @@ def main() -> None:
             "format": FORMAT,
             "good": {
                 "file": "good.db", "anchor": "good.anchor", "key_file": "good.key", "passphrase": PASSPHRASE,
-                "recovery_code": code.text(), "generation": generation, "fingerprint_of_second": mark,
+                "recovery_code": code.reveal_text(), "generation": generation, "fingerprint_of_second": mark,
                 "values": {"plain": {"2": b"second".hex()}, "full": {"1": b"one".hex(), "2": "two ünï".encode().hex()},
                            "gone": {"1": "00ff"}},
                 "history_of_plain": [1, 2], "events": 6,
