@@ -150,7 +150,7 @@ def test_systemd_reads_random_values(tmp_path_factory: pytest.TempPathFactory, v
 
 
 @needs_systemd
-@given(st.text("AB=;#'\"\\ \t\n\r$`x", max_size=40))
+@given(st.text("AB=;#'\"\\ \t\n\r$`x", max_size=40) | st.text(" \t'\"\\x\n", max_size=9).map("A=".__add__))
 def test_our_systemd_reader_agrees_with_systemd(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """On any text, not only on what we write: `holds` and the rewriting depend on it."""
     path = tmp_path_factory.mktemp("r") / "f"

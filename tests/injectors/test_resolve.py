@@ -1,0 +1,415 @@
+"""The resolver as OpenClaw runs it: a process with an empty environment, in another folder, one request on stdin."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clawsecrets.injectors import bundle_format, resolve
+from clawsecrets.injectors.atomic import Access
+from clawsecrets.injectors.bundle import ResolverBundle
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import SecretValue
+from clawsecrets.ports import Entry
+from tests import canary as canaries
+
+ROOT = Path(__file__).resolve().parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Like a virtualenv's console script: an absolute shebang, one call."""
+    path = tmp_path_factory.mktemp("bin") / "clawsecrets"
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from clawsecrets.injectors.resolve import main\nsys.exit(main(sys.argv[2:]))\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    path = tmp_path / "gw" / "bundle"
+    values = {
+        "plain": b"value-1",
+        "acme/admin": b'{"user":"u","token":"t-2","n":1,"no":"","d":"x","d":"y"}',
+        "list": b"[1]",
+        "line": b"ends\n",
+        "odd": '"\\\u2028ü🙂\x01'.encode(),
+    }
+    entries = [Entry(name, 1, SecretValue(value)) for name, value in values.items()]
+    assert ResolverBundle("t", path).deliver(entries).outcome is Outcome.OK
+    return path
+
+
+@pytest.fixture
+def run(script: Path) -> Run:
+    def start(bundle: Path, request: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = [str(script), "resolve", *(words or ("--bundle", str(bundle)))]
+        return subprocess.run(command, input=request, env={}, cwd="/", capture_output=True, timeout=30)
+
+    return start
+
+
+def ask(*ids: str) -> bytes:
+    return json.dumps({"protocolVersion": 1, "provider": "clawsecrets", "ids": ids}).encode()
+
+
+def test_the_contract(run: Run, bundle: Path) -> None:
+    done = run(bundle, ask("plain", "acme/admin", "acme/admin#token", "line", "odd", "plain"))
+    assert done.returncode == 0 and done.stderr == b""
+    assert json.loads(done.stdout) == {
+        "protocolVersion": 1,
+        "values": {
+            "plain": "value-1",
+            "acme/admin": '{"user":"u","token":"t-2","n":1,"no":"","d":"x","d":"y"}',
+            "acme/admin#token": "t-2",
+            "line": "ends\n",
+            "odd": '"\\\u2028ü🙂\x01',
+        },
+        "errors": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("absent", "NOT_FOUND"),
+        ("Plain", "NOT_FOUND"),
+        ("", "NOT_FOUND"),
+        ("#token", "NOT_FOUND"),
+        ("a\ud800", "NOT_FOUND"),
+        ("GATEWAY_TOKEN", "NOT_FOUND"),
+        ("acme/admin#absent", "NOT_FOUND"),
+        ("acme/admin#", "NOT_FOUND"),
+        ("acme/admin#token#x", "NOT_FOUND"),
+        ("plain#token", "NOT_AN_OBJECT"),
+        ("list#0", "NOT_AN_OBJECT"),
+        ("acme/admin#n", "NOT_TEXT"),
+        ("acme/admin#no", "NOT_TEXT"),
+        ("acme/admin#d", "AMBIGUOUS_DUPLICATE_KEY"),
+    ],
+)
+def test_one_bad_id_costs_that_id_only(run: Run, bundle: Path, asked: str, code: str) -> None:
+    done = run(bundle, ask("plain", asked))
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0 and done.stderr == b""
+    assert answer["values"] == {"plain": "value-1"} and list(answer["errors"]) == [asked]
+    assert answer["errors"][asked]["code"] == code and answer["errors"][asked]["message"]
+
+
+def one_line(done: subprocess.CompletedProcess[bytes], code: int, says: str) -> None:
+    assert done.returncode == code and done.stdout == b""
+    assert done.stderr.startswith(b"clawsecrets: error: ") and done.stderr.count(b"\n") == 1
+    assert says in done.stderr.decode(), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (b"", "not a JSON object"),
+        (b"[]", "not a JSON object"),
+        (b"\xff\xfe{", "not a JSON object"),
+        (b"[" * 9000, "not a JSON object"),
+        (b'{"ids":["plain"]}', "protocol version"),
+        (b'{"protocolVersion":2,"ids":["plain"]}', "protocol version"),
+        (b'{"protocolVersion":true,"ids":["plain"]}', "protocol version"),
+        (b'{"protocolVersion":1}', "list of ids"),
+        (b'{"protocolVersion":1,"ids":"plain"}', "list of ids"),
+        (b'{"protocolVersion":1,"ids":["plain",null]}', "list of ids"),
+        (ask(*(f"id-{n}" for n in range(513))), "more than 512"),
+        (ask("x" * 262_144), "longer than 262144"),
+    ],
+    ids=range(12),
+)
+def test_a_bad_request(run: Run, bundle: Path, request_: bytes, says: str) -> None:
+    one_line(run(bundle, request_), 2, says)
+
+
+@pytest.mark.parametrize(
+    "words", [("--bundle",), ("--bundle=",), ("--bundle", ""), ("x",), ("--bundle", "a", "b"), ("-h",)]
+)
+def test_bad_words(run: Run, bundle: Path, words: tuple[str, ...]) -> None:
+    one_line(run(bundle, ask("plain"), *words), 2, "--bundle FILE")
+    one_line(run(bundle, ask("plain"), f"--bundle={bundle}x"), 3, "No such file")
+
+
+def test_the_other_spelling(run: Run, bundle: Path) -> None:
+    assert json.loads(run(bundle, ask("plain"), f"--bundle={bundle}").stdout)["values"] == {"plain": "value-1"}
+
+
+def test_a_closed_stdin_and_a_closed_stdout(script: Path, bundle: Path) -> None:
+    line = f"'{script}' resolve --bundle '{bundle}'"
+    done = subprocess.run(["/bin/sh", "-c", f"{line} <&-"], env={}, capture_output=True, timeout=30)
+    one_line(done, 2, "standard input")
+    done = subprocess.run(["/bin/sh", "-c", f"{line} >&-"], input=ask("plain"), env={}, capture_output=True, timeout=30)
+    assert done.returncode == 1 and b"Traceback" not in done.stderr
+
+
+def _no_key(path: Path) -> None:
+    path.with_name("bundle.key").unlink()
+
+
+def _other_key(path: Path) -> None:
+    path.with_name("bundle.key").write_bytes(b"k" * 32)
+
+
+def _short_key(path: Path) -> None:
+    path.with_name("bundle.key").write_bytes(b"k")
+
+
+def _long_key(path: Path) -> None:
+    path.with_name("bundle.key").write_bytes(b"k" * 65)
+
+
+def _loose_key(path: Path) -> None:
+    path.with_name("bundle.key").chmod(0o640)
+
+
+def _loose(path: Path) -> None:
+    path.chmod(0o604)
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _later_format(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"version":1,"generation"', b'"version":2,"generation"'))
+
+
+def _a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir(0o700)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_no_key, "No such file"),
+        (_other_key, "belongs to another key"),
+        (_short_key, "not a bundle key"),
+        (_long_key, "too large"),
+        (_loose_key, "read by others (mode 0640)"),
+        (_loose, "read by others (mode 0604)"),
+        (_truncated, "damaged"),
+        (_emptied, "damaged"),
+        (_later_format, "another version of clawsecrets"),
+        (_a_folder, "directory"),
+    ],
+)
+def test_a_bad_bundle(run: Run, bundle: Path, spoil: Callable[[Path], None], says: str) -> None:
+    spoil(bundle)
+    one_line(run(bundle, ask("plain")), 3, says)
+
+
+def test_a_pipe_in_place_of_the_bundle_does_not_hang(run: Run, bundle: Path) -> None:
+    bundle.unlink()
+    os.mkfifo(bundle, 0o600)
+    assert run(bundle, ask("plain")).returncode == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.parametrize(("owner", "code"), [(4242, 0), (0, 3), (77, 3)])
+def test_as_another_user(tmp_path: Path, owner: int, code: int) -> None:
+    """In a fork: the interpreter itself may lie where another user cannot start it. The uid has no name and no HOME."""
+    path = tmp_path / "gw" / "bundle"
+    ResolverBundle("t", path, Access(owner, owner)).deliver([Entry("plain", 1, SecretValue("value-1"))])
+    bundle_format.opened(path.read_bytes(), path.with_name("bundle.key").read_bytes())  # loads cryptography
+    for parent in path.parent.parents:
+        if parent.stat().st_mode & 0o001 == 0:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    (tmp_path / "in").write_bytes(ask("plain"))
+    child = os.fork()
+    if child == 0:
+        answered = 99
+        try:
+            os.dup2(os.open(tmp_path / "in", os.O_RDONLY), 0)
+            os.dup2(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT), 1)
+            os.environ.clear()
+            os.chdir("/")
+            os.setgroups([])
+            os.setgid(4242)
+            os.setuid(4242)
+            answered = resolve.main(["--bundle", str(path)])
+        finally:
+            os._exit(answered)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    answer = (tmp_path / "out").read_bytes()
+    assert (json.loads(answer)["values"] == {"plain": "value-1"}) if code == 0 else answer == b""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+@pytest.mark.parametrize("file", ["bundle", "bundle.key"])
+def test_root_does_not_trust_what_another_user_may_write(run: Run, bundle: Path, file: str) -> None:
+    os.chown(bundle.with_name(file), 77, 77)
+    one_line(run(bundle, ask("plain")), 3, "belongs to uid 77")
+
+
+def test_512_ids_and_the_largest_names(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    names = [f"{n}-".ljust(128, "x") for n in range(512)]
+    ResolverBundle("t", path).deliver([Entry(name, 1, SecretValue(f"v-{name}")) for name in names])
+    answer = json.loads(run(path, ask(*names)).stdout)
+    assert answer == {"protocolVersion": 1, "values": {name: f"v-{name}" for name in names}, "errors": {}}
+
+
+def test_an_answer_never_exceeds_the_limit_and_what_does_not_fit_is_said(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    sizes = {"a": 400_000, "b": 400_000, "c": 400_000, "d": 100}
+    ResolverBundle("t", path).deliver([Entry(name, 1, SecretValue("x" * size)) for name, size in sizes.items()])
+    done = run(path, ask("a", "b", "c", "d", "e"))
+    answer = json.loads(done.stdout)
+    assert sorted(answer["values"]) == ["a", "b", "d"] and len(done.stdout) <= 1_048_576
+    assert {name: error["code"] for name, error in answer["errors"].items()} == {
+        "c": "ANSWER_TOO_LARGE",
+        "e": "NOT_FOUND",
+    }
+
+
+def test_the_largest_value_that_is_delivered_is_answered(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bundle"
+    name, value = "n" * 128, "x" * (resolve.LARGEST_VALUE - 2)
+    assert ResolverBundle("t", path).deliver([Entry(name, 1, SecretValue(value))]).outcome is Outcome.OK
+    done = run(path, ask(name))
+    assert json.loads(done.stdout)["values"] == {name: value} and len(done.stdout) <= 1_048_576
+
+
+class FakeBundle:
+    """Values without sealing."""
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        self._values = values
+
+    def open(self, name: str) -> bytes | None:
+        return self._values.get(name)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=40), st.binary(max_size=40), max_size=30), st.integers(700, 6000))
+def test_any_answer_is_json_within_the_limit(values: dict[str, bytes], limit: int) -> None:
+    ids = list(values)
+    least = 64 + sum(len(resolve.encoded(item)) + 128 for item in ids)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resolve, "LARGEST_ANSWER", max(limit, least))
+        data = resolve.answer(FakeBundle(values), ids)  # type: ignore[arg-type]
+    answer = json.loads(data)
+    assert len(data) <= max(limit, least)
+    assert sorted([*answer["values"], *answer["errors"]]) == sorted(ids)
+    for item, value in answer["values"].items():
+        assert value and value.encode() == values[item.partition("#")[0]]
+
+
+def test_every_error_fits_into_what_is_set_aside() -> None:
+    codes = [
+        resolve.select(value, field)[1:]
+        for value, field in [
+            (None, None),
+            (b"\xff", None),
+            (b"", None),
+            (b"x", "f"),
+            (b"{}", "f"),
+            (b'{"f":1}', "f"),
+            (b'{"f":"","f":""}', "f"),
+        ]
+    ]
+    codes.append(("ANSWER_TOO_LARGE", "the answer is full; resolve fewer ids at once"))
+    assert all(code and len(resolve._failure("", code, message)) <= 128 for code, message in codes)
+
+
+def test_no_failure_tells_a_value(run: Run, tmp_path: Path, canary: bytes) -> None:
+    path = tmp_path / "bundle"
+    ResolverBundle("t", path).deliver([Entry("a", 1, SecretValue(canary))])
+    outputs = [run(path, ask("a#field", "b")), run(path, canary), run(path, b'{"protocolVersion":"' + canary + b'"}')]
+    whole = path.read_bytes()
+    for spoilt in (whole[:-40], whole.replace(b'"generation":1', b'"generation":2'), canary):
+        path.write_bytes(spoilt)
+        outputs.append(run(path, ask("a")))
+    for done in outputs:
+        assert b"Traceback" not in done.stderr
+        assert canaries.search(done.stdout + done.stderr, canary) == []
+
+
+def test_it_imports_little(script: Path, bundle: Path) -> None:
+    """What it may not load: each of these alone costs more than all it needs."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from clawsecrets.injectors.resolve import main; "
+        f"code = main(['--bundle', {str(bundle)!r}]); print(' '.join(sys.modules), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=ask("plain"), env={}, cwd="/", capture_output=True, timeout=30
+    )
+    assert done.returncode == 0
+    loaded = set(done.stderr.decode().split())
+    heavy = {
+        "typer",
+        "rich",
+        "requests",
+        "sqlite3",
+        "keyring",
+        "websockets",
+        "dataclasses",
+        "inspect",
+        "argparse",
+        "asyncio",
+        "ssl",
+        "subprocess",
+        "tempfile",
+        "logging",
+        "pathlib",
+        "clawsecrets.ports",
+        "clawsecrets.model",
+    }
+    assert loaded & heavy == set() and "clawsecrets.injectors.bundle_format" in loaded
+
+
+@pytest.mark.parametrize("change", ["deliver", "new_key"])
+def test_fifty_readers_while_the_bundle_changes(run: Run, tmp_path: Path, change: str) -> None:
+    """Always the old values or the new ones, all of one generation; never an error."""
+    path = tmp_path / "bundle"
+    injector = ResolverBundle("t", path)
+    texts = ["old-" * 40, "new-" * 40]
+
+    def deliver(number: int) -> None:
+        text = texts[number % 2]
+        assert injector.deliver([Entry(n, number, SecretValue(text)) for n in "abc"]).outcome is Outcome.OK
+
+    deliver(0)
+    stop, written = threading.Event(), []
+
+    def keep_writing() -> None:
+        while not stop.is_set():
+            written.append(1)
+            if change == "deliver":
+                deliver(len(written))
+            else:
+                assert injector.new_key().outcome is Outcome.OK
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: run(path, ask("a", "b", "c")), range(50)))
+    finally:
+        stop.set()
+        writer.join()
+    assert len(written) > 20
+    for done in answers:
+        assert done.returncode == 0 and done.stderr == b"", done.stderr
+        values = json.loads(done.stdout)["values"]
+        assert len(values) == 3 and len(set(values.values())) == 1 and values["a"] in texts
