@@ -8,8 +8,6 @@ from importlib import import_module
 
 import typer
 
-from clawsecrets import __version__
-
 PARTS: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart",),
     "storing": ("init", "new-key", "rekey", "backup", "restore"),
@@ -38,14 +36,9 @@ def build(argv: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    @app.callback(invoke_without_command=True)
-    def root(
-        context: typer.Context,
-        version: bool = typer.Option(False, "--version", help="Print the version."),
-    ) -> None:
-        if version and context.invoked_subcommand is None:
-            print(f"clawsecrets {__version__}")
-            raise typer.Exit
+    @app.callback()
+    def root() -> None:
+        pass  # typer would make a single registered command the application itself
 
     for name in _needed(argv):
         import_module(f"clawsecrets.cli.{name}").register(app)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import GREEN, RED, YELLOW, colour, emit, moment, say
-from clawsecrets.cli.session import JsonOption, Session, command
+from clawsecrets.cli.output import GREEN, RED, YELLOW, clean, emit, moment, say, width, wrapped
+from clawsecrets.cli.session import JsonOption, Session, command, group
 from clawsecrets.errors import StoreDamaged
 from clawsecrets.model.audit import ChainedEvent
 
@@ -16,10 +16,9 @@ _SHADES = {"ok": GREEN, "warn": YELLOW, "fail": RED}
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    log = typer.Typer(help="The tamper-evident record of everything that happened.", no_args_is_help=True)
+    log = group(app, "audit-log", "The tamper-evident record of everything that happened.", show)
     command(log, "show")(show)
     command(log, "verify")(verify)
-    app.add_typer(log, name="audit-log")
     command(app, "doctor")(doctor)
 
 
@@ -40,7 +39,11 @@ def show(
         event = item.event
         detail = " ".join(f"{key}={text}" for key, text in event.detail.items())
         what = f"{event.secret} v{event.version}" if event.secret else ""
-        print(f"{item.seq:>5}  {moment(event.at)}  {event.actor}  {event.action}  {what}  {detail}".rstrip())
+        if width() is None:
+            print(clean(f"{item.seq:>5}  {moment(event.at)}  {event.actor}  {event.action}  {what}  {detail}".rstrip()))
+        else:
+            wrapped(f"{item.seq:>5}  {moment(event.at)}  {event.action:<22}  ", what)
+            wrapped("       ", f"by {event.actor}{': ' if detail else ''}{detail}")
 
 
 def verify(session: Session, as_json: JsonOption = False) -> None:
@@ -64,9 +67,9 @@ def doctor(session: Session, as_json: JsonOption = False) -> int:
         emit({"findings": [{"level": f.level, "what": f.what, "mend": f.mend} for f in findings]})
     else:
         for finding in findings:
-            print(f"[{colour(finding.level, _SHADES[finding.level])}] {finding.what}")
+            wrapped(f"[{finding.level}]{' ' * (5 - len(finding.level))}", finding.what, _SHADES[finding.level])
             if finding.mend:
-                print(f"       {finding.mend}")
+                wrapped("       ", finding.mend)
     bad = sum(1 for f in findings if f.level != "ok")
     say("nothing to mend" if not bad else f"{bad} thing(s) to look at")
     return 1 if bad else 0

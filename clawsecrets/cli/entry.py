@@ -1,17 +1,20 @@
 """The console script. It is here, and small, because OpenClaw starts `clawsecrets resolve` on every reload and gives
 it five seconds: that path must not pay for typer, pydantic or the store.
 
-Also the one place where an error becomes words and an exit code (design.md section 7).
+Also the one place where an error becomes words and an exit code (ARCHITECTURE.md, "Errors"). What was typed is never
+repeated: a value typed in the wrong place must not reach a log through an error message.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import traceback
 from types import TracebackType
 
-from clawsecrets.errors import ClawError, UsageError
+from clawsecrets.errors import ClawError, Incomplete, UsageError, WorkLeft
 
 EXIT_BUG = 70
 """A fault of clawsecrets itself (sysexits.h EX_SOFTWARE)."""
@@ -20,62 +23,117 @@ EXIT_INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.excepthook = _bug
-    if sys.argv[1:2] == ["resolve"]:
+    _guard()
+    if sys.argv[1:2] == ["resolve"] and sys.argv[2:3] not in (["--help"], ["-h"]):
         from clawsecrets.injectors.resolve import main as resolve
 
         sys.exit(resolve(sys.argv[2:]))
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    sys.exit(code)
+
+
+def _guard() -> None:
+    """No exception's text reaches a stream, from whatever corner; no character stops a message."""
+    sys.excepthook = _bug
+    sys.unraisablehook = lambda fault: _report(fault.exc_type, fault.exc_traceback)
+    threading.excepthook = lambda fault: _report(fault.exc_type, fault.exc_traceback)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
 
 
 def run(argv: list[str]) -> int:
     """Run one command and give its exit code."""
+    from typer import Abort
     from typer.exceptions import TyperException
+    from typer.main import get_command
 
-    from clawsecrets.cli.app import app
+    from clawsecrets.cli.app import build
 
+    argv = {(): ["--help"], ("--version",): ["version"]}.get(tuple(argv), argv)
     try:
-        answer = app(args=argv, prog_name="clawsecrets", standalone_mode=False)
+        # not `app(…)`: that would put typer's own exception hook, which prints values, over ours
+        answer = get_command(build(argv))(args=argv, prog_name="clawsecrets", standalone_mode=False)
         sys.stdout.flush()
-        return answer if isinstance(answer, int) else 0
+        return _interrupted() if answer == EXIT_INTERRUPTED else answer if isinstance(answer, int) else 0
     except ClawError as error:
         return complain(error)
     except KeyboardInterrupt:
-        print("clawsecrets: interrupted; `clawsecrets status` shows what is unfinished", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _interrupted()
+    except Abort:
+        return complain(WorkLeft("not confirmed; nothing was done", "run it again when you are sure"))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say
+        _forget_stdout()  # the reader left; nothing more to say
         return 0
     except OSError as error:
-        return complain(ClawError(_os_words(error), "check the disk and the permissions, then run it again"))
+        _forget_stdout()
+        return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"))
     except TyperException as error:
-        return complain(UsageError(_usage_words(str(error)), "clawsecrets --help lists the commands"))
+        return complain(_usage(error))
 
 
 def complain(error: ClawError) -> int:
     """Print an error's words and give its exit code."""
-    print(f"clawsecrets: error: {error.message}", file=sys.stderr)
+    from clawsecrets.cli.output import clean
+
+    print(f"clawsecrets: error: {clean(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {clean(error.hint)}", file=sys.stderr)
     return error.exit_code
+
+
+def _interrupted() -> int:
+    print("clawsecrets: interrupted; `clawsecrets status` shows what is unfinished", file=sys.stderr)
+    return EXIT_INTERRUPTED
+
+
+def _forget_stdout() -> None:
+    """What cannot be written is not tried again when the interpreter ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _os_words(error: OSError) -> str:
     what = os.strerror(error.errno) if error.errno else "the system refused"
-    return f"{error.filename}: {what}" if error.filename else what
+    return f"{error.filename}: {what}" if isinstance(error.filename, str) else what
 
 
-def _usage_words(said: str) -> str:
-    """Typer repeats unexpected arguments; one of them may be a value that somebody typed by mistake."""
-    if said.startswith("Got unexpected extra argument"):
-        return "too many arguments (a value is never taken from the command line: give it on standard input)"
-    return said.splitlines()[0] if said else "that is not how it is called"
+def _usage(error: Exception) -> UsageError:
+    """The parser's refusal in our words, without what was typed."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "clawsecrets"
+    hint = f"{path} --help shows how it is called"
+    kind, said = type(error).__name__, str(getattr(error, "message", ""))
+    if kind == "NoSuchOption":
+        near = ", ".join(sorted(getattr(error, "possibilities", None) or []))
+        return UsageError("there is no such option" + (f"; did you mean {near}?" if near else ""), hint)
+    if kind in ("MissingParameter", "BadOptionUsage"):
+        words = error.format_message() if hasattr(error, "format_message") else said
+        return UsageError(words.splitlines()[0].rstrip("."), hint)
+    if kind == "BadParameter":
+        return UsageError(_bad_parameter(error, said), hint)
+    if said.startswith("No such command"):
+        near = said.partition("Did you mean ")[2].replace("'", "").rstrip("?.")
+        return UsageError("there is no such command" + (f"; did you mean {near}?" if near else ""), hint)
+    return UsageError("too many arguments (a value is never taken from the command line: give it on standard input)",
+                      hint)
+
+
+def _bad_parameter(error: Exception, said: str) -> str:
+    param = getattr(error, "param", None)
+    name = "/".join(param.opts) if param is not None and param.param_type_name == "option" else \
+        str(getattr(param, "human_readable_name", "an argument"))
+    return f"{name}: " + ("a whole number is needed" if "integer" in said else "it does not take that")
 
 
 def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A traceback without locals and without the exception's text, which could hold a value."""
+    _report(kind, trace)
+    os._exit(EXIT_BUG)
+
+
+def _report(kind: type[BaseException] | None, trace: TracebackType | None) -> None:
     print("clawsecrets: this is a bug, please report what follows (it holds no values):", file=sys.stderr)
     sys.stderr.writelines(traceback.format_tb(trace))
-    print(kind.__name__, file=sys.stderr)
+    print(kind.__name__ if kind else "", file=sys.stderr)
     sys.stderr.flush()
-    os._exit(EXIT_BUG)

@@ -81,7 +81,7 @@ def _store(session: Session) -> Iterator[Finding]:
 
 
 def _secrets(session: Session) -> Iterator[Finding]:
-    count = 0
+    count, nowhere = 0, []
     for record in session.store.records():
         count += 1
         name = record.secret.name
@@ -93,11 +93,14 @@ def _secrets(session: Session) -> Iterator[Finding]:
         if record.secret.kind is Kind.ADMIN or record.current is None:
             continue
         if not record.secret.injectors:
-            yield Finding(WARN, f"{name}: it is delivered nowhere",
-                          f"clawsecrets configure {name} --inject TARGET")
+            nowhere.append(name)
         elif not record.secret.consumers:
             yield Finding(WARN, f"{name}: no consumer can be proven to use it, so its old value will not be revoked "
                           "unless you confirm", f"clawsecrets configure {name} --consume TARGET")
+    if nowhere:
+        more = f" and {len(nowhere) - 3} more" if len(nowhere) > 3 else ""
+        yield Finding(WARN, f"delivered nowhere: {', '.join(nowhere[:3])}{more}",
+                      f"clawsecrets configure {nowhere[0]} --inject TARGET (README, \"Your own service\")")
     yield Finding(OK, f"secrets: {count}")
 
 
@@ -136,7 +139,8 @@ def _trust(session: Session) -> Iterator[Finding]:
         owner = _owner(config, bundle)
         if owner == os.geteuid():
             yield Finding(WARN, f"{name}: the gateway's user can read this store's key, so an agent that runs as "
-                          "that user can, too", "run clawsecrets as another user, and set `owner` of the bundle to the gateway's")
+                          "that user can, too",
+                          "run clawsecrets as another user, and set `owner` of the bundle to the gateway's")
         for fault in reading.command_faults(program, owner) if program else ():
             yield Finding(WARN, f"{name}: OpenClaw will refuse {program} as a resolver: {fault}",
                           "install clawsecrets in a virtual environment of the gateway's user, for `resolve` only")

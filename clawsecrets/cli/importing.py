@@ -49,7 +49,8 @@ def import_(
         emit(_json(readings, placement, states, dry_run))
     else:
         _tell(readings, placement, states)
-    wanted = [c for c in placement.candidates if states[c.name] == NEW or (states[c.name] == DIFFERS and replace_values)]
+    taken = (NEW, DIFFERS) if replace_values else (NEW,)
+    wanted = [c for c in placement.candidates if states[c.name] in taken]
     left = [c.name for c in placement.candidates if states[c.name] == DIFFERS and not replace_values]
     if dry_run:
         say(f"dry run: {len(wanted)} would be imported, nothing was changed")
@@ -108,8 +109,8 @@ def _change(session: Session, store: Store, candidate: Candidate, inject: list[s
 
 def _tell(readings: Sequence[Reading], placement: Placement, states: dict[str, str]) -> None:
     if placement.candidates:
-        columns = [Column("SECRET", shrink=True), Column("PROVIDER", shrink=True), Column("KIND", shrink=True),
-                   Column("FROM", shrink=True), Column("STATE")]
+        columns = [Column("SECRET", 10), Column("PROVIDER", 10), Column("KIND", 10),
+                   Column("FROM", 10), Column("STATE")]
         table(columns, [[c.name, c.provider, c.kind.value, c.where, states[c.name]] for c in placement.candidates])
     for skipped in placement.unplaced:
         say(f"not placed: {skipped.where} {skipped.what}: {skipped.reason}")

@@ -41,33 +41,59 @@ def colour(text: str, code: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A table column; `shrink`: it gives way when the terminal is narrow."""
+    """A table column; where the terminal is narrow it gives way down to `least` characters (0: never)."""
 
     title: str
-    shrink: bool = False
+    least: int = 0
     right: bool = False
 
 
+def width() -> int | None:
+    """Columns of the terminal (or what COLUMNS says); None when piped: then nothing is cut or wrapped."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return max(40, shutil.get_terminal_size().columns)
+    return None
+
+
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], colours: Sequence[str] = ()) -> None:
-    """Print rows in aligned columns. On a terminal (or with COLUMNS set) never wider than it; piped: untruncated."""
+    """Print rows in aligned columns, never wider than the terminal."""
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
-    if sys.stdout.isatty() or "COLUMNS" in os.environ:
-        widths = _fit(columns, widths, shutil.get_terminal_size().columns)
+    room = width()
+    if room is not None:
+        widths = _fit(columns, widths, room)
     print(colour(_line(columns, [c.title for c in columns], widths), BOLD))
     for number, row in enumerate(cells):
         line = _line(columns, row, widths)
         print(colour(line, colours[number]) if number < len(colours) and colours[number] else line)
 
 
+def wrapped(first: str, text: str, shade: str = "") -> None:
+    """Print `first` (in that colour) and then `text`, wrapped to the terminal under its own beginning."""
+    import textwrap
+
+    room, text = width(), clean(text)
+    indent = len(first) if room is None or len(first) <= room // 2 else 4
+    lines = [text]
+    if room is not None and len(first) + len(text) > room:
+        lines = textwrap.wrap(text, room - indent, break_on_hyphens=False) or [""]
+        if indent != len(first):
+            lines = ["", *lines]
+    print((colour(first, shade) if shade else first) + lines[0] if lines[0] else first.rstrip())
+    for line in lines[1:]:
+        print(" " * indent + line)
+
+
 def _fit(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """Take from the columns that may give, the one farthest above its least first."""
     fitted = list(widths)
-    while sum(fitted) + 2 * (len(fitted) - 1) > room:
-        able = [i for i, c in enumerate(columns) if c.shrink and fitted[i] > max(6, len(c.title))]
-        if not able:
-            break
-        widest = max(able, key=lambda i: fitted[i])
-        fitted[widest] -= 1
+    least = [c.least or size for c, size in zip(columns, widths, strict=True)]
+    for floors in (least, [min(floor, 4) if c.least else floor for c, floor in zip(columns, least, strict=True)]):
+        while sum(fitted) + 2 * (len(fitted) - 1) > room:
+            excess = [size - floor for size, floor in zip(fitted, floors, strict=True)]
+            if max(excess) <= 0:
+                break
+            fitted[excess.index(max(excess))] -= 1
     return fitted
 
 

@@ -1,4 +1,4 @@
-"""providers: list them, explain one, check a file."""
+"""providers: list them, explain one, check a file. And what the program says of itself: version, resolve."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import Column, emit, say, table
-from clawsecrets.cli.session import JsonOption, Session, command
+from clawsecrets import __version__
+from clawsecrets.cli.output import Column, emit, say, table, wrapped
+from clawsecrets.cli.session import JsonOption, Session, command, group
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import format_duration
 from clawsecrets.model.provider import OPERATIONS, Provider
@@ -17,12 +18,13 @@ from clawsecrets.wiring.reading import check_provider, explain_provider
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    providers = typer.Typer(help="What clawsecrets knows of providers: how their keys look, are tested, made, revoked.",
-                            invoke_without_command=True, no_args_is_help=False)
+    providers = group(app, "providers", "What is known of each provider: how its keys look, are tested, made, "
+                      "revoked.", list_providers)
     command(providers, "list")(list_providers)
     command(providers, "show")(show)
     command(providers, "check")(check)
-    app.add_typer(providers, name="providers")
+    command(app, "version")(version)
+    app.command("resolve")(resolve)
 
 
 def list_providers(session: Session, as_json: JsonOption = False) -> None:
@@ -32,8 +34,8 @@ def list_providers(session: Session, as_json: JsonOption = False) -> None:
     if as_json:
         emit({"providers": [_json(provider) for provider in found]})
         return
-    columns = [Column("CODE"), Column("NAME", shrink=True), Column("KIND"), Column("STRATEGY"),
-               Column("EVERY", right=True), Column("VARIABLES", shrink=True)]
+    columns = [Column("CODE", 14), Column("NAME", 12), Column("KIND", 9), Column("STRATEGY"),
+               Column("EVERY", right=True), Column("VARIABLES", 12)]
     table(columns, [[p.code, p.name, p.kind.value, p.strategy, format_duration(p.interval), ", ".join(p.env)]
                     for p in found])
 
@@ -49,7 +51,7 @@ def show(
         emit({"provider": _json(provider)})
         return
     for line in explain_provider(provider):
-        print(line)
+        wrapped(" " * (len(line) - len(line.lstrip())), line.lstrip())
 
 
 def check(
@@ -67,6 +69,21 @@ def check(
     if faults:
         raise ConfigError(f"{file}: {len(faults)} fault(s)", "CONTRIBUTING.md shows a whole file")
     say(f"{file}: fine")
+
+
+def version(session: Session, as_json: JsonOption = False) -> None:
+    """Print the version."""
+    if as_json:
+        emit({"version": __version__})
+    else:
+        print(f"clawsecrets {__version__}")
+
+
+def resolve(
+    bundle: Annotated[Path, typer.Option(metavar="FILE", help="The sealed file that a rotation writes.")],
+) -> None:
+    """Answer OpenClaw's SecretRefs from a resolver bundle. OpenClaw starts it; the request comes on stdin."""
+    raise AssertionError("entry.main answers this command before the application starts")  # here for --help only
 
 
 def _json(provider: Provider) -> dict[str, object]:

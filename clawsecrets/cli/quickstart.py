@@ -30,6 +30,7 @@ from clawsecrets.wiring.reading import add_target, gateway_url
 
 TOKEN = "openclaw-gateway-token"
 START_SECONDS = 10.0
+WORK_LEFT = WorkLeft.exit_code
 
 
 def register(app: typer.Typer) -> None:
@@ -43,16 +44,16 @@ def quickstart(
     = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sample's folder to look around in.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before importing.")] = False,
-) -> None:
+) -> int:
     """Do the main job: make the store, import the tokens, show the rotation table, rotate the gateway token."""
     files = [] if demo else deployment_files()
     if files:
-        _real(session, files, yes)
-        return
+        return _real(session, files, yes)
     if not demo:
         say("No OpenClaw deployment in sight (looked for .env here, and openclaw.json and .env in OpenClaw's state\n"
             "folder), so here is the same on a sample deployment, with made-up tokens.")
     _demo(keep)
+    return 0
 
 
 def state_folder() -> Path:
@@ -74,17 +75,23 @@ def deployment_files() -> list[Path]:
 # --- a real deployment ----------------------------------------------------------------------------------------------
 
 
-def _real(session: Session, files: Sequence[Path], yes: bool) -> None:
+def _real(session: Session, files: Sequence[Path], yes: bool) -> int:
     names = [str(path) for path in files]
     say(f"Found {', '.join(names)}. They are read, never changed.")
     _command("import", *names, "--dry-run")
+    if not yes and not sys.stdin.isatty():
+        say("\nNothing was changed: there is no terminal to ask on. Next, one of:")
+        say("  clawsecrets quickstart --yes      # import these into the encrypted store, and go on")
+        say("  clawsecrets quickstart --demo     # all of it, a rotation included, on a sample")
+        return WORK_LEFT
     confirm("Import these into the encrypted store?", yes)
     if not session.config.store.url.path.exists():
         _command("init", *([] if sys.stdin.isatty() else ["--unattended", *_recovery(session)]))
-    _command("import", *names)
+    _command("import", *names, fine=(0, WORK_LEFT))  # what differs stays as the store has it
     _targets(session)
     _command("status")
     _handover(session)
+    return 0
 
 
 def _recovery(session: Session) -> list[str]:
@@ -126,8 +133,13 @@ def _handover(session: Session) -> None:
 
 
 def handover_commands(program: Path, bundle: Path) -> list[list[str]]:
-    """The commands that make OpenClaw's gateway token a SecretRef to `clawsecrets resolve`, and rotate it."""
+    """The commands that make OpenClaw's gateway token a SecretRef to `clawsecrets resolve`, and rotate it.
+
+    OpenClaw refuses a resolver that others may write to, which is what pip makes of its scripts under umask 002.
+    """
+    loose = program.exists() and program.stat().st_mode & 0o022
     return [
+        *([["chmod", "go-w", str(program)]] if loose else []),
         ["openclaw", "config", "set", "secrets.providers.clawsecrets", "--provider-source", "exec",
          "--provider-command", str(program), "--provider-arg", "resolve", "--provider-arg=--bundle",
          "--provider-arg", str(bundle), "--provider-json-only"],
@@ -221,13 +233,13 @@ def _gateway(folder: Path) -> Iterator[None]:
         process.wait()
 
 
-def _command(*words: str) -> None:
-    """Run one command as if it had been typed, showing it first."""
+def _command(*words: str, fine: Sequence[int] = (0,)) -> None:
+    """Run one command as if it had been typed, showing it first. WorkLeft when its exit code is not fine."""
     from clawsecrets.cli.entry import run
 
     sys.stdout.flush()
     say("")
     say("$ " + shlex.join(["clawsecrets", *words]), bold=True)
     code = run(list(words))
-    if code:
+    if code not in fine:
         raise WorkLeft(f"`clawsecrets {words[0]}` ended with exit code {code}", "its own words stand above")

@@ -1,4 +1,4 @@
-"""status, rotate, rotations, revocations, inject."""
+"""rotate, rotations, revocations, inject."""
 
 from __future__ import annotations
 
@@ -6,91 +6,36 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, colour, emit, moment, say, table
-from clawsecrets.cli.secrets import rotation_json
-from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
-from clawsecrets.errors import ClawError, StoreBusy, UsageError
-from clawsecrets.model.policy import DAY, format_duration
+from clawsecrets.cli.output import GREEN, RED, YELLOW, Column, colour, emit, moment, say, table, wrapped
+from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, group, read_value
+from clawsecrets.cli.shapes import rotation_json
+from clawsecrets.errors import ClawError, NotFound, UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import State
 from clawsecrets.model.secret import Kind
-from clawsecrets.model.status import Status, Urgency, outcome_words, status
+from clawsecrets.model.status import outcome_words, status
 from clawsecrets.ports import Change
 from clawsecrets.rotate import preflight
 from clawsecrets.rotate.delivery import deliver
 from clawsecrets.rotate.engine import Order, Result
 
 DONE, WORK_LEFT, REFUSED, STUCK = 0, 1, 4, 5
-_COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
-            Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    command(app, "status")(show_status)
     command(app, "rotate")(rotate)
     command(app, "inject")(inject)
-    rotations = typer.Typer(help="Unfinished rotations: list them, go on with one, or back out.",
-                            invoke_without_command=True, no_args_is_help=False)
+    rotations = group(app, "rotations", "Unfinished rotations: list them, go on with one, or back out.",
+                      list_rotations)
     command(rotations, "list")(list_rotations)
     command(rotations, "resume")(resume)
     command(rotations, "abort")(abort)
-    app.add_typer(rotations, name="rotations")
-    revocations = typer.Typer(help="Credentials that must die and are not proven dead yet.", no_args_is_help=False,
-                              invoke_without_command=True)
+    revocations = group(app, "revocations", "Credentials that must die and are not proven dead yet.",
+                        list_revocations)
     command(revocations, "list")(list_revocations)
     command(revocations, "retry")(retry)
     command(revocations, "resolve")(resolve_revocation)
-    app.add_typer(revocations, name="revocations")
-
-
-# --- status ---------------------------------------------------------------------------------------------------------
-
-
-def show_status(
-    session: Session,
-    by_name: Annotated[bool, typer.Option("--by-name", help="Sort by name instead of urgency.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """The rotation table: every secret, its age, when it is due, where it stands, and what was last proven."""
-    now, shop = session.clock.now(), session.shop
-    rows = [status(record, shop.policy(record.secret), now) for record in session.store.records()]
-    rows.sort(key=lambda row: row.name if by_name else (row.urgency, row.due or 1e18, row.name))
-    if as_json:
-        emit({"now": now, "secrets": [_status_json(row) for row in rows]})
-        return
-    if not rows:
-        say("no secrets yet: clawsecrets import FILE… brings them in")
-        return
-    columns = [Column("SECRET", shrink=True), Column("KIND", shrink=True), Column("PROVIDER", shrink=True),
-               Column("AGE", right=True), Column("EVERY", right=True), Column("DUE", right=True),
-               Column("STATE", shrink=True), Column("LAST PROOF", shrink=True)]
-    table(columns, [_status_cells(row, now) for row in rows], [_COLOURS[row.urgency] for row in rows])
-    first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
-    if first is not None:
-        say(f"{first.name}: {first.detail}")
-
-
-def _status_cells(row: Status, now: float) -> list[str]:
-    proof = f"{row.proof} {format_duration(now - row.proof_at)} ago" if row.proof_at else row.proof
-    return [
-        row.name, row.kind, row.provider, "-" if row.age is None else format_duration(row.age),
-        "-" if row.interval is None else format_duration(row.interval),
-        "-" if row.due is None else _due(row.due - now), row.state, proof,
-    ]
-
-
-def _due(left: float) -> str:
-    """Rounded to the nearest day where it is days: due in 30d, not in 29d, right after a rotation."""
-    return format_duration(round(left / DAY) * DAY) if abs(left) >= DAY else format_duration(left)
-
-
-def _status_json(row: Status) -> dict[str, object]:
-    return {
-        "name": row.name, "kind": row.kind, "provider": row.provider, "version": row.version, "age": row.age,
-        "interval": row.interval, "due_at": row.due, "state": row.state, "detail": row.detail, "proof": row.proof,
-        "proof_at": row.proof_at, "urgency": row.urgency.name.lower(),
-    }
 
 
 # --- rotate ---------------------------------------------------------------------------------------------------------
@@ -98,7 +43,7 @@ def _status_json(row: Status) -> dict[str, object]:
 
 def rotate(
     session: Session,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Secrets to rotate.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Secrets to rotate.")] = None,
     due: Annotated[bool, typer.Option("--due", help="All that are due, and all that are unfinished.")] = False,
     every: Annotated[bool, typer.Option("--all", help="All that have a value.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact effects and check that they could "
@@ -130,11 +75,12 @@ def rotate(
         confirm(f"Rotate {len(chosen)} secret(s){' as compromised' if compromised else ''}?", yes)
     supplied = read_value(f"new value of {chosen[0]}") if new_value_stdin else None
     order = Order(from_version, compromised, revoke_unproven, supplied)
-    results = [_one(session, name, order) for name in chosen]
-    if not as_json:
-        for answer in results:
-            _tell(session, answer)
-    else:
+    results = []
+    for name in chosen:
+        results.append(_one(session, name, order))
+        if not as_json:
+            _tell(session, results[-1])
+    if as_json:
         emit({"rotations": [_answer_json(answer) for answer in results]})
     return max((code for _, _, code in results), default=DONE)
 
@@ -146,7 +92,7 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> list[
     if (bool(names) + due + every) != 1:
         raise UsageError("say what to rotate: NAME…, --due or --all", "clawsecrets status shows what is due")
     if names:
-        return list(dict.fromkeys(names))
+        return _known(session, list(dict.fromkeys(names)))
     now, found = session.clock.now(), []
     for record in session.store.records():
         row = status(record, session.shop.policy(record.secret), now)
@@ -156,11 +102,21 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> list[
     return found
 
 
+def _known(session: Session, names: list[str]) -> list[str]:
+    """Every name, or NotFound before anything is done. What is no name is not repeated: it could be a value."""
+    known = set(session.store.names())
+    for place, name in enumerate(names, 1):
+        if name not in known:
+            if len(names) == 1:
+                session.load(name)
+            raise NotFound(f"argument {place} is not the name of a secret; nothing was done",
+                           "clawsecrets list shows the names; a new value goes on standard input")
+    return names
+
+
 def _one(session: Session, name: str, order: Order) -> Answer:
     try:
         result = session.engine().rotate(name, order)
-    except StoreBusy:
-        raise
     except ClawError as error:
         return name, error, error.exit_code
     return name, result, _code(result)
@@ -233,21 +189,26 @@ def _answer_json(answer: Answer) -> dict[str, object]:
 def _dry_run(session: Session, names: list[str], compromised: bool, as_json: bool) -> int:
     plans, worst = [], DONE
     for name in names:
-        record = session.store.load(name)
+        record = session.load(name)
         outfit = session.shop.outfit(record.secret)
         steps = preflight.effects(record, outfit, compromised=compromised)
+        targets = [*((target, i.describe()) for target, i in outfit.injectors.items()),
+                   *((target, c.describe()) for target, c in outfit.consumers.items())]
         checks = [(reply.outcome.value, reply.detail) for reply in preflight.checks(record, outfit, session.store)]
         checks.append(("ok", "store: writable") if session.shop.writable() else ("refused", "store: read-only"))
         worst = max(worst, DONE if all(outcome == "ok" for outcome, _ in checks) else REFUSED)
         plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
                       "steps": [{"step": s, "effect": e} for s, e in steps],
+                      "targets": [{"target": target, "what": what} for target, what in targets],
                       "checks": [{"outcome": o, "detail": d} for o, d in checks]})
         if not as_json:
             print(f"{name} ({outfit.strategy}):")
             for step, effect in steps:
-                print(f"  {step:<11} {effect}")
+                wrapped(f"  {step:<11} ", effect)
+            for target, what in targets:
+                wrapped(f"  {target}: ", what)
             for outcome, detail in checks:
-                print(f"  [{outcome}] {detail}")
+                wrapped(f"  [{outcome}] ", detail)
     if as_json:
         emit({"plans": plans})
     return worst
@@ -262,8 +223,8 @@ def list_rotations(session: Session, as_json: JsonOption = False) -> int:
     if as_json:
         emit({"rotations": [rotation_json(record) for record in found]})
     else:
-        columns = [Column("SECRET", shrink=True), Column("STATE"), Column("SINCE"), Column("WAITS FOR"),
-                   Column("WHY", shrink=True)]
+        columns = [Column("SECRET", 10), Column("STATE"), Column("SINCE"), Column("WAITS FOR"),
+                   Column("WHY", 10)]
         rows = [[r.secret, r.state.value, moment(r.entered_at), r.waits_for.value or "-", r.note]
                 for r in (record.rotation for record in found) if r is not None]
         if rows:
@@ -281,12 +242,14 @@ def resume(
     as_json: JsonOption = False,
 ) -> int:
     """Go on with an unfinished or stuck rotation."""
+    session.load(name)
     result = session.engine().resume(name, vouched=done)
     return _answer(session, name, result, as_json)
 
 
 def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> int:
     """Back out: the old value is put back everywhere and proven before the new one is revoked."""
+    session.load(name)
     result = session.engine().abort(name)
     code = _answer(session, name, result, as_json)
     rotation = result.record.rotation
@@ -313,8 +276,8 @@ def list_revocations(session: Session, as_json: JsonOption = False) -> int:
                                "since": e.since, "tries": e.tries, "next_at": e.next_at, "note": e.note,
                                "needs_person": e.needs_person} for n, e in owed]})
     elif owed:
-        columns = [Column("SECRET", shrink=True), Column("VERSION", right=True), Column("REASON"), Column("SINCE"),
-                   Column("TRIES", right=True), Column("NEXT"), Column("WHY", shrink=True)]
+        columns = [Column("SECRET", 10), Column("VERSION", right=True), Column("REASON"), Column("SINCE"),
+                   Column("TRIES", right=True), Column("NEXT"), Column("WHY", 10)]
         table(columns, [[n, str(e.version), e.reason, moment(e.since), str(e.tries), moment(e.next_at), e.note]
                         for n, e in owed])
     else:
@@ -324,12 +287,12 @@ def list_revocations(session: Session, as_json: JsonOption = False) -> int:
 
 def retry(
     session: Session,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="All, when none is named.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="All, when none is named.")] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Try the pending revocations now."""
     ledger = session.ledger()
-    chosen = names or sorted({name for name, _ in ledger.owed()})
+    chosen = _known(session, names) if names else sorted({name for name, _ in ledger.owed()})
     tried = [item for name in chosen for item in ledger.work(name, force=True)]
     if as_json:
         emit({"tried": [{"secret": t.secret, "version": t.entry.version, "dead": t.dead, "note": t.reply.detail}
@@ -348,6 +311,7 @@ def resolve_revocation(
     handle: Annotated[str, typer.Option(help="The orphan's handle.")] = "",
 ) -> None:
     """Close an entry on your word: you have seen that the credential is dead."""
+    session.load(name)
     if not session.ledger().vouch(name, version, handle):
         raise UsageError(f"{name} owes no such revocation", "clawsecrets revocations lists them")
     say(f"{name} version {version}: closed on your word")
@@ -358,12 +322,12 @@ def resolve_revocation(
 
 def inject(
     session: Session,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="All, when none is named.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="All, when none is named.")] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Write the current values to their targets again (after a restore, or a new target). Rotates nothing."""
     worst, told = DONE, []
-    records = [session.store.load(name) for name in names] if names else list(session.store.records())
+    records = [session.load(name) for name in _known(session, names)] if names else list(session.store.records())
     for record in records:
         if record.reconcile:
             raise UsageError("the store was restored and waits for your confirmation", "clawsecrets restore --confirm")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import MASK, Column, emit, moment, say, table
+from clawsecrets.cli.output import MASK, Column, emit, moment, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
+from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
 from clawsecrets.errors import ConfigError, NotFound, UsageError
 from clawsecrets.model.policy import RotationPolicy, format_duration, parse_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Kind, Secret, Stage, Version, valid_name
 from clawsecrets.ports import Change
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +50,9 @@ def set_(
     record = _find(session, name)
     if record is None:
         record = Record(_new_secret(session, name, provider, env))
+    elif provider or env:
+        raise UsageError(f"{name} is in the store already: --provider and --env are for a new one",
+                         f"clawsecrets configure {name} changes them")
     elif record.rotating:
         raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations resume {name}")
     elif record.current is not None and not replace_value:
@@ -66,11 +74,13 @@ def get(
     as_json: JsonOption = False,
 ) -> None:
     """Give a value. Masked, unless --reveal is given on a terminal or --raw into a pipe."""
-    record = session.store.load(name)
+    record = session.load(name)
     found = record.version(version) if version else record.current
     if found is None or record.secret.deleted_at:
         raise NotFound(f"{name} has no such version", f"clawsecrets history {name}")
     terminal = sys.stdout.isatty()
+    if raw and (reveal or as_json):
+        raise UsageError("--raw stands alone: it writes nothing but the value")
     if raw and terminal:
         raise UsageError("--raw writes into a pipe, and this is a terminal", "use --reveal to see it here")
     if reveal and not terminal and not as_json:
@@ -103,15 +113,15 @@ def list_(
     if as_json:
         emit({"secrets": [secret_json(record) for record in records]})
         return
-    columns = [Column("SECRET", shrink=True), Column("KIND"), Column("PROVIDER", shrink=True),
-               Column("VERSION", right=True), Column("VARIABLE", shrink=True)]
+    columns = [Column("SECRET", 10), Column("KIND"), Column("PROVIDER", 10),
+               Column("VERSION", right=True), Column("VARIABLE", 10)]
     table(columns, [[r.secret.name, r.secret.kind.value, r.secret.provider,
                      str(r.current.number if r.current else 0), r.secret.env] for r in records])
 
 
 def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> None:
     """Say everything about one secret, without its value."""
-    record = session.store.load(name)
+    record = session.load(name)
     policy = session.shop.policy(record.secret)
     data = secret_json(record) | {
         "interval": policy.interval, "grace": policy.grace, "injectors": list(record.secret.injectors),
@@ -128,17 +138,19 @@ def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> N
         return
     for key, value in data.items():
         if key not in ("versions", "acks", "revocations", "rotation"):
-            print(f"{key:<12} {_words(key, value)}")
+            wrapped(f"{key:<12} ", _words(key, value))
     print()
     _versions(record.versions)
     for ack in record.acks:
-        print(f"{ack.target}: version {ack.version}, {moment(ack.at)} {ack.proof}")
+        wrapped(f"{ack.target}: ", f"version {ack.version}, {moment(ack.at)}, {ack.proof or 'not proven'}")
     for entry in record.revocations:
-        print(f"to revoke: version {entry.version} {entry.handle} ({entry.reason}, {entry.tries} tries) {entry.note}")
+        wrapped("to revoke: ", f"version {entry.version} {entry.handle} "
+                f"({entry.reason}, {entry.tries} tries) {entry.note}")
 
 
 def history(session: Session, name: NameArgument, as_json: JsonOption = False) -> None:
     """List every version there ever was, without values."""
+    session.load(name)
     versions = session.store.history(name)
     if as_json:
         emit({"name": name, "versions": [version_json(v) for v in versions]})
@@ -163,7 +175,7 @@ def configure(
     strategy: Annotated[str, typer.Option(help="Force a strategy, for example `assisted`; `default`.")] = "",
 ) -> None:
     """Change how one secret is kept: its interval, targets, provider options. Values are not touched."""
-    record = session.store.load(name)
+    record = session.load(name)
     secret = record.secret
     secret = replace(
         secret,
@@ -181,8 +193,12 @@ def configure(
     if secret.kind is Kind.ADMIN and (secret.injectors or secret.consumers):
         raise ConfigError(f"{name} is an admin credential: it cannot be bound to a target",
                           "deliver only what a process uses; the admin credential stays in the store")
+    if env and not _VARIABLE.fullmatch(env):
+        raise UsageError("--env: that is not a name for a variable", "letters, digits and _: SERVICE_API_KEY")
     session.shop.check(secret)
     record = replace(record, secret=secret)
+    if handle and record.current is None:
+        raise UsageError(f"{name} has no value yet, so there is nothing that the handle could belong to")
     if handle:
         record = record.change(record.current.number if record.current else 0, lambda v: replace(v, handle=handle))
     session.store.commit([Change(record, session.event("secret.configured", name))])
@@ -191,7 +207,7 @@ def configure(
 
 def delete(session: Session, name: NameArgument) -> None:
     """Hide a secret. It stays in the store until `purge`; `undelete` brings it back. Nothing is revoked."""
-    record = session.store.load(name)
+    record = session.load(name)
     if record.rotating:
         raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations abort {name}")
     gone = replace(record, secret=replace(record.secret, deleted_at=session.clock.now()))
@@ -201,7 +217,7 @@ def delete(session: Session, name: NameArgument) -> None:
 
 def undelete(session: Session, name: NameArgument) -> None:
     """Bring a deleted secret back."""
-    record = session.store.load(name)
+    record = session.load(name)
     if not record.secret.deleted_at:
         raise UsageError(f"{name} is not deleted")
     back = replace(record, secret=replace(record.secret, deleted_at=0.0))
@@ -215,7 +231,7 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Destroy a deleted secret for ever: its values, versions and history. The audit log keeps its events."""
-    record = session.store.load(name)
+    record = session.load(name)
     if not record.secret.deleted_at:
         raise UsageError(f"{name} is not deleted", f"clawsecrets delete {name}, then purge it")
     if record.revocations:
@@ -225,50 +241,14 @@ def purge(
     say(f"{name}: destroyed")
 
 
-# --- shapes ---------------------------------------------------------------------------------------------------------
+# --- parts of `show` -----------------------------------------------------------------------------------------------
 
 
-def secret_json(record: Record) -> dict[str, object]:
-    """The documented object of one secret (`list --json`)."""
-    secret, current = record.secret, record.current
-    return {
-        "name": secret.name, "provider": secret.provider, "kind": secret.kind.value, "env": secret.env,
-        "version": current.number if current else 0, "created_at": current.created_at if current else 0,
-        "fingerprint": current.fingerprint if current else "", "group": secret.group,
-        "deleted_at": secret.deleted_at,
-    }
-
-
-def version_json(version: Version) -> dict[str, object]:
-    """The documented object of one version."""
-    return {
-        "version": version.number, "stage": version.stage.value, "created_at": version.created_at,
-        "fingerprint": version.fingerprint, "handle": version.handle, "identity": version.identity,
-        "origin": version.origin, "tested_at": version.tested_at, "proven_at": version.proven_at,
-        "dead_at": version.dead_at, "erased_at": version.erased_at, "expires_at": version.expires_at,
-    }
-
-
-def rotation_json(record: Record) -> dict[str, object] | None:
-    """The documented object of a record's unfinished or last rotation."""
-    rotation = record.rotation
-    if rotation is None:
-        return None
-    return {
-        "id": rotation.id, "secret": rotation.secret, "strategy": rotation.strategy, "state": rotation.state.value,
-        "final": rotation.final, "old_version": rotation.old_version, "new_version": rotation.new_version,
-        "started_at": rotation.started_at, "entered_at": rotation.entered_at, "finished_at": rotation.finished_at,
-        "waits_for": rotation.waits_for.value, "until": rotation.until, "note": rotation.note,
-        "stuck_in": rotation.stuck_in.value if rotation.stuck_in else None,
-        "compromised": rotation.compromised, "caveats": list(rotation.caveats),
-    }
-
-
-def _versions(versions: object) -> None:
+def _versions(versions: Sequence[Version]) -> None:
     columns = [Column("VERSION", right=True), Column("STAGE"), Column("CREATED"), Column("PROVEN DEAD"),
-               Column("ERASED"), Column("FINGERPRINT", shrink=True)]
+               Column("ERASED"), Column("FINGERPRINT", 10)]
     rows = [[str(v.number), v.stage.value, moment(v.created_at), moment(v.dead_at), moment(v.erased_at),
-             v.fingerprint] for v in versions]  # type: ignore[attr-defined]
+             v.fingerprint] for v in versions]
     table(columns, rows)
 
 
@@ -289,13 +269,13 @@ def _words(key: str, value: object) -> str:
 
 def _check_name(name: str) -> None:
     if not valid_name(name):
-        raise UsageError(f"{name!r} is not a name for a secret",
+        raise UsageError("that is not a name for a secret",
                          "use a-z 0-9 . _ / - (128 at most), beginning with a letter or digit")
 
 
 def _find(session: Session, name: str) -> Record | None:
     if name in session.store.names() or name in session.store.names(deleted=True):
-        record = session.store.load(name)
+        record = session.load(name)
         if record.secret.deleted_at:
             raise UsageError(f"{name} is deleted", f"clawsecrets undelete {name}, or purge it")
         return record

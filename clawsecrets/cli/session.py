@@ -23,6 +23,7 @@ from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
+    from clawsecrets.model.record import Record
     from clawsecrets.ports import Store
     from clawsecrets.rotate.engine import Engine
     from clawsecrets.rotate.ledger import Ledger
@@ -87,6 +88,20 @@ class Session:
         """An audit event of now."""
         return AuditEvent(self.clock.now(), self.actor, action, secret, version, "", detail)
 
+    def load(self, name: str) -> Record:
+        """One record. NotFound does not repeat what was typed, which could be a value; it tells the nearest name."""
+        from clawsecrets.errors import NotFound
+
+        try:
+            return self.store.load(name)
+        except NotFound:
+            pass
+        import difflib
+
+        near = difflib.get_close_matches(name, self.store.names(), 1)
+        raise NotFound("there is no secret of that name" + (f"; did you mean {near[0]}?" if near else ""),
+                       "clawsecrets list shows the names")
+
     def close(self) -> None:
         """Release the store if it was opened."""
         if "store" in self.__dict__:
@@ -100,32 +115,63 @@ def _user() -> str:
         return f"uid{os.getuid()}"
 
 
-def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., int | None]], None]:
+Command = Callable[..., int | None]
+
+
+def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Command], None]:
     """Register `function(session, …)` as a command with the shared options added to its own."""
 
-    def register(function: Callable[..., int | None]) -> None:
-        signature = inspect.signature(function, eval_str=True)
-        own = list(signature.parameters.values())[1:]
-        shared = [
-            inspect.Parameter("store", inspect.Parameter.KEYWORD_ONLY, default="", annotation=StoreOption),
-            inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default="", annotation=ConfigOption),
-            inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
-        ]
-
-        @functools.wraps(function)
-        def run(*, store: str = "", config: str = "", verbose: bool = False, **given: Any) -> int | None:
-            session = Session(store, config, verbose)
-            try:
-                return function(session, **given)
-            finally:
-                session.close()
-
-        params = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
-        run.__signature__ = signature.replace(parameters=params)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in params} | {"return": signature.return_annotation}
-        app.command(name, **settings)(run)
+    def register(function: Command) -> None:
+        app.command(name, **settings)(_with_shared(function))
 
     return register
+
+
+def group(app: typer.Typer, name: str, about: str, bare: Command) -> typer.Typer:
+    """A group of commands. Named alone, with or without options, it does what `bare` does."""
+    made = typer.Typer(help=about)
+    inner = _with_shared(bare)
+    signature = inspect.signature(inner)
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+    def run(*, context: typer.Context, **given: Any) -> int | None:
+        if context.invoked_subcommand is None:
+            return inner(**given)
+        if any(given[key] != parameter.default for key, parameter in signature.parameters.items()):
+            raise UsageError(f"options of {name} {context.invoked_subcommand} stand after its name",
+                             f"clawsecrets {name} {context.invoked_subcommand} --help lists them")
+        return None
+
+    _sign(run, [context, *signature.parameters.values()])
+    made.callback(invoke_without_command=True)(run)
+    app.add_typer(made, name=name)
+    return made
+
+
+def _with_shared(function: Command) -> Command:
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    shared = [
+        inspect.Parameter("store", inspect.Parameter.KEYWORD_ONLY, default="", annotation=StoreOption),
+        inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default="", annotation=ConfigOption),
+        inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
+    ]
+
+    @functools.wraps(function)
+    def run(*, store: str = "", config: str = "", verbose: bool = False, **given: Any) -> int | None:
+        session = Session(store, config, verbose)
+        try:
+            return function(session, **given)
+        finally:
+            session.close()
+
+    _sign(run, [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared])
+    return run
+
+
+def _sign(function: Command, params: list[inspect.Parameter]) -> None:
+    """What typer reads: the parameters that the function takes by keyword."""
+    function.__signature__ = inspect.Signature(params)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in params}
 
 
 def read_value(what: str) -> SecretValue:
@@ -149,7 +195,9 @@ def ask_passphrase() -> SecretValue:
     """The store's passphrase: from the terminal, or the first line of the file named by CLAWSECRETS_PASSPHRASE_FILE."""
     path = os.environ.get("CLAWSECRETS_PASSPHRASE_FILE", "")
     if path:
-        return SecretValue(Path(path).read_bytes().split(b"\n", 1)[0])
+        from clawsecrets.wiring.stores import read_private
+
+        return SecretValue(read_private(Path(path), "the passphrase file").split(b"\n", 1)[0])
     try:
         with open("/dev/tty", "rb"):
             return SecretValue(getpass.getpass("store passphrase (hidden): "))

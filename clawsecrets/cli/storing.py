@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,18 +79,26 @@ def create_store(session: Session, sources: Sequence[KeySource], recovery_file: 
                          "--recovery-file PATH writes it into a file, --no-recovery does without")
     if recovery_file and Path(recovery_file).exists():
         raise UsageError(f"{recovery_file} is there already", "the recovery code goes into a new file")
-    code = stores.create_store(session.config, sources, recovery=not no_recovery, event=session.event("store.init"))
-    if code is not None and recovery_file:
-        stores.write_new(Path(recovery_file), code.reveal() + b"\n")
+
+    def make() -> SecretValue | None:
+        return stores.create_store(session.config, sources, recovery=not no_recovery, event=session.event("store.init"))
+
+    if no_recovery:
+        make()
+    elif recovery_file:
+        with stores.place_for(Path(recovery_file)) as keep:
+            keep(make())
         say(f"the recovery code is in {recovery_file}: print it, keep it off this machine, delete the file")
-    elif code is not None:
-        _show_code(code)
+    else:
+        _show_code(make)
     _write_config(session)
 
 
-def _show_code(code: SecretValue) -> None:
-    """Straight to the terminal: not through a stream that may be logged."""
+def _show_code(make: Callable[[], SecretValue | None]) -> None:
+    """Straight to the terminal, which is open before there is a code: not through a stream that may be logged."""
     with open("/dev/tty", "w") as terminal:
+        code = make()
+        assert code is not None
         terminal.write("\nThe recovery code opens the store and its backups when the key is lost.\n"
                        f"It is shown once. Write it down and keep it off this machine:\n\n    {code.reveal_text()}\n\n")
 
@@ -219,7 +227,7 @@ def _confirm(session: Session, yes: bool, as_json: bool) -> None:
         emit({"secrets": [{"name": r.secret.name, "current": outcome, "detail": detail, "unfinished": r.rotating}
                           for r, outcome, detail in seen]})
     else:
-        table([Column("SECRET", shrink=True), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", shrink=True)],
+        table([Column("SECRET", 10), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", 10)],
               [[r.secret.name, outcome, "unfinished" if r.rotating else "-", detail] for r, outcome, detail in seen])
     confirm(f"Let rotation and delivery of {len(waiting)} secret(s) go on?", yes)
     session.store.commit([Change(replace(record, reconcile=False),

@@ -47,7 +47,7 @@ def _sqlite(parts: SplitResult) -> StoreUrl:
     path = unquote(parts.path)
     if not os.path.isabs(path) or path.endswith("/") or "\0" in path:
         raise ConfigError("a sqlite store URL must name a file by its absolute path", _FORMS)
-    return StoreUrl(Path(os.path.normpath(path)))
+    return StoreUrl(Path(os.path.normpath("/" + path.lstrip("/"))))  # two slashes in front would stay
 
 
 def _refuse_vault(parts: SplitResult) -> None:

@@ -12,6 +12,7 @@ is PATH, HOME, LANG, XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS, CLAWSECRETS_SECR
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -107,8 +108,8 @@ class CommandConsumer:
 
     def describe(self) -> str:
         """The commands, for `--dry-run`."""
-        parts = [("reload by", self.reload_command), ("probe by", self.probe_command)]
-        return f"{self.target}: " + (", ".join(f"{w} `{' '.join(c)}`" for w, c in parts if c) or "no command")
+        parts = [("reloads by", self.reload_command), ("is probed by", self.probe_command)]
+        return ", ".join(f"{w} `{shlex.join(c)}`" for w, c in parts if c) or "no command: delivered, not proven"
 
     def _in_use(self, handover: Handover) -> Reply:
         ran = self._run(self.probe_command, handover, handover.new)

@@ -35,7 +35,7 @@ class NoneConsumer:
 
     def describe(self) -> str:
         """For `--dry-run`."""
-        return f"{self.target}: nothing to ask (delivered, not proven)"
+        return "nothing to ask: delivered, not proven"
 
 
 def _conforms(consumer: NoneConsumer) -> Consumer:

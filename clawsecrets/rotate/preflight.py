@@ -58,16 +58,16 @@ def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
     issuer, version = outfit.issuer, record.current
     operations = {"create": "create", "obtain": "create", "test": "test", "revoke-old": "revoke",
                   "prove-dead": "test"}
-    injectors = "; ".join(i.describe() for i in outfit.injectors.values()) or "no target"
-    consumers = "; ".join(c.describe() for c in outfit.consumers.values()) or "nobody: delivered, not proven"
-    validators = "; ".join(c.describe() for c in outfit.consumers.values() if c.validates) or "nobody"
+    injectors = ", ".join(outfit.injectors) or "no target"
+    consumers = ", ".join(outfit.consumers) or "nobody: delivered, not proven"
+    validators = ", ".join(name for name, c in outfit.consumers.items() if c.validates) or "nobody"
     if step in operations and not (outfit.tests_elsewhere and step == "prove-dead"):
         return issuer.describe(operations[step], request)
     words = {
         "announce": f"check targets; record the intent (version {version.number if version else 0} is current)",
         "stage": f"write the new value to {', '.join(sorted(outfit.staged)) or 'no target'}",
         "reload": f"reload {validators}; then the new one is current",
-        "deliver": f"write {injectors}",
+        "deliver": f"write the new value to {injectors}",
         "confirm": f"prove at {consumers}",
         "wait": f"grace of {int(outfit.policy.grace or 0)} s",
         "prove-dead": f"try the old one at {validators}",

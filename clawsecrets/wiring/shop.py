@@ -32,12 +32,12 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Progress, Reply, Request, Store
-from clawsecrets.rotate.engine import Engine, Settings
-from clawsecrets.rotate.gear import Outfit, local
-from clawsecrets.rotate.ledger import Ledger
 
 if TYPE_CHECKING:
     from clawsecrets.clients.http import Limits
+    from clawsecrets.rotate.engine import Engine
+    from clawsecrets.rotate.gear import Outfit
+    from clawsecrets.rotate.ledger import Ledger
 
 GATEWAY_PROVIDERS = ("openclaw-gateway", "openclaw-gateway-password")
 """Provider files of the credentials that OpenClaw's own RPC is entered with."""
@@ -60,6 +60,8 @@ class SystemClock:
 
 def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress: Progress, actor: str) -> Engine:
     """The rotation engine of this process."""
+    from clawsecrets.rotate.engine import Engine, Settings
+
     settings = Settings(config.rotation.lease, config.rotation.patience, max(60.0, config.rotation.lease), actor,
                         holder())
     return Engine(store, shop, clock, progress, new_rotation_id, settings)
@@ -67,6 +69,8 @@ def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress:
 
 def ledger(config: Config, store: Store, shop: Workshop, clock: Clock, actor: str) -> Ledger:
     """The revocation ledger of this store."""
+    from clawsecrets.rotate.ledger import Ledger
+
     return Ledger(store, shop, clock, actor, holder(), config.rotation.lease)
 
 
@@ -125,6 +129,8 @@ class Workshop:
 
     def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
         """Everything that acts for a secret. ConfigError for a target that the configuration does not have."""
+        from clawsecrets.rotate.gear import Outfit
+
         chosen = strategy or self.strategy(secret)
         consumers = {target: self._consumer(target, secret) for target in secret.consumers if self._here(target)}
         return Outfit(
@@ -211,6 +217,8 @@ class Workshop:
     # --- targets ----------------------------------------------------------------------------------------------------
 
     def _here(self, target: str) -> bool:
+        from clawsecrets.rotate.gear import local
+
         return local(target, self.host)
 
     def _injector(self, target: str) -> Injector:

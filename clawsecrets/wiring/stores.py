@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,20 @@ def write_new(path: Path, content: bytes) -> None:
     with building(path) as draft:
         draft.unlink(missing_ok=True)
         write_draft(draft, content)
+
+
+@contextmanager
+def place_for(path: Path) -> Iterator[Callable[[SecretValue | None], None]]:
+    """A new 0600 file's place, taken before its content exists; gives what writes the value and a newline into it.
+
+    StoreError when it is there already or cannot be written; then, or when anything is raised inside, nothing stays.
+    """
+    from clawsecrets.stores.files import building, make_private_folder, write_draft
+
+    if not path.parent.is_dir():
+        make_private_folder(path.parent)
+    with building(path) as draft:
+        yield lambda value: write_draft(draft, value.reveal() + b"\n" if value is not None else b"")
 
 
 def read_private(path: Path, what: str) -> bytes:

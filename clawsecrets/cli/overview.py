@@ -1,0 +1,65 @@
+"""status: the rotation table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, emit, say, table
+from clawsecrets.cli.session import JsonOption, Session, command
+from clawsecrets.model.policy import DAY, format_duration
+from clawsecrets.model.status import Status, Urgency, status
+
+_COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
+            Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
+_COLUMNS = (Column("SECRET", 16), Column("KIND", 8), Column("PROVIDER", 8), Column("AGE", right=True),
+            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 9), Column("LAST PROOF", 6))
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    command(app, "status")(show_status)
+
+
+def show_status(
+    session: Session,
+    by_name: Annotated[bool, typer.Option("--by-name", help="Sort by name instead of urgency.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The rotation table: every secret, its age, when it is due, where it stands, and what was last proven."""
+    now, shop = session.clock.now(), session.shop
+    rows = [status(record, shop.policy(record.secret), now) for record in session.store.records()]
+    rows.sort(key=lambda row: row.name if by_name else (row.urgency, row.due or 1e18, row.name))
+    if as_json:
+        emit({"now": now, "secrets": [_status_json(row) for row in rows]})
+        return
+    if not rows:
+        say("no secrets yet: clawsecrets import FILE… brings them in")
+        return
+    table(_COLUMNS, [_status_cells(row, now) for row in rows], [_COLOURS[row.urgency] for row in rows])
+    first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
+    if first is not None:
+        say(f"{first.name}: {first.detail}")
+
+
+def _status_cells(row: Status, now: float) -> list[str]:
+    proof = f"{row.proof} {format_duration(now - row.proof_at)} ago" if row.proof_at else row.proof
+    return [
+        row.name, row.kind, row.provider, "-" if row.age is None else format_duration(row.age),
+        "-" if row.interval is None else format_duration(row.interval),
+        "-" if row.due is None else _due(row.due - now), row.state, proof,
+    ]
+
+
+def _due(left: float) -> str:
+    """Rounded to the nearest day where it is days: due in 30d, not in 29d, right after a rotation."""
+    return format_duration(round(left / DAY) * DAY) if abs(left) >= DAY else format_duration(left)
+
+
+def _status_json(row: Status) -> dict[str, object]:
+    return {
+        "name": row.name, "kind": row.kind, "provider": row.provider, "version": row.version, "age": row.age,
+        "interval": row.interval, "due_at": row.due, "state": row.state, "detail": row.detail, "proof": row.proof,
+        "proof_at": row.proof_at, "urgency": row.urgency.name.lower(),
+    }
