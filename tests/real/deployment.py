@@ -127,7 +127,7 @@ class Deployment:
             raise AssertionError(f"no audit: {done.stdout}{done.stderr}") from None
 
     def files_with(self, *values: SecretValue) -> list[str]:
-        """Files of OpenClaw's state folder, home and logs that hold one of these: plain, in base64, hex and the like."""
+        """Files of OpenClaw's state folder, home and logs that hold one of these: plain, in base64, hex and so on."""
         places = (self.gateway.state_dir, self.base / "home")
         files = [file for place in places for file in place.rglob("*") if file.is_file()]
         files += [self.gateway.log_path, self.base / "openclaw.log"]

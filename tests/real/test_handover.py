@@ -1,4 +1,4 @@
-"""The way in: a gateway whose token stands in openclaw.json, and the commands that quickstart prints to hand it over."""
+"""The way in: a gateway whose token stands in openclaw.json, and the commands that quickstart prints for it."""
 
 from __future__ import annotations
 
