@@ -1,0 +1,194 @@
+"""Kills a rotating process at a point, runs the next ordinary command, and looks at everything that is left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import State
+from clawsecrets.model.secret import Stage
+from clawsecrets.stores.sqlite import SqliteStore
+from tests.crash.parts import NAME, PROVIDERS, App, Place, lay_out, values_out
+from tests.fake_provider import Controls, RemoteFake
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BOTH_LIVE = ("overlap", "assisted")
+
+
+class Child:
+    """The forking child (child.py), as a process of its own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-m", "tests.crash.child"], cwd=ROOT, text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+    def ask(self, order: Any) -> Any:
+        """One order (or several at once) and the answer."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the child is gone"
+        return json.loads(line)
+
+
+@contextmanager
+def provider() -> Iterator[RemoteFake]:
+    """The fake provider as a process of its own, which outlives every killed child."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.fake_provider"], cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield RemoteFake(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+class Scene:
+    """One deployment, from its first version to the end of one rotation."""
+
+    def __init__(self, folder: Path, way: str, fake: Controls, child: Child, **settings: float) -> None:
+        self.fake, self.child, self.way = fake, child, way
+        self.place = Place(folder, way, fake.url, fake.admin, **settings)
+        self.style = PROVIDERS[way]
+        self.before = set(fake.live(self.style)) if way != "self-issued" else set()
+        self.by_hand = ""
+        if way == "self-issued":
+            self.first, handle = "first-value-of-the-gateway", ""
+        else:
+            seed = fake.seed(self.style)
+            self.first, handle = seed.value, seed.handle
+        lay_out(self.place, self.first, handle)
+
+    def order(self, **more: Any) -> dict[str, Any]:
+        """The ordinary command, safe to give twice. A person makes one key and pastes it."""
+        if self.way == "assisted" and not self.by_hand:
+            self.by_hand = self.fake.seed(self.style, "made-by-hand").value
+        return {"place": self.place.plain(), "command": "rotate", "from_version": 1, "supplied": self.by_hand, **more}
+
+    def run(self, **more: Any) -> dict[str, Any]:
+        """Do it in a process of its own."""
+        answer: dict[str, Any] = self.child.ask(self.order(**more))
+        return answer
+
+    def live(self) -> set[str]:
+        """Values that the provider accepts, of this scene."""
+        if self.way == "self-issued":
+            return {App(self.place).uses}
+        return {item.value for handle, item in self.fake.live(self.style).items() if handle not in self.before}
+
+    def check_between(self, where: str) -> None:
+        """What must hold right after the kill: nothing lost, nobody without a working value, everything readable."""
+        outside = values_out(self.place)
+        store = self.place.open()
+        try:
+            record = store.load(NAME)
+            held = _held(store, record)
+            live = self.live()
+            if self.way in BOTH_LIVE:
+                current = record.current
+                assert current is not None
+                served = {**outside, "store": held[current.number]}
+                assert set(served.values()) <= live, f"{where}: somebody holds a dead value"
+            self._check_known(record, set(held.values()), live, where)
+            assert not store.verify_log(), where
+            assert not store.check(), where
+        finally:
+            store.close()
+
+    def _check_known(self, record: Record, held: set[str], live: set[str], where: str) -> None:
+        if self.way == "self-issued":
+            assert live <= held, f"{where}: the gateway accepts what the store has lost"
+            return
+        if self.way.startswith("cut-over"):
+            assert live <= held or record.rotating, f"{where}: lost"
+            return
+        label = record.rotation.id if record.rotation is not None and record.rotating else ""
+        for item in self.fake.live(self.style).values():
+            if item.value in live - held - {self.by_hand}:
+                assert item.label == label, f"{where}: {item.handle} lives and nobody knows it"
+
+    def check_end(self, where: str, state: str = "done") -> None:
+        """What must hold when the rotation has ended."""
+        store = self.place.open()
+        try:
+            record = store.load(NAME)
+            rotation, current = record.rotation, record.current
+            assert rotation is not None and current is not None
+            assert rotation.state.value == state, f"{where}: {rotation.state}, {rotation.note}"
+            held = _held(store, record)
+            value = held[current.number]
+            assert (value != self.first) is (state == "done"), where
+            live = self.live() - ({self.by_hand} if state != "done" else set())
+            assert live == {value}, f"{where}: {len(live)} live, current is {current.number}"
+            assert set(values_out(self.place).values()) == {value}, f"{where}: {values_out(self.place)}"
+            assert not record.revocations and not [v for v in record.versions if v.stage is not Stage.CURRENT], where
+            assert list(held) == [current.number], f"{where}: a dead value is still in the store"
+            assert not store.verify_log() and not store.check(), where
+        finally:
+            store.close()
+        self._check_files(where)
+
+    def _check_files(self, where: str) -> None:
+        """No draft with a value in it stays behind."""
+        left = sorted(path.name for path in (self.place.folder / "out").rglob("*") if path.is_file())
+        assert left == ["acme", "app.env", "bundle", "bundle.key"], f"{where}: {left}"
+
+    def kill_and_go_on(self, *points: int, command: str = "rotate") -> list[str] | None:
+        """Kill one process after the other at these points, then let one end. The points' names; None: none was
+        killed, there are not that many."""
+        names: list[str] = []
+        for point in points:
+            answer = self.run(kill=point)
+            if answer["status"] != signal.SIGKILL:
+                break
+            names.append(answer["points"][-1])
+            self.check_between(f"{self.way} point {points} {names}")
+        if not names:
+            return None
+        where = f"{self.way} killed at {points[:len(names)]} {names}"
+        answer = self.run()
+        assert answer["status"] == 0 and "error" not in answer["result"], f"{where}: {answer}"
+        if self.way == "cut-over-self" and answer["result"]["state"] == "stuck":
+            self.give_by_hand(answer["result"], where)
+        self.check_end(where)
+        return names
+
+    def give_by_hand(self, result: dict[str, Any], where: str) -> None:
+        """The provider rolled, its answer is lost, and only the lost token could ask again: a person must."""
+        assert result["stuck_in"] == State.RECREATING.value, f"{where}: {result}"
+        (token,) = self.live()
+        asked = urllib.request.Request(f"{self.fake.url}/self/roll", b"{}", {"Authorization": f"Bearer {token}"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=10) as reply:
+            value = json.loads(reply.read())["token"]
+        answer = self.child.ask({**self.order(), "supplied": value, "from_version": 0})
+        assert answer["result"].get("state") == "done", f"{where}: {answer}"
+
+    def close(self) -> None:
+        """Clean up: what lives goes out of the way of the next scene."""
+        shutil.rmtree(self.place.folder)
+
+
+def _held(store: SqliteStore, record: Record) -> dict[int, str]:
+    return {v.number: store.value(NAME, v.number).reveal().decode() for v in record.versions if not v.erased_at}
