@@ -179,8 +179,29 @@ class Engine:
             return self._settle(record, lease, done, minting=row.step in MINTING)
         except Fenced as error:
             fenced = error
-        make_good(job, row.step, done.reply)
+        if not self._hand_in(rotation, done.reply):
+            make_good(job, row.step, done.reply)
         raise Fenced(fenced.message, fenced.hint)
+
+    def _hand_in(self, rotation: Rotation, reply: Reply) -> bool:
+        """Under cut-over a fenced process may hold the only live value, while whoever took over is stuck for want of
+        it. Then it takes the lease anew and gives the value as a person would; whether that was done."""
+        if rotation.strategy != "cut-over" or reply.outcome is not Outcome.OK or reply.value is None:
+            return False
+        try:
+            lease = self._store.acquire(rotation.secret, self._settings.holder, self._settings.lease)
+        except StoreBusy:
+            return False
+        try:
+            record = self._ready(rotation.secret)
+            known = record.rotation
+            if known is None or known.id != rotation.id or known.state is not State.STUCK:
+                return False
+            record = self._join(record, Order(supplied=reply.value), lease)
+            self._advance(record, lease, reply.value)
+            return True
+        finally:
+            self._store.release(lease)
 
     def _settle(self, record: Record, lease: Lease, done: Done, *, minting: bool = False) -> Record:
         rotation, reply, now = self._rotation(record), done.reply, self._clock.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clawsecrets.errors import NotFound
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import SecretValue
@@ -47,11 +48,18 @@ class Job:
     """A person's word stands in for what cannot be seen, never against what is seen."""
 
     def value(self, number: int) -> SecretValue | None:
-        """The value of a version, None when there is none (any more)."""
+        """The value of a version, None when there is none (any more).
+
+        A process that slept while another took over finds values gone that its record still has: it must get as far
+        as its commit, where it is fenced and makes its effect good.
+        """
         version = self.record.version(number)
         if version is None or version.erased_at:
             return None
-        return self.store.value(self.record.secret.name, number)
+        try:
+            return self.store.value(self.record.secret.name, number)
+        except NotFound:
+            return None
 
     def known_as(self, value: SecretValue) -> int:
         """The version that has this value already; 0 = none."""
