@@ -210,8 +210,8 @@ class Injector(Protocol):
         OK: it is there, durable. REFUSED: it cannot carry a value (nothing was written). UNKNOWN: I/O failed.
         """
 
-    def remove(self, names: Collection[str]) -> Reply:
-        """Take names out of the target. Idempotent."""
+    def remove(self, bound: Mapping[str, str]) -> Reply:
+        """Take secrets out of the target: name -> the variable it goes by (empty: the mapping's). Idempotent."""
 
     def holds(self, entry: Entry) -> bool | None:
         """Whether the target holds that value now; None = cannot look."""

@@ -8,7 +8,7 @@ the old one: after a kill at any instant the pair opens.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,9 +43,9 @@ class ResolverBundle:
         """Seal exactly these entries; what else was in the bundle is gone."""
         return attempt(lambda: self._deliver(entries))
 
-    def remove(self, names: Collection[str]) -> Reply:
+    def remove(self, bound: Mapping[str, str]) -> Reply:
         """Seal again without these names."""
-        return attempt(lambda: self._remove(names))
+        return attempt(lambda: self._remove(bound))
 
     def new_key(self) -> Reply:
         """Seal again under a new key; the old one opens nothing afterwards."""

@@ -6,7 +6,7 @@ mounted file. Files of other names are left alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from clawsecrets.errors import Refused
@@ -35,9 +35,9 @@ class Directory:
         """Write these entries' files; all are checked before the first is written."""
         return attempt(lambda: self._deliver(entries))
 
-    def remove(self, names: Collection[str]) -> Reply:
+    def remove(self, bound: Mapping[str, str]) -> Reply:
         """Delete these secrets' files."""
-        return attempt(lambda: self._remove(names))
+        return attempt(lambda: self._remove(bound))
 
     def holds(self, entry: Entry) -> bool | None:
         """Whether its file holds exactly that value. None: not readable."""
@@ -67,7 +67,7 @@ class Directory:
                 folder.replace(file, entry.value.reveal(), self._rights)
         return f"read back {', '.join(sorted(files))}" if files else "nothing is bound to it"
 
-    def _remove(self, names: Collection[str]) -> str:
+    def _remove(self, names: Iterable[str]) -> str:
         if not self._path.exists():
             return "the folder is not there"
         with locked(self._path) as folder:

@@ -8,6 +8,7 @@ values asked for, and for all other variables what it gave before.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clawsecrets.errors import Refused
@@ -22,7 +23,7 @@ from clawsecrets.ports import Entry, Injector, Reply
 
 
 class EnvFile:
-    """An env file in one dialect. `variables` says by which variable a secret goes, where `remove` must know it."""
+    """An env file in one dialect. `variables` (secret name -> variable) goes before the name that an entry brings."""
 
     def __init__(self, target: str, path: Path, dialect_name: str, rights: Access | None = None,
                  variables: Mapping[str, str] | None = None) -> None:
@@ -41,15 +42,15 @@ class EnvFile:
         """Set the variables of these entries; touches no other."""
         return attempt(lambda: self._deliver(entries))
 
-    def remove(self, names: Collection[str]) -> Reply:
+    def remove(self, bound: Mapping[str, str]) -> Reply:
         """Take every assignment of these secrets' variables out."""
-        return attempt(lambda: self._remove(names))
+        return attempt(lambda: self._remove(bound))
 
     def holds(self, entry: Entry) -> bool | None:
         """Whether every assignment of its variable gives that value. None: not readable, or it cannot be known."""
         try:
             lines = self._dialect.read(_decoded(read_file(self._path)))
-            found = self._of(lines, mapping.variable(entry))
+            found = self._of(lines, self._variable(entry))
             values = [line.value for line in found]
             return _unknown_or(values, entry.value.reveal_text())
         except (FileNotFoundError, ValueError):  # no file, or a value that no env file can hold
@@ -65,8 +66,11 @@ class EnvFile:
         """One line."""
         return f"writes variables into {self._path}, as {self._dialect.about} reads it"
 
+    def _variable(self, entry: Entry) -> str:
+        return mapping.variable(replace(entry, env=self._variables.get(entry.name, entry.env)))
+
     def _deliver(self, entries: Sequence[Entry]) -> str:
-        pairs = [(entry.name, mapping.variable(entry)) for entry in entries]
+        pairs = [(entry.name, self._variable(entry)) for entry in entries]
         mapping.refuse_collisions(pairs)
         wanted = {
             variable: text_of(variable, entry.value) for (_, variable), entry in zip(pairs, entries, strict=True)
@@ -81,8 +85,8 @@ class EnvFile:
             folder.replace(self._path.name, _encoded(after), self._rights)
         return f"read back {', '.join(sorted(wanted))}"
 
-    def _remove(self, names: Collection[str]) -> str:
-        gone = {self._variables.get(name) or mapping.env_name(name) for name in names}
+    def _remove(self, bound: Mapping[str, str]) -> str:
+        gone = {self._variables.get(name) or env or mapping.env_name(name) for name, env in bound.items()}
         with locked(self._path.parent) as folder:
             if folder.check(self._path.name) is None:
                 return "the file is not there"

@@ -124,8 +124,8 @@ def test_only_the_names_given_are_in_it(tmp_path: Path) -> None:
     assert injector.deliver([entry("b", b"3", 2)]).outcome is Outcome.OK
     assert content(path) == {"b": b"3"} and path.with_name("bundle.key").read_bytes() == key
     assert read_bundle(str(path)).generation == 2 and read_bundle(str(path)).versions() == {"b": 2}
-    assert injector.remove(["b", "x"]).outcome is Outcome.OK and content(path) == {}
-    assert ResolverBundle("t", tmp_path / "none").remove(["b"]).outcome is Outcome.OK
+    assert injector.remove({"b": "", "x": ""}).outcome is Outcome.OK and content(path) == {}
+    assert ResolverBundle("t", tmp_path / "none").remove({"b": ""}).outcome is Outcome.OK
 
 
 def test_it_is_private_from_the_start(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_damaged_bundle_is_delivered_anew_but_not_edited(tmp_path: Path) -> No
     injector = ResolverBundle("t", path)
     injector.deliver([entry("a")])
     path.write_bytes(path.read_bytes().replace(b'"generation":1', b'"generation":9'))
-    assert injector.remove(["a"]).outcome is Outcome.REFUSED and injector.new_key().outcome is Outcome.REFUSED
+    assert injector.remove({"a": ""}).outcome is Outcome.REFUSED and injector.new_key().outcome is Outcome.REFUSED
     assert injector.deliver([entry("a")]).outcome is Outcome.OK
     assert content(path) == {"a": b"v"} and read_bundle(str(path)).generation == 10
 

@@ -40,11 +40,11 @@ def test_holds_and_remove(tmp_path: Path) -> None:
     assert injector.holds(entry("a/b")) is False
     injector.deliver([entry("a/b"), entry("c")])
     assert injector.holds(entry("a/b")) is True and injector.holds(entry("a/b", b"v\n")) is False
-    assert injector.remove(["a/b", "never-there"]).outcome is Outcome.OK
+    assert injector.remove({"a/b": "", "never-there": ""}).outcome is Outcome.OK
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "other"]
     (tmp_path / "d").symlink_to("c")
     assert injector.holds(entry("d")) is None
-    assert Directory("t", tmp_path / "none").remove(["a"]).outcome is Outcome.OK
+    assert Directory("t", tmp_path / "none").remove({"a": ""}).outcome is Outcome.OK
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o440])

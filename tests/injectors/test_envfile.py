@@ -114,7 +114,7 @@ def test_other_lines_survive_anything(tmp_path_factory: pytest.TempPathFactory, 
     assert injector.holds(entry("a", value)) is True and injector.holds(entry("a", value + "x")) is False
     first = path.read_bytes()
     assert injector.deliver([entry("a", value)]).outcome is Outcome.OK and path.read_bytes() == first
-    assert injector.remove(["a"]).outcome is Outcome.OK
+    assert injector.remove({"a": ""}).outcome is Outcome.OK
     assert [line for line in path.read_text().split("\n") if line] == [line for line in kept if line]
 
 
@@ -136,9 +136,20 @@ def test_remove_knows_configured_variables(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text("A=1\nMINE=2\nC=3\n")
     injector = EnvFile("t", path, "docker", variables={"b": "MINE"})
-    assert injector.remove(["b", "absent"]).outcome is Outcome.OK
+    assert injector.remove({"b": "", "absent": ""}).outcome is Outcome.OK
     assert path.read_text() == "A=1\nC=3\n"
-    assert EnvFile("t", tmp_path / "none", "docker").remove(["b"]).outcome is Outcome.OK
+    assert EnvFile("t", tmp_path / "none", "docker").remove({"b": ""}).outcome is Outcome.OK
+
+
+def test_a_configured_variable_goes_before_the_secret_s_own(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    injector = EnvFile("t", path, "docker", variables={"b": "MINE"})
+    given = Entry("b", 1, SecretValue("v"), "OTHER")
+    assert injector.deliver([given]).outcome is Outcome.OK
+    assert path.read_text() == "MINE=v\n" and injector.holds(given) is True
+    assert EnvFile("t", path, "docker").deliver([given]).outcome is Outcome.OK
+    assert injector.remove({"b": "OTHER"}).outcome is Outcome.OK and path.read_text() == "OTHER=v\n"
+    assert EnvFile("t", path, "docker").remove({"b": "OTHER"}).outcome is Outcome.OK and path.read_text() == ""
 
 
 # --- holds ----------------------------------------------------------------------------------------------------------
@@ -234,7 +245,7 @@ def test_links_and_other_kinds_are_refused(tmp_path: Path) -> None:
         injector = EnvFile("t", tmp_path / name, "docker")
         assert reason in refused(injector, entry("a", "2"))
         assert injector.preflight().outcome is Outcome.REFUSED and reason in injector.preflight().detail
-        assert injector.remove(["a"]).outcome is Outcome.REFUSED
+        assert injector.remove({"a": ""}).outcome is Outcome.REFUSED
     os.link(real, tmp_path / "second")
     assert "2 hard links" in refused(EnvFile("t", real, "docker"), entry("a", "2"))
     assert real.read_text() == "A=1\n"
