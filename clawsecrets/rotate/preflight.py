@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from clawsecrets.errors import NotFound
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.strategies import table_for
@@ -35,7 +36,10 @@ def _as_it_is(record: Record, store: Store) -> Handover | None:
     if current is None:
         return None
     secret = record.secret
-    value = store.value(secret.name, current.number)
+    try:
+        value = store.value(secret.name, current.number)
+    except NotFound:  # a sleeper's record: another process has rotated it meanwhile, and the commit will say so
+        return None
     return Handover(secret.name, secret.provider, secret.kind.value, value, current.number, value)
 
 

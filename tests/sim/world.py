@@ -13,15 +13,17 @@ At every point the invariants that hold always are checked; `check_end` checks t
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clawsecrets.errors import UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import Ack, Record
-from clawsecrets.model.rotation import FINAL, Outcome, State
+from clawsecrets.model.rotation import FINAL, Outcome, Rotation, State
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Reply
+from clawsecrets.rotate.delivery import deliver
 from clawsecrets.rotate.engine import Engine, Order, Settings
 from clawsecrets.rotate.ledger import Ledger
 from tests.fakes import FakeClock, MemoryStore, Quiet
@@ -44,8 +46,9 @@ class Broken(AssertionError):
 class Item:
     """In `state`, the effect `effect` suffers `kind`, the first `times` times (99: always).
 
-    Three kinds more than the faults have: `abort` and `vouch` answer LATER for a person, who then aborts the rotation,
+    Four kinds more than the faults have: `abort` and `vouch` answer LATER for a person, who then aborts the rotation,
     or does it and says so; `relapse`: just before, the consumer went back to the old value (a stale copy, a restart).
+    `neighbour`: just before, another secret was delivered to the same target and the consumer restarted.
     """
 
     state: str
@@ -96,8 +99,8 @@ class World:
         self.used = b""
         self.accepts = b""
         self.person: list[bytes] = []
-        self.minted = 0
-        self.gap_allowed = False
+        self.done: Counter[str] = Counter()
+        """How often something outside was changed."""
         self.asleep = False
         self.faulty = False
         self._at_commit = ""
@@ -114,7 +117,7 @@ class World:
             handle, value = "", b"v-old"
         self.target, self.used, self.accepts = {NAME: value}, value, value
         self.old = value
-        self.minted = 0
+        self.done.clear()
         elsewhere = ("file@other",) if "other-host" in self.traits else ()
         consumers = ("app@other",) if "other-host" in self.traits else ()
         secret = Secret(NAME, "acme", Kind.API_KEY, self.clock.now(), injectors=("file", *elsewhere),
@@ -133,7 +136,7 @@ class World:
         if self.strategy == "cut-over":
             self.live.clear()
         self.live[f"h{number}"] = (value, label)
-        self.minted += 1
+        self.done["mint"] += 1
         return value
 
     def kill(self, handle: str) -> None:
@@ -192,9 +195,12 @@ class World:
             return Reply(outcome, fault)
         if fault in ("abort", "vouch"):
             return Reply(Outcome.LATER, fault, person=True)
+        if fault == "neighbour":
+            self._neighbour()
         if fault == "relapse":
             self.used = self.old
             self.accepts = self.old
+        self.done[what] += 1
         reply = effect()
         self.check_always()
         if fault == "asleep":
@@ -202,6 +208,19 @@ class World:
         if fault == "after":
             raise Kill
         return Reply(Outcome.UNKNOWN, "lost") if fault == "lost" else reply
+
+    def _neighbour(self) -> None:
+        """Another secret is delivered to the same target, then the consumer is restarted and reads what is there."""
+        from tests.sim.gear import WorldGear
+
+        faulty, self.faulty = self.faulty, False
+        gear, record = WorldGear(self), self.store.load(NAME)
+        other = replace(record.secret, name="other")
+        deliver(self.store, gear, Record(other), gear.outfit(other), self.clock.now())
+        self.used = self.target[NAME]
+        if self.strategy == "self-issued":
+            self.accepts = self.used
+        self.faulty = faulty
 
     def _take_over(self) -> None:
         """The lease runs out; another process finishes the rotation; then the sleeper wakes up."""
@@ -252,6 +271,13 @@ class World:
                 self.store.dead.add(self.holder)
         return self.store.load(NAME)
 
+    def run_once(self) -> None:
+        """One ordinary command, which may be killed."""
+        try:
+            self.rotate()
+        except Kill:
+            self.store.dead.add(self.holder)
+
     def _person_acts(self, what: str) -> None:
         """Abort, or vouch; where that cannot be, the person lets it go on."""
         try:
@@ -290,11 +316,16 @@ class World:
                 self._give_by_hand()
             elif rotation.state is State.AWAITING:
                 self.rotate()
-            elif (rotation.waits_for == "person" and rotation.state is not State.STUCK) or ("unproven" in self.traits and rotation.stuck_in in (State.DELIVERED, State.RESTORED)):
+            elif self._only_by_word(rotation):
                 self.engine().resume(NAME, vouched=True)
             else:
                 self.engine().resume(NAME)
         return self.store.load(NAME)
+
+    def _only_by_word(self, rotation: Rotation) -> bool:
+        if rotation.state is not State.STUCK:
+            return rotation.waits_for == "person"
+        return "unproven" in self.traits and rotation.stuck_in in (State.DELIVERED, State.RESTORED)
 
     def _do_by_hand(self) -> None:
         """Who vouches has done it: what is to die in this state is dead."""
