@@ -76,7 +76,7 @@ def wrapped(first: str, text: str, shade: str = "") -> None:
     indent = len(first) if room is None or len(first) <= room // 2 else 4
     lines = [text]
     if room is not None and len(first) + len(text) > room:
-        lines = textwrap.wrap(text, room - indent, break_on_hyphens=False) or [""]
+        lines = textwrap.wrap(text, room - indent, break_on_hyphens=False, break_long_words=False) or [""]
         if indent != len(first):
             lines = ["", *lines]
     print((colour(first, shade) if shade else first) + lines[0] if lines[0] else first.rstrip())
@@ -119,6 +119,8 @@ class Steps:
 
     def __init__(self, verbose: bool) -> None:
         self._shown = verbose or sys.stderr.isatty()
+        self.refusals: list[str] = []
+        """What was refused on the way, for those who were not shown it."""
 
     def step(self, secret: str, state: str, step: str) -> None:
         """A step begins."""
@@ -127,6 +129,8 @@ class Steps:
 
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
+        if outcome == "refused":
+            self.refusals.append(f"{step}: refused{': ' + detail if detail else ''}")
         if self._shown and (outcome != "ok" or detail):
             print(f"  {clean(secret)}: {step}: {outcome}{' · ' + clean(detail) if detail else ''}", file=sys.stderr,
                   flush=True)

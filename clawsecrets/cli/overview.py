@@ -14,7 +14,7 @@ from clawsecrets.model.status import Status, Urgency, status
 _COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
             Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
 _COLUMNS = (Column("SECRET", 16), Column("KIND", 8), Column("PROVIDER", 8), Column("AGE", right=True),
-            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 9), Column("LAST PROOF", 6))
+            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 9), Column("LAST PROOF", 14))
 
 
 def register(app: typer.Typer) -> None:

@@ -19,7 +19,7 @@ from clawsecrets.rotate import preflight
 from clawsecrets.rotate.delivery import deliver
 from clawsecrets.rotate.engine import Order, Result
 
-DONE, WORK_LEFT, REFUSED, STUCK = 0, 1, 4, 5
+DONE, WORK_LEFT, REFUSED, STUCK, INCOMPLETE = 0, 1, 4, 5, 6
 
 
 def register(app: typer.Typer) -> None:
@@ -82,10 +82,13 @@ def rotate(
             _tell(session, results[-1])
     if as_json:
         emit({"rotations": [_answer_json(answer) for answer in results]})
-    return max((code for _, _, code in results), default=DONE)
+    if not results:
+        say("nothing is due" if due else "no secret has a value")
+    return max((code for _, _, code, _ in results), default=DONE)
 
 
-Answer = tuple[str, Result | ClawError, int]
+Answer = tuple[str, Result | ClawError, int, list[str]]
+"""Name, how it ended, exit code, what was refused on the way."""
 
 
 def _chosen(session: Session, names: list[str], due: bool, every: bool) -> list[str]:
@@ -115,11 +118,15 @@ def _known(session: Session, names: list[str]) -> list[str]:
 
 
 def _one(session: Session, name: str, order: Order) -> Answer:
+    session.steps.refusals.clear()
     try:
         result = session.engine().rotate(name, order)
     except ClawError as error:
-        return name, error, error.exit_code
-    return name, result, _code(result)
+        return name, error, error.exit_code, []
+    code, refusals = _code(result), list(session.steps.refusals)
+    if order.supplied is not None and refusals and code == WORK_LEFT:
+        code = REFUSED  # it waits again, for a value that is accepted
+    return name, result, code, refusals
 
 
 def _code(result: Result) -> int:
@@ -131,9 +138,10 @@ def _code(result: Result) -> int:
 
 
 def _tell(session: Session, answer: Answer) -> None:
-    name, result, _ = answer
+    name, result, code, refusals = answer
     if isinstance(result, ClawError):
-        say(f"clawsecrets: error: {name}: {result.message}")
+        where = "" if name in result.message else f"{name}: "
+        say(f"clawsecrets: error: {where}{result.message}")
         if result.hint:
             say(f"hint: {result.hint}")
         return
@@ -144,9 +152,11 @@ def _tell(session: Session, answer: Answer) -> None:
         return
     if rotation is None:
         return
-    shade = {DONE: GREEN, STUCK: RED, REFUSED: RED}.get(_code(result), YELLOW)
+    shade = {DONE: GREEN, STUCK: RED, REFUSED: RED}.get(code, YELLOW)
     print(f"{name}: {colour(outcome_words(rotation), shade)} (version {number} is current)")
-    if rotation.note:
+    for refusal in refusals if code != DONE else ():
+        say(f"  {refusal}")
+    if rotation.note and not any(rotation.note in refusal for refusal in refusals):
         say(f"  {rotation.note}")
     for caveat in rotation.caveats:
         say(f"  not shown: {caveat}")
@@ -176,13 +186,13 @@ def _next(session: Session, record: Record) -> list[str]:
 
 
 def _answer_json(answer: Answer) -> dict[str, object]:
-    name, result, code = answer
+    name, result, code, refusals = answer
     if isinstance(result, ClawError):
         return {"secret": name, "exit_code": code, "outcome": "error", "error": result.message, "hint": result.hint}
     rotation, current = result.record.rotation, result.record.current
     words = "already rotated" if result.already else outcome_words(rotation) if rotation else "nothing done"
     return {"secret": name, "exit_code": code, "outcome": words, "version": current.number if current else 0,
-            "already": result.already, "rotation": rotation_json(result.record),
+            "already": result.already, "refusals": refusals, "rotation": rotation_json(result.record),
             "revocations_pending": len(result.record.revocations)}
 
 
@@ -196,7 +206,7 @@ def _dry_run(session: Session, names: list[str], compromised: bool, as_json: boo
                    *((target, c.describe()) for target, c in outfit.consumers.items())]
         checks = [(reply.outcome.value, reply.detail) for reply in preflight.checks(record, outfit, session.store)]
         checks.append(("ok", "store: writable") if session.shop.writable() else ("refused", "store: read-only"))
-        worst = max(worst, DONE if all(outcome == "ok" for outcome, _ in checks) else REFUSED)
+        worst = max(worst, _verdict({outcome for outcome, _ in checks}), key=(DONE, INCOMPLETE, REFUSED).index)
         plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
                       "steps": [{"step": s, "effect": e} for s, e in steps],
                       "targets": [{"target": target, "what": what} for target, what in targets],
@@ -212,6 +222,11 @@ def _dry_run(session: Session, names: list[str], compromised: bool, as_json: boo
     if as_json:
         emit({"plans": plans})
     return worst
+
+
+def _verdict(outcomes: set[str]) -> int:
+    """The exit code of the checks: refused, or could not be looked at, or fine."""
+    return REFUSED if "refused" in outcomes else INCOMPLETE if outcomes - {"ok"} else DONE
 
 
 # --- rotations ------------------------------------------------------------------------------------------------------
@@ -257,7 +272,7 @@ def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> 
 
 
 def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
-    answer = (name, result, _code(result))
+    answer = (name, result, _code(result), list(session.steps.refusals))
     if as_json:
         emit({"rotations": [_answer_json(answer)]})
     else:

@@ -76,7 +76,9 @@ def get(
     """Give a value. Masked, unless --reveal is given on a terminal or --raw into a pipe."""
     record = session.load(name)
     found = record.version(version) if version else record.current
-    if found is None or record.secret.deleted_at:
+    if record.secret.deleted_at:
+        raise NotFound(f"{name} is deleted", f"clawsecrets undelete {name} brings it back")
+    if found is None:
         raise NotFound(f"{name} has no such version", f"clawsecrets history {name}")
     terminal = sys.stdout.isatty()
     if raw and (reveal or as_json):
@@ -245,9 +247,9 @@ def purge(
 
 
 def _versions(versions: Sequence[Version]) -> None:
-    columns = [Column("VERSION", right=True), Column("STAGE"), Column("CREATED"), Column("PROVEN DEAD"),
+    columns = [Column("VERSION", right=True), Column("STAGE"), Column("CREATED"), Column("SEEN DEAD"),
                Column("ERASED"), Column("FINGERPRINT", 10)]
-    rows = [[str(v.number), v.stage.value, moment(v.created_at), moment(v.dead_at), moment(v.erased_at),
+    rows = [[str(v.number), v.stage.value, moment(v.created_at), moment(v.dead_at)[:10], moment(v.erased_at)[:10],
              v.fingerprint] for v in versions]
     table(columns, rows)
 
@@ -314,6 +316,6 @@ def _options(now: tuple[tuple[str, str], ...], given: list[str]) -> tuple[tuple[
     for item in given:
         key, equals, text = item.partition("=")
         if not equals:
-            raise UsageError(f"--option {key}: write KEY=TEXT", "an empty TEXT removes it")
+            raise UsageError("--option: write KEY=TEXT", "an empty TEXT removes it")
         options[key] = text
     return tuple(sorted((key, text) for key, text in options.items() if text))

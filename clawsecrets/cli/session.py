@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,11 @@ class Session:
         """Where configuration, data and state stand."""
         return wiring.find_paths(self._config_path)
 
+    def may_make_config(self) -> None:
+        """The configuration file that was named need not exist yet: this command makes it."""
+        if not self.paths.config.exists():
+            self.paths = replace(self.paths, config_given=False)
+
     @cached_property
     def config(self) -> Config:
         """The configuration, with `--store` over it."""
@@ -78,7 +84,12 @@ class Session:
 
     def engine(self) -> Engine:
         """The rotation engine, telling its steps on stderr."""
-        return wiring.engine(self.config, self.store, self.shop, self.clock, Steps(self.verbose), self.actor)
+        return wiring.engine(self.config, self.store, self.shop, self.clock, self.steps, self.actor)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """Tells the steps, and remembers what was refused."""
+        return Steps(self.verbose)
 
     def ledger(self) -> Ledger:
         """The revocation ledger."""

@@ -61,6 +61,7 @@ def init(
     On a terminal it asks; without one the options answer. The default on an unattended host is a key file in the
     configuration folder.
     """
+    session.may_make_config()
     create_store(session, sources_for(session, key_file, passphrase_stdin, keyring, credential, unattended),
                  recovery_file, no_recovery)
     path = session.config.store.url.path
@@ -80,25 +81,25 @@ def create_store(session: Session, sources: Sequence[KeySource], recovery_file: 
     if recovery_file and Path(recovery_file).exists():
         raise UsageError(f"{recovery_file} is there already", "the recovery code goes into a new file")
 
-    def make() -> SecretValue | None:
-        return stores.create_store(session.config, sources, recovery=not no_recovery, event=session.event("store.init"))
+    def make() -> SecretValue:
+        event = session.event("store.init")
+        return stores.create_store(session.config, sources, recovery=not no_recovery, event=event) or SecretValue(b"")
 
     if no_recovery:
         make()
     elif recovery_file:
         with stores.place_for(Path(recovery_file)) as keep:
-            keep(make())
+            keep(make().reveal() + b"\n")
         say(f"the recovery code is in {recovery_file}: print it, keep it off this machine, delete the file")
     else:
         _show_code(make)
     _write_config(session)
 
 
-def _show_code(make: Callable[[], SecretValue | None]) -> None:
+def _show_code(make: Callable[[], SecretValue]) -> None:
     """Straight to the terminal, which is open before there is a code: not through a stream that may be logged."""
     with open("/dev/tty", "w") as terminal:
         code = make()
-        assert code is not None
         terminal.write("\nThe recovery code opens the store and its backups when the key is lost.\n"
                        f"It is shown once. Write it down and keep it off this machine:\n\n    {code.reveal_text()}\n\n")
 
@@ -206,6 +207,7 @@ def restore(
     if confirm_restored:
         _confirm(session, yes, as_json)
         return
+    session.may_make_config()
     if file is None:
         raise UsageError("name the backup", "clawsecrets restore FILE --recovery-file CODE")
     code = SecretValue(stores.read_private(Path(recovery_file), "the recovery file").strip()) if recovery_file \

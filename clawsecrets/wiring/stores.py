@@ -169,8 +169,8 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def place_for(path: Path) -> Iterator[Callable[[SecretValue | None], None]]:
-    """A new 0600 file's place, taken before its content exists; gives what writes the value and a newline into it.
+def place_for(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """A new 0600 file's place, taken before its content exists; gives what writes the content.
 
     StoreError when it is there already or cannot be written; then, or when anything is raised inside, nothing stays.
     """
@@ -179,7 +179,7 @@ def place_for(path: Path) -> Iterator[Callable[[SecretValue | None], None]]:
     if not path.parent.is_dir():
         make_private_folder(path.parent)
     with building(path) as draft:
-        yield lambda value: write_draft(draft, value.reveal() + b"\n" if value is not None else b"")
+        yield lambda content: write_draft(draft, content)
 
 
 def read_private(path: Path, what: str) -> bytes:

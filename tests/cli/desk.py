@@ -1,0 +1,183 @@
+"""One person's desk: a scratch home, the real console script, a fake provider and a stand-in gateway when needed.
+
+Every command is a process of its own with a small environment. `pty=True` gives it a terminal of 80 columns as
+controlling terminal, with stdout and stderr both on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from tests.fake_provider import ADMIN, FakeProvider
+
+SCRIPT = Path(sys.executable).with_name("clawsecrets")
+ROOT = Path(__file__).resolve().parents[2]
+PROVIDERS = ROOT / "tests" / "data" / "providers"
+LIMIT = 60.0
+"""Seconds after which a command counts as hanging."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended. Under a pty everything is in `out`."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def everything(self) -> str:
+        return self.out + self.err
+
+
+@dataclass
+class Desk:
+    """A scratch folder `root`; CLAWSECRETS_HOME is `root/home`."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+    fake: FakeProvider | None = None
+    gateway_process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        (self.root / "tmp").mkdir(parents=True)
+        self.env = {"PATH": f"{SCRIPT.parent}:/usr/bin:/bin", "HOME": str(self.root), "LANG": "C.UTF-8",
+                    "CLAWSECRETS_HOME": str(self.home), "TMPDIR": str(self.root / "tmp"), **self.env}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.fake is not None:
+            self.fake.__exit__()
+        if self.gateway_process is not None:
+            self.gateway_process.terminate()
+            self.gateway_process.wait(10)
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "data" / "store" / "store.db"
+
+    # --- commands ---------------------------------------------------------------------------------------------------
+
+    def run(self, *words: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, pty: bool = False) -> Ran:
+        """Run the console script. `stdin` is all that it can read (under a pty: what is typed)."""
+        command = [str(SCRIPT), *words]
+        environ = {**self.env, **(env or {})}
+        if pty:
+            return _on_terminal(command, stdin, environ, self.root)
+        done = subprocess.run(command, input=stdin, env=environ, cwd=self.root, capture_output=True, timeout=LIMIT,
+                              start_new_session=True, check=False)
+        return Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)
+
+    def ok(self, *words: str, stdin: bytes = b"") -> Ran:
+        """Run it and expect exit code 0."""
+        ran = self.run(*words, stdin=stdin)
+        assert ran.code == 0, (words, ran)
+        return ran
+
+    def init(self) -> None:
+        """A store with a key file, and its recovery code in `root/code`."""
+        self.ok("init", "--key-file", str(self.root / "keys" / "master.key"),
+                "--recovery-file", str(self.root / "code"))
+
+    # --- surroundings -----------------------------------------------------------------------------------------------
+
+    def write(self, name: str, text: str | bytes, mode: int = 0o600) -> Path:
+        """A file under `root`."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.chmod(mode)
+        return path
+
+    def config(self, text: str) -> Path:
+        """The configuration file."""
+        return self.write("home/clawsecrets.toml", text)
+
+    def provider(self, more: str = "") -> FakeProvider:
+        """Start the fake provider and write a configuration that sends acme, rollco and selfroll to it."""
+        self.fake = FakeProvider().__enter__()
+        overrides = "".join(f'\n[providers.{code}]\nbase_url = "{self.fake.url}"\ntimeout = "3s"\n'
+                            for code in ("acme", "rollco", "selfroll"))
+        self.config(f'providers_dirs = ["{PROVIDERS}"]\n[rotation]\npatience = "1s"\n{overrides}\n{more}')
+        return self.fake
+
+    def seeded(self, style: str = "acme", name: str = "acme-api-key") -> str:
+        """A live credential of the fake in the store, with its admin; gives its value."""
+        assert self.fake is not None
+        made = self.fake.seed(style)
+        self.ok("set", name, "--provider", style, stdin=made.value.encode())
+        if style != "selfroll":
+            self.run("undelete", f"{style}-admin")
+            self.run("set", f"{style}-admin", stdin=ADMIN.encode())
+        if style == "acme":
+            self.ok("configure", name, "--handle", made.handle)
+        return made.value
+
+    def gateway(self, token: str) -> str:
+        """A stand-in gateway that holds `token`, and the configuration of its injector and consumer."""
+        folder = self.root / "gateway"
+        folder.mkdir()
+        self.write("gateway/.env", f"OPENCLAW_GATEWAY_TOKEN={token}\n")
+        script = f'#!/bin/sh\nexec "{sys.executable}" -m clawsecrets.cli.demo_gateway "$1" "{folder}"\n'
+        helper = str(self.write("bin/gw", script, 0o700))
+        self.gateway_process = subprocess.Popen([helper, "serve"], stdin=subprocess.DEVNULL,
+                                                stdout=subprocess.DEVNULL, env=self.env, cwd=self.root)
+        end = time.monotonic() + LIMIT
+        while not (folder / "gateway.pid").exists():
+            assert time.monotonic() < end, "the stand-in gateway did not start"
+            time.sleep(0.01)
+        return (f'[injectors.gw-env]\nkind = "env-file"\npath = "{folder}/.env"\ndialect = "compose"\n'
+                f'[consumers.gw]\nkind = "command"\nvalidates = true\nreload = ["{helper}", "reload"]\n'
+                f'probe = ["{helper}", "probe"]\n')
+
+
+def _on_terminal(command: Sequence[str], typed: bytes, env: Mapping[str, str], cwd: Path) -> Ran:
+    """The command in a session of its own, on a pseudo-terminal of 80 columns and 24 lines."""
+    pid, number = pty.fork()
+    if pid == 0:
+        with contextlib.suppress(OSError):
+            os.chdir(cwd)
+            os.execve(command[0], list(command), {**env, "TERM": "xterm"})
+        os._exit(127)
+    fcntl.ioctl(number, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    output, end, lines = b"", time.monotonic() + LIMIT, typed.splitlines(keepends=True)
+    while time.monotonic() < end:
+        ready = select.select([number], [], [], 0.4 if lines else 5.0)[0]
+        if ready:
+            try:
+                part = os.read(number, 65536)
+            except OSError:
+                part = b""
+            if not part:
+                break
+            output += part
+        elif lines:
+            os.write(number, lines.pop(0))  # it is quiet: it waits for an answer
+    os.close(number)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return Ran(output.decode().replace("\r\n", "\n"), "", code)
+
+
+def forget(folder: Path) -> None:
+    """Remove a folder whatever its modes are."""
+    shutil.rmtree(folder, ignore_errors=True)
