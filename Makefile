@@ -26,10 +26,10 @@ real: $(VENV)/.installed-dev  ## install what the tests against real components 
 	@$(BIN)/python -m tests.real_components || test -z "$$CLAWSECRETS_REQUIRE_REAL"
 
 soak: $(VENV)/.installed-dev real  ## the full counts; figures go to bench/results/
-	$(PYTEST) -m soak --hypothesis-profile=soak -s $(ARGS)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 bench: $(VENV)/.installed-dev  ## what we claim about speed; figures go to bench/results/
-	@for file in bench/bench_*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+	$(BIN)/python -m bench.run $(ARGS)
 
 docs: $(VENV)/.installed-dev  ## draw the generated parts of the documents again
 	@for file in docs/draw_*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
