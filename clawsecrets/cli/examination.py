@@ -60,7 +60,7 @@ def _configuration(session: Session) -> Iterator[Finding]:
 
 
 def _store(session: Session) -> Iterator[Finding]:
-    store = store_wiring.open_store(session.config, session.paths, ask_passphrase)
+    store = store_wiring.open_store(session.config, session.paths, ask_passphrase, accept_older=session.accept_older)
     try:
         faults = store.check()
         problem = store.verify_log()

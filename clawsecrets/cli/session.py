@@ -35,6 +35,8 @@ MAX_INPUT_BYTES = 1 << 20
 StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="Another store than the configuration's.")]
 ConfigOption = Annotated[str, typer.Option("--config", metavar="FILE", help="Another configuration file.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say each step, also when piped.")]
+OlderOption = Annotated[bool, typer.Option("--accept-older", help="Open a store that is older than one seen here "
+                                           "before: you put it back on purpose.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a secret.")]
 
@@ -42,7 +44,8 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a sec
 class Session:
     """One command's world. Nothing is opened before it is used; `close` releases what was."""
 
-    def __init__(self, store: str = "", config: str = "", verbose: bool = False) -> None:
+    def __init__(self, store: str = "", config: str = "", verbose: bool = False, accept_older: bool = False) -> None:
+        self.accept_older = accept_older
         self._store_url = store
         self._config_path = config
         self.verbose = verbose
@@ -70,7 +73,7 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The opened store."""
-        return wiring.open_store(self.config, self.paths, ask_passphrase)
+        return wiring.open_store(self.config, self.paths, ask_passphrase, accept_older=self.accept_older)
 
     @cached_property
     def shop(self) -> wiring.Workshop:
@@ -165,11 +168,13 @@ def _with_shared(function: Command) -> Command:
         inspect.Parameter("store", inspect.Parameter.KEYWORD_ONLY, default="", annotation=StoreOption),
         inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default="", annotation=ConfigOption),
         inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VerboseOption),
+        inspect.Parameter("accept_older", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=OlderOption),
     ]
 
     @functools.wraps(function)
-    def run(*, store: str = "", config: str = "", verbose: bool = False, **given: Any) -> int | None:
-        session = Session(store, config, verbose)
+    def run(*, store: str = "", config: str = "", verbose: bool = False, accept_older: bool = False,
+            **given: Any) -> int | None:
+        session = Session(store, config, verbose, accept_older)
         try:
             return function(session, **given)
         finally:

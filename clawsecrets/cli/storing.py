@@ -167,7 +167,8 @@ def rekey(
     """
     chosen = bool(key_file or passphrase_stdin or keyring or credential)
     sources = sources_for(session, key_file, passphrase_stdin, keyring, credential, False) if chosen else []
-    left = stores.rekey(session.config, session.paths, ask_passphrase, session.event("store.rekey"), sources)
+    left = stores.rekey(session.config, session.paths, ask_passphrase, session.event("store.rekey"), sources,
+                        accept_older=session.accept_older)
     say("the store has a new master key")
     for line in left:
         say(line)
@@ -179,7 +180,7 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Write a verified copy of the store that the recovery code alone opens, on any machine."""
-    generation = stores.backup(session.config, session.paths, ask_passphrase, file)
+    generation = stores.backup(session.config, session.paths, ask_passphrase, file, accept_older=session.accept_older)
     if as_json:
         emit({"file": str(file), "generation": generation})
     else:

@@ -29,9 +29,13 @@ def read_config(paths: Paths, store_url: str = "") -> Config:
     """What `paths` leads to, with `--store` laid over it. Without a file: the defaults, unless it was named."""
     absent = not paths.config_given and _absent(paths.config)
     config = parse("", "", paths) if absent else load(paths.config, paths)
-    if store_url:
-        config = replace(config, store=replace(config.store, url=parse_store_url(store_url)))
-    return config
+    return config if not store_url else replace(config, store=_elsewhere(config.store, store_url, paths))
+
+
+def _elsewhere(store: StoreConfig, store_url: str, paths: Paths) -> StoreConfig:
+    """`--store`: another store has an anchor of its own."""
+    url = parse_store_url(store_url)
+    return store if url == store.url else replace(store, url=url, anchor=paths.anchor_of(url.path))
 
 
 def _absent(file: Path) -> bool:
@@ -108,7 +112,7 @@ def _store(table: Table, paths: Paths) -> StoreConfig:
             url = parse_store_url(text)
         except ConfigError as error:
             table.fail(f"url: {error.message}", error.hint)
-    config = StoreConfig(url, _key(table.table("key")), table.path("anchor") or paths.anchor)
+    config = StoreConfig(url, _key(table.table("key")), table.path("anchor") or paths.anchor_of(url.path))
     table.done()
     return config
 

@@ -11,6 +11,7 @@ part: `sudo` often leaves it at the caller's, and a root service must find its s
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 from collections.abc import Mapping
@@ -52,6 +53,12 @@ class Paths:
     def anchor(self) -> Path:
         """The default generation anchor: outside of the database's folder."""
         return self.state / "anchor.json"
+
+    def anchor_of(self, database: Path) -> Path:
+        """The default anchor of any store: each has its own, or one would look like a rollback of the other."""
+        if database == self.database:
+            return self.anchor
+        return self.state / f"anchor-{hashlib.sha256(os.fsencode(database)).hexdigest()[:12]}.json"
 
 
 def find_paths(given: str = "", environ: Mapping[str, str] | None = None, uid: int | None = None) -> Paths:

@@ -114,22 +114,22 @@ def create_store(config: Config, sources: Sequence[KeySource], *, recovery: bool
 
 
 def rekey(config: Config, paths: Paths, ask_passphrase: Ask, event: AuditEvent,
-          sources: Sequence[KeySource]) -> Sequence[str]:
+          sources: Sequence[KeySource], *, accept_older: bool = False) -> Sequence[str]:
     """A new master key; gives a line for each old key that could not be destroyed."""
     from clawsecrets.stores.rekey import rekey as rekey_store
 
-    store = open_store(config, paths, ask_passphrase)
+    store = open_store(config, paths, ask_passphrase, accept_older=accept_older)
     try:
         return rekey_store(store, event, sources)
     finally:
         store.close()
 
 
-def backup(config: Config, paths: Paths, ask_passphrase: Ask, file: Path) -> int:
+def backup(config: Config, paths: Paths, ask_passphrase: Ask, file: Path, *, accept_older: bool = False) -> int:
     """A verified copy; gives its generation."""
     from clawsecrets.stores.backup import backup as backup_store
 
-    store = open_store(config, paths, ask_passphrase)
+    store = open_store(config, paths, ask_passphrase, accept_older=accept_older)
     try:
         return backup_store(store, file)
     finally:

@@ -18,7 +18,7 @@ from tests.cli.desk import Desk, forget
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 WRITE = os.environ.get("CLAWSECRETS_WRITE_TRANSCRIPTS", "") not in ("", "0")
 TREE: Any = typer.main.get_command(build(()))
-COMMON = {"--help", "--store", "--config", "--verbose"}
+COMMON = {"--help", "--store", "--config", "--verbose", "--accept-older"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])

@@ -20,6 +20,7 @@ import getpass
 import json
 import re
 import shlex
+import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -181,6 +182,8 @@ STEPS: dict[str, Callable[[Desk, list[str], str], None]] = {
     "kill": _kill,
     "config": lambda desk, words, text: (desk.config(_fill(text, desk)), None)[1],
     "unset": lambda desk, words, text: (desk.env.pop(words[0]), None)[1],
+    "keep": lambda desk, words, text: (shutil.copy(desk.database, desk.root / words[0]), None)[1],
+    "put-back": lambda desk, words, text: (shutil.copy(desk.root / words[0], desk.database), None)[1],
     "remove": lambda desk, words, text: (desk.root / words[0]).unlink(),
     "mode": lambda desk, words, text: (desk.root / words[1]).chmod(int(words[0], 8)),
     "truncate": _damage,
