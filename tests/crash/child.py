@@ -5,7 +5,7 @@ answers with one JSON line: {"status": waitpid's, "points": [names], "result": â
 
     before X, after X   each call X on issuer, injector or consumer, and each commit
     sql ...             each SQL statement that changes something, as it begins (COMMIT too)
-    file ...            each opening for writing, rename, link or removal of a file in the deployment
+    file ...            each opening for writing, rename, link or removal of a file
     sent, answered      an HTTP request is out; its answer has arrived but is not read yet
 
 {"kill": n} kills it at its n-th point with SIGKILL; {"stop": n} stops it there with SIGSTOP and answers at once, with
@@ -22,7 +22,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +68,11 @@ class Points:
         """The port with a point before and after each call that has an effect or looks."""
         return _Around(port, name, self)
 
-    def on_audit(self, folder: str, event: str, args: tuple[Any, ...]) -> None:
+    def on_audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in FILE_EVENTS or not self.armed:
             return
-        if event == "open":
-            if not isinstance(args[2], int) or not args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                return
+        if event == "open" and not (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+            return
         self.reach(f"file {event}")
 
     def on_sql(self, text: str) -> None:
@@ -131,7 +129,7 @@ def _watch_http(points: Points) -> None:
 def act(order: dict[str, Any], points: Points) -> dict[str, Any]:
     """What the forked process does: one ordinary command."""
     place = Place(**{**order["place"], "folder": Path(order["place"]["folder"])})
-    sys.addaudithook(partial(points.on_audit, str(place.folder)))
+    sys.addaudithook(points.on_audit)
     _watch_http(points)
     store = place.open()
     store._db.set_trace_callback(points.on_sql)

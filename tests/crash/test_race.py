@@ -83,6 +83,7 @@ def test_eight_at_once_fifty_times(folder: Path, child: Child, fake: RemoteFake)
     took = sorted(race(folder, fake, child, 50))
     figures = {"processes": PROCESSES, "rounds": len(took), "new versions": len(took), "extra credentials": 0,
                "seconds a round, median": round(took[len(took) // 2], 2), "longest": round(took[-1], 2)}
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(figures, indent=1) + "\n")
 
 

@@ -44,7 +44,7 @@ class Broken(AssertionError):
 
 @dataclass(frozen=True)
 class Item:
-    """In `state`, the effect `effect` suffers `kind`, the first `times` times (99: always).
+    """In `state`, the effect `effect` suffers `kind`, the first `times` times (99, written `always`: for long).
 
     Four kinds more than the faults have: `abort` and `vouch` answer LATER for a person, who then aborts the rotation,
     or does it and says so; `relapse`: just before, the consumer went back to the old value (a stale copy, a restart).
