@@ -1,0 +1,55 @@
+"""Looks at every process below this one while commands run: command line and environment, as /proc shows them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from typing import Self
+
+
+class Watch:
+    """A thread that samples /proc until the `with` block ends. `seen` is everything any child ever showed."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self.programs: set[bytes] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def everything(self) -> bytes:
+        return b"\n".join(sorted(self.seen))
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.002):
+            for pid in _below(os.getpid()):
+                for part in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        content = Path(f"/proc/{pid}/{part}").read_bytes()
+                        self.seen.add(content)
+                        if part == "cmdline":
+                            self.programs.update(os.path.basename(word) for word in content.split(b"\0")[:3])
+
+
+def _below(root: int) -> list[int]:
+    found, queue = [], [root]
+    while queue:
+        parent = queue.pop()
+        children: list[int] = []
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with contextlib.suppress(OSError):
+                    children += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
+        found += children
+        queue += children
+    return found
