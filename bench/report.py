@@ -27,7 +27,8 @@ def _commands() -> Iterator[str]:
     rows = [(group, row) for group in GROUPS for row in figures.read(group).get("rows", {}).values()]
     if not rows:
         return
-    machine = figures.read(rows[0][0])["machine"]
+    loads = [figures.read(group)["machine"]["load"] for group in dict.fromkeys(group for group, _ in rows)]
+    machine = figures.read(rows[0][0])["machine"] | {"load": ", ".join(map(str, loads))}
     yield from ("## Commands", "", f"Medians of {rows[0][1]['count']} on {_machine(machine)}.", "",
                 "| command | median | p95 | target |", "|---|---:|---:|---|")
     for _, row in rows:
@@ -51,6 +52,9 @@ def _gateway() -> Iterator[str]:
         _spread("for comparison: `openclaw secrets reload --json`, whole process",
                 found["openclaw_secrets_reload_cli"]),
         _spread("the RPC `secrets.reload` alone", found["secrets_reload_rpc"]), "",
+        "Where the time of one rotation goes (medians): "
+        + ", ".join(f"{part} {ms:.0f} ms" for part, ms in found["rotation_parts_p50_ms"].items())
+        + ". In confirm and in prove-dead the gateway delays its refusal of the old token by 250 ms each.", "",
         f"A client that connected every {client['every_ms']} ms with the token that `get` gives, through "
         f"{client['rotations']} rotations: {client['failed']} of {client['attempts']} attempts failed, "
         f"{client['failed_outside_the_span']} of them outside of the time between the start of a reload and the "
@@ -85,7 +89,7 @@ def _words(value: object) -> str:
 
 def _machine(found: Mapping[str, Any]) -> str:
     return (f"{found['cores']} cores ({found['cpu']}, {found['memory_gib']:.0f} GiB), {found['system']}, Python "
-            f"{found['python']}; load before: {found['load']}")
+            f"{found['python']}; load average before: {found['load']}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tests.soak.client import Attempt
 pytestmark = [pytest.mark.real, pytest.mark.soak, pytest.mark.xdist_group("gateway-soak")]
 
 ROTATIONS = 20
+STEPS = ["announce", "create", "stage", "reload", "deliver", "confirm", "prove-dead"]
 PAUSE = 0.5
 """Seconds of quiet between two rotations, so that every change of hands stands alone."""
 
@@ -32,11 +33,24 @@ class Rotated:
     """One `clawsecrets rotate` process, in CLOCK_MONOTONIC seconds, as it told it with --verbose."""
 
     began: float
-    reloading: float = 0.0
-    """It said that the reload begins."""
-    committed: float = 0.0
-    """It said that the step after the commit begins: no earlier than the commit itself."""
+    steps: dict[str, float]
+    """When it said that a step begins. What stands before it is committed by then."""
     ended: float = 0.0
+
+    @property
+    def reloading(self) -> float:
+        """The reload begins."""
+        return self.steps["reload"]
+
+    @property
+    def committed(self) -> float:
+        """The commit after its reply has happened, and the next step begins."""
+        return self.steps["deliver"]
+
+    def durations(self) -> dict[str, float]:
+        """Seconds of each part: starting up, each step with its commit, and the last step with going away."""
+        names, times = ["start", *self.steps], [self.began, *self.steps.values(), self.ended]
+        return {name: after - before for name, before, after in zip(names, times[:-1], times[1:], strict=True)}
 
     @property
     def span(self) -> float:
@@ -47,18 +61,17 @@ class Rotated:
 def rotate(here: Deployment) -> Rotated:
     """Rotate, and note when it said what."""
     process = here.begin("rotate", TOKEN, "--verbose")
-    told = Rotated(time.monotonic())
+    told = Rotated(time.monotonic(), {})
     assert process.stderr is not None
     for line in process.stderr:
         now = time.monotonic()
-        if line.strip() == f"{TOKEN}: reload …":
-            told.reloading = now
-        elif line.strip() == f"{TOKEN}: deliver …":
-            told.committed = now
+        name, _, rest = line.strip().partition(": ")
+        if name == TOKEN and rest.endswith(" …"):
+            told.steps[rest.removesuffix(" …")] = now
     assert process.wait() == 0
     told.ended = time.monotonic()
     process.stderr.close()
-    assert told.began < told.reloading < told.committed < told.ended
+    assert list(told.steps) == STEPS
     return told
 
 
@@ -137,6 +150,8 @@ def told(attempts: Sequence[Attempt], failed: Sequence[Attempt], rotations: Sequ
         "span_from_reload_to_commit": figures.spread([r.span for r in quiet]),
         "span_under_the_client": figures.spread([r.span for r in rotations]),
         "rotation_wall": figures.spread(walls),
+        "rotation_parts_p50_ms": {part: round(1000 * figures.percentile([r.durations()[part] for r in quiet], 0.5), 1)
+                                  for part in ("start", *STEPS)},
         "rotation_wall_under_the_client": figures.spread([r.ended - r.began for r in rotations]),
         "openclaw_secrets_reload_cli": figures.spread(own),
         "secrets_reload_rpc": figures.spread(bare),
