@@ -8,7 +8,8 @@ JOBS ?= 2
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+# by file: a file's gateway is started once (pytest 9.2 with xdist 3.8 does not keep xdist_group together)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: run test lint real soak bench docs lock clean
 

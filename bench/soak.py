@@ -22,12 +22,12 @@ from xml.etree import ElementTree
 from bench import figures, report
 
 ROOT = Path(__file__).parents[1]
-PARALLEL = ("-n", "2", "--dist", "loadgroup")
+PARALLEL = ("-n", "2", "--dist", "loadfile")
 EVERYTHING = "soak or not soak"
 PARTS: dict[str, tuple[str, ...]] = {
     "gateway": ("tests/soak", "-m", "soak", "-n", "0"),
     "simulator": ("tests/sim", "-m", EVERYTHING, "--hypothesis-profile=soak", *PARALLEL),
-    "crash": ("tests/crash", "-m", EVERYTHING, "-n", "2", "--dist", "loadfile"),  # one file of figures: one writer
+    "crash": ("tests/crash", "-m", EVERYTHING, *PARALLEL),
     "samples": ("tests", "--ignore=tests/sim", "-m", "hypothesis and not soak", "--hypothesis-profile=soak", *PARALLEL),
     "other": ("tests", "-m", "soak", "--ignore=tests/soak", "--ignore=tests/sim", "--ignore=tests/crash", *PARALLEL),
 }

@@ -14,7 +14,7 @@ from clawsecrets.clients.gateway import accepts
 from clawsecrets.model.secret import SecretValue
 from tests.real.deployment import SCRIPT, TOKEN, Deployment
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("gateway-handover"), pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 def loose_script(here: Deployment) -> Path:

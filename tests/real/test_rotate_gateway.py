@@ -15,7 +15,7 @@ from tests.fake_provider import ADMIN, FakeProvider
 from tests.real.deployment import CONSUMER, INJECTOR, TOKEN, Deployment
 from tests.real.openclaw import exec_ref
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("gateway-rotation"), pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 KEY = "acme-api-key"
 PROVIDERS = Path(__file__).parents[1] / "data" / "providers"

@@ -20,7 +20,7 @@ from clawsecrets.clients.gateway import GatewayClient, accepts
 from tests.real.deployment import TOKEN, Deployment
 from tests.soak.client import Attempt
 
-pytestmark = [pytest.mark.real, pytest.mark.soak, pytest.mark.xdist_group("gateway-soak")]
+pytestmark = [pytest.mark.real, pytest.mark.soak]
 
 ROTATIONS = 20
 STEPS = ["announce", "create", "stage", "reload", "deliver", "confirm", "prove-dead"]
