@@ -43,7 +43,7 @@ class RotationConfig:
     patience: float
     """How long a foreground `rotate` waits for a LATER."""
     retention: float
-    """How long a revoked value whose death is proven stays in the store."""
+    """How long the value of a revoked credential is kept that is not proven dead."""
     interval: Mapping[Kind, float]
     """What the file says, by kind."""
     grace: Mapping[Kind, float]

@@ -35,13 +35,15 @@ class Tried:
 class Ledger:
     """Works off the debts of one store."""
 
-    def __init__(self, store: Store, gear: Gear, clock: Clock, actor: str, holder: str, lease: float = 90.0) -> None:
+    def __init__(self, store: Store, gear: Gear, clock: Clock, actor: str, holder: str, lease: float = 90.0,
+                 keep: float = KEEP) -> None:
         self._store = store
         self._gear = gear
         self._clock = clock
         self._actor = actor
         self._holder = holder
         self._ttl = lease
+        self._keep = keep
 
     def owed(self) -> Iterator[tuple[str, Revocation]]:
         """Every open entry."""
@@ -109,6 +111,8 @@ class Ledger:
         if outfit.tests_elsewhere and value is not None:
             return self._refused_by_consumers(record, outfit, entry), False
         reply = outfit.issuer.revoke(handle, value, request)
+        if reply.outcome is Outcome.OK and value is None and entry.version:
+            return Reply(Outcome.LATER, "revoked, but its value is erased: it cannot be tried"), True
         if reply.outcome is not Outcome.OK or value is None:
             return reply, False
         shown = outfit.issuer.test(value, request)
@@ -138,7 +142,7 @@ class Ledger:
         else:
             left = tuple(entry.after_try(now, reply.detail) if e == entry else e for e in record.revocations)
             record = replace(record, revocations=left)
-            if revoked and now - entry.since > KEEP:
+            if revoked and now - entry.since > self._keep:
                 record = record.change(entry.version, lambda v: replace(v, erased_at=now))
         action = "revocation.done" if dead else "revocation.tried"
         rotation = record.rotation.id if record.rotation else ""

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from clawsecrets.rotate.gear import Outfit
     from clawsecrets.rotate.ledger import Ledger
 
+LONGEST_REQUESTS = 60.0
+"""Seconds that the requests of one step to a provider take at most: two, of 30 s each (clients.http.Limits.total)."""
 GATEWAY_PROVIDERS = ("openclaw-gateway", "openclaw-gateway-password")
 """Provider files of the credentials that OpenClaw's own RPC is entered with."""
 
@@ -62,8 +64,8 @@ def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress:
     """The rotation engine of this process."""
     from clawsecrets.rotate.engine import Engine, Settings
 
-    settings = Settings(config.rotation.lease, config.rotation.patience, max(60.0, config.rotation.lease), actor,
-                        holder())
+    lease = lease_for(config)
+    settings = Settings(lease, config.rotation.patience, max(60.0, lease), actor, holder())
     return Engine(store, shop, clock, progress, new_rotation_id, settings)
 
 
@@ -71,7 +73,14 @@ def ledger(config: Config, store: Store, shop: Workshop, clock: Clock, actor: st
     """The revocation ledger of this store."""
     from clawsecrets.rotate.ledger import Ledger
 
-    return Ledger(store, shop, clock, actor, holder(), config.rotation.lease)
+    return Ledger(store, shop, clock, actor, holder(), lease_for(config), config.rotation.retention)
+
+
+def lease_for(config: Config) -> float:
+    """Seconds that a lease lasts: at least the longest step, which calls every consumer once. It is renewed between
+    steps only, and a step that outlives it could be taken over while it is still at work."""
+    slowest = sum(getattr(target, "timeout", 0.0) for target in config.consumers.values())
+    return max(config.rotation.lease, slowest + LONGEST_REQUESTS)
 
 
 def new_rotation_id() -> str:
@@ -231,7 +240,7 @@ class Workshop:
         config = self._config.consumers.get(target.partition("@")[0])
         if config is None:
             raise ConfigError(f"there is no [consumers.{target}] in the configuration", self._where())
-        return make_consumer(config, self._gateway_secret, self._gateway_tokens)
+        return make_consumer(config, lambda: self._gateway_secret, self._gateway_tokens)
 
     def _where(self) -> str:
         return f"add it to {self._config.file or self._paths.config}"
@@ -274,14 +283,14 @@ def make_injector(config: InjectorConfig) -> Injector:
             return ResolverBundle(config.name, config.path, access(config.owner, config.group))
 
 
-def make_consumer(config: ConsumerConfig, gateway_secret: str,
+def make_consumer(config: ConsumerConfig, gateway_secret: Callable[[], str],
                   tokens: Callable[[], Sequence[SecretValue]]) -> Consumer:
     """The consumer of one [consumers.NAME]."""
     match config:
         case OpenClawTarget():
             from clawsecrets.consumers.openclaw import OpenClawConsumer
 
-            return OpenClawConsumer(config.name, config.url, gateway_secret, tokens, config.reads,
+            return OpenClawConsumer(config.name, config.url, gateway_secret(), tokens, config.reads,
                                     reload_timeout=config.timeout)
         case CommandTarget():
             from clawsecrets.consumers.command import CommandConsumer

@@ -260,6 +260,9 @@ def test_a_revoked_value_that_lives_on_is_erased_after_a_week() -> None:
     record = it.store.load(NAME)
     version = record.version(1)
     assert version is not None and version.erased_at and version.stage is Stage.RETIRED and record.revocations
+    (again,) = ledger.work(NAME, force=True)  # revoked once more, but nothing is left to try: never said to be dead
+    assert not again.dead and "cannot be tried" in again.reply.detail and it.store.load(NAME).revocations
+    assert ledger.vouch(NAME, 1) and not it.store.load(NAME).revocations
 
 
 def test_an_orphan_that_stays_makes_it_owe() -> None:
