@@ -114,13 +114,17 @@ def moment(at: float) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
+Trouble = tuple[str, str, str]
+"""Step, outcome, detail."""
+
+
 class Steps:
     """Progress of a rotation: one line a step on a terminal's stderr; silent when piped, unless `verbose`."""
 
     def __init__(self, verbose: bool) -> None:
         self._shown = verbose or sys.stderr.isatty()
-        self.refusals: list[str] = []
-        """What was refused on the way, for those who were not shown it."""
+        self.troubles: list[Trouble] = []
+        """What was refused or went unanswered on the way, for those who were not shown it."""
 
     def step(self, secret: str, state: str, step: str) -> None:
         """A step begins."""
@@ -129,8 +133,9 @@ class Steps:
 
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
-        if outcome == "refused":
-            self.refusals.append(f"{step}: refused{': ' + detail if detail else ''}")
+        trouble = (step, outcome, clean(detail))
+        if outcome in ("refused", "unknown") and trouble not in self.troubles:
+            self.troubles.append(trouble)
         if self._shown and (outcome != "ok" or detail):
             print(f"  {clean(secret)}: {step}: {outcome}{' · ' + clean(detail) if detail else ''}", file=sys.stderr,
                   flush=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import GREEN, RED, YELLOW, Column, colour, emit, moment, say, table, wrapped
+from clawsecrets.cli.output import GREEN, RED, YELLOW, Column, Trouble, colour, emit, moment, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, group, read_value
 from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import ClawError, NotFound, UsageError
@@ -87,8 +87,8 @@ def rotate(
     return max((code for _, _, code, _ in results), default=DONE)
 
 
-Answer = tuple[str, Result | ClawError, int, list[str]]
-"""Name, how it ended, exit code, what was refused on the way."""
+Answer = tuple[str, Result | ClawError, int, list[Trouble]]
+"""Name, how it ended, exit code, what went wrong on the way."""
 
 
 def _chosen(session: Session, names: list[str], due: bool, every: bool) -> list[str]:
@@ -118,15 +118,15 @@ def _known(session: Session, names: list[str]) -> list[str]:
 
 
 def _one(session: Session, name: str, order: Order) -> Answer:
-    session.steps.refusals.clear()
+    session.steps.troubles.clear()
     try:
         result = session.engine().rotate(name, order)
     except ClawError as error:
         return name, error, error.exit_code, []
-    code, refusals = _code(result), list(session.steps.refusals)
-    if order.supplied is not None and refusals and code == WORK_LEFT:
+    code, troubles = _code(result), list(session.steps.troubles)
+    if order.supplied is not None and code == WORK_LEFT and any(outcome == "refused" for _, outcome, _ in troubles):
         code = REFUSED  # it waits again, for a value that is accepted
-    return name, result, code, refusals
+    return name, result, code, troubles
 
 
 def _code(result: Result) -> int:
@@ -138,7 +138,7 @@ def _code(result: Result) -> int:
 
 
 def _tell(session: Session, answer: Answer) -> None:
-    name, result, code, refusals = answer
+    name, result, code, troubles = answer
     if isinstance(result, ClawError):
         where = "" if name in result.message else f"{name}: "
         say(f"clawsecrets: error: {where}{result.message}")
@@ -154,9 +154,9 @@ def _tell(session: Session, answer: Answer) -> None:
         return
     shade = {DONE: GREEN, STUCK: RED, REFUSED: RED}.get(code, YELLOW)
     print(f"{name}: {colour(outcome_words(rotation), shade)} (version {number} is current)")
-    for refusal in refusals if code != DONE else ():
-        say(f"  {refusal}")
-    if rotation.note and not any(rotation.note in refusal for refusal in refusals):
+    for step, outcome, detail in troubles if code != DONE else ():
+        say(f"  {step}: {outcome}{': ' + detail if detail else ''}")
+    if rotation.note and not any(rotation.note in detail for _, _, detail in troubles):
         say(f"  {rotation.note}")
     for caveat in rotation.caveats:
         say(f"  not shown: {caveat}")
@@ -186,13 +186,14 @@ def _next(session: Session, record: Record) -> list[str]:
 
 
 def _answer_json(answer: Answer) -> dict[str, object]:
-    name, result, code, refusals = answer
+    name, result, code, troubles = answer
     if isinstance(result, ClawError):
         return {"secret": name, "exit_code": code, "outcome": "error", "error": result.message, "hint": result.hint}
     rotation, current = result.record.rotation, result.record.current
     words = "already rotated" if result.already else outcome_words(rotation) if rotation else "nothing done"
     return {"secret": name, "exit_code": code, "outcome": words, "version": current.number if current else 0,
-            "already": result.already, "refusals": refusals, "rotation": rotation_json(result.record),
+            "already": result.already, "rotation": rotation_json(result.record),
+            "troubles": [{"step": step, "outcome": outcome, "detail": detail} for step, outcome, detail in troubles],
             "revocations_pending": len(result.record.revocations)}
 
 
@@ -272,7 +273,7 @@ def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> 
 
 
 def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
-    answer = (name, result, _code(result), list(session.steps.refusals))
+    answer = (name, result, _code(result), list(session.steps.troubles))
     if as_json:
         emit({"rotations": [_answer_json(answer)]})
     else:

@@ -116,7 +116,7 @@ class Desk:
     def provider(self, more: str = "") -> FakeProvider:
         """Start the fake provider and write a configuration that sends acme, rollco and selfroll to it."""
         self.fake = FakeProvider().__enter__()
-        overrides = "".join(f'\n[providers.{code}]\nbase_url = "{self.fake.url}"\ntimeout = "3s"\n'
+        overrides = "".join(f'\n[providers.{code}]\nbase_url = "{self.fake.url}"\ntimeout = "1s"\n'
                             for code in ("acme", "rollco", "selfroll"))
         self.config(f'providers_dirs = ["{PROVIDERS}"]\n[rotation]\npatience = "1s"\n{overrides}\n{more}')
         return self.fake

@@ -1,0 +1,323 @@
+"""Broken files, wrong keys, bad disks, odd clocks and misbehaving providers: one clear line and a hint, the documented
+exit code, nothing lost, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import SCRIPT, Desk, Ran
+
+VALUE = "value-0123456789abcdef"
+FLIPS = 12
+"""Bytes of the database flipped here; every byte is tests/stores' part."""
+ROOT_ONLY = "needs root, to mount a small file system: this run proves nothing about full and read-only disks"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "s") as made:
+        yield made
+
+
+@pytest.fixture
+def stocked(desk: Desk) -> Desk:
+    """A store that holds one-key."""
+    desk.init()
+    desk.ok("set", "one-key", stdin=VALUE.encode())
+    return desk
+
+
+def complains(ran: Ran, code: int, *, about: str = "") -> None:
+    """One line of error, one of hint, that exit code, no traceback."""
+    errors = [line for line in ran.err.splitlines() if line.startswith("clawsecrets: error: ")]
+    hints = [line for line in ran.err.splitlines() if line.startswith("hint: ")]
+    assert ran.code == code, ran
+    assert (len(errors), len(hints)) == (1, 1), ran
+    assert "Traceback" not in ran.err and "bug" not in ran.err, ran
+    assert about in errors[0], ran
+
+
+def intact(desk: Desk) -> None:
+    """The value is there, and the store is sound."""
+    assert desk.ok("get", "one-key", "--raw").out == VALUE
+    assert desk.run("audit-log", "verify").code == 0
+
+
+# --- files to import ------------------------------------------------------------------------------------------------
+
+
+BAD_ENV = {
+    "utf-16": b"\xff\xfe\x00K\x00=\x00", "open quote": b"KEY='unterminated\nB=1", "zeros": b"\x00\x00\x00",
+    "zero in a value": b"KEY=\x00x\n", "not utf-8": b"A=1\n\xf0\x28\x8c", "3 MB": b"KEY=" + b"x" * (3 << 20),
+}
+BAD_JSON5 = {
+    "empty": b"", "open": b"{", "array": b"[1, 2", "no value": b'{"a": }', "open quote": b"{a: 'b}",
+    "bytes": b"\xff\xff", "deep": b"[" * 100_000, "null": b"null", "number": b"7", "odd shape": b'{"gateway": [1, 2]}',
+    "odd type": b"{gateway: {auth: {token: 5}}}",
+}
+BAD_KEYS = {
+    "empty": b"", "short": b"x", "zeros": b"\x00" * 64, "look-alike": b"clawsecrets-key-1 " + b"A" * 80,
+    "noise": bytes(range(192, 256)),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ENV)
+def test_malformed_env(stocked: Desk, kind: str) -> None:
+    stocked.write("bad.env", BAD_ENV[kind])
+    ran = stocked.run("import", "bad.env")
+    if ran.code != 0:  # what can be read of it may be read
+        complains(ran, 2, about="bad.env")
+    assert "Traceback" not in ran.err
+    intact(stocked)
+
+
+@pytest.mark.parametrize("kind", BAD_JSON5)
+def test_malformed_json5(stocked: Desk, kind: str) -> None:
+    stocked.write("openclaw.json", BAD_JSON5[kind])
+    ran = stocked.run("import", "openclaw.json")
+    if ran.code != 0:
+        complains(ran, 2, about="openclaw.json")
+    assert "Traceback" not in ran.err and "bug" not in ran.err, ran
+    intact(stocked)
+
+
+# --- keys -----------------------------------------------------------------------------------------------------------
+
+
+def test_wrong_passphrase(desk: Desk) -> None:
+    desk.ok("init", "--passphrase-stdin", "--recovery-file", "code", stdin=b"right words")
+    env = {"CLAWSECRETS_PASSPHRASE_FILE": str(desk.write("pass", "right words\n"))}
+    assert desk.run("set", "one-key", stdin=VALUE.encode(), env=env).code == 0
+    for wrong in ("wrong words\n", "", "right words \n", "x" * 100_000):
+        desk.write("pass", wrong)
+        complains(desk.run("get", "one-key", "--raw", env=env), 3)
+    (desk.root / "pass").unlink()
+    complains(desk.run("get", "one-key", "--raw", env=env), 3, about="passphrase file")
+    desk.write("pass", "right words\n")
+    assert desk.run("get", "one-key", "--raw", env=env).out == VALUE
+
+
+@pytest.mark.parametrize("kind", BAD_KEYS)
+def test_wrong_key_file(stocked: Desk, kind: str) -> None:
+    key = stocked.root / "keys" / "master.key"
+    right = key.read_bytes()
+    stocked.write("keys/master.key", BAD_KEYS[kind])
+    complains(stocked.run("get", "one-key", "--raw"), 3)
+    stocked.write("keys/master.key", right)
+    intact(stocked)
+
+
+def test_the_key_of_another_store(stocked: Desk) -> None:
+    stocked.ok("init", "--key-file", str(stocked.root / "keys" / "other.key"), "--no-recovery",
+               "--store", f"sqlite://{stocked.root}/o/store.db")
+    right = (stocked.root / "keys" / "master.key").read_bytes()
+    shutil.copy(stocked.root / "keys" / "other.key", stocked.root / "keys" / "master.key")
+    complains(stocked.run("get", "one-key", "--raw"), 3)
+    stocked.write("keys/master.key", right)
+    intact(stocked)
+
+
+@pytest.mark.parametrize(("path", "mode"), [("keys/master.key", 0o644), ("home/data/store/store.db", 0o666),
+                                            ("home/data/store", 0o777), ("home/clawsecrets.toml", 0o666)])
+def test_loose_modes(stocked: Desk, path: str, mode: int) -> None:
+    target = stocked.root / path
+    kept = target.stat().st_mode
+    target.chmod(mode)
+    ran = stocked.run("get", "one-key", "--raw")
+    complains(ran, 2 if path.endswith(".toml") else 3, about=str(target))
+    assert "chmod" in ran.err
+    target.chmod(kept)
+    intact(stocked)
+
+
+# --- the database ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, 5000, 20_000])
+def test_truncated(stocked: Desk, left: int) -> None:
+    whole = stocked.database.read_bytes()
+    stocked.database.write_bytes(whole[:left])
+    for words in (["get", "one-key", "--raw"], ["status"], ["set", "two"], ["rekey"], ["backup", "copy"]):
+        complains(stocked.run(*words, stdin=b"x"), 3)
+    stocked.database.write_bytes(whole)
+    intact(stocked)
+
+
+def test_flipped_bits(stocked: Desk, random_seed: int) -> None:
+    anchor = stocked.home / "state" / "anchor.json"
+    whole, seen = stocked.database.read_bytes(), anchor.read_bytes()
+    for place in random.Random(random_seed).sample(range(len(whole)), FLIPS):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        stocked.database.write_bytes(flipped)
+        ran = stocked.run("get", "one-key", "--raw")
+        if ran.code == 0:
+            assert ran.out == VALUE, place  # the byte says nothing: never a wrong value
+        else:
+            complains(ran, 3)
+        stocked.database.write_bytes(whole)
+        anchor.write_bytes(seen)  # what could be read was logged, too: take that back
+    intact(stocked)
+
+
+def test_not_a_database(stocked: Desk) -> None:
+    stocked.database.write_bytes(b"SQLite format 3\x00" + os.urandom(8192))
+    complains(stocked.run("status"), 3, about="store.db")
+    stocked.database.unlink()
+    stocked.database.mkdir()
+    complains(stocked.run("status"), 3)
+
+
+def test_an_older_file(stocked: Desk) -> None:
+    older = stocked.database.read_bytes()
+    stocked.ok("set", "two-key", stdin=b"x" * 20)
+    stocked.database.write_bytes(older)
+    ran = stocked.run("get", "one-key", "--raw")
+    complains(ran, 3)
+    assert "--accept-older" in ran.err
+    assert stocked.ok("get", "one-key", "--raw", "--accept-older").out == VALUE
+
+
+# --- disks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Desk]:
+    """A desk on a file system of 3 MB of its own."""
+    if os.geteuid() != 0:
+        pytest.skip(ROOT_ONLY)
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(mount)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mount is refused here: this run proves nothing about full and read-only disks")
+    try:
+        with Desk(mount / "s") as desk:
+            desk.init()
+            desk.ok("set", "one-key", stdin=VALUE.encode())
+            yield desk
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
+
+
+def test_full_disk(small: Desk) -> None:
+    filler = small.root / "filler"
+    with pytest.raises(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 4096)
+    complains(small.run("set", "two-key", stdin=b"x" * 200_000), 3)
+    for words in (["configure", "one-key", "--interval", "1d"], ["rekey"], ["backup", "copy"], ["delete", "one-key"]):
+        ran = small.run(*words)
+        if ran.code:
+            complains(ran, 3)
+    assert small.ok("get", "one-key").out  # masked: reading needs no room
+    filler.unlink()
+    small.run("undelete", "one-key")
+    intact(small)
+
+
+def test_read_only_disk(small: Desk) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small.root.parent], check=True)
+    assert small.ok("get", "one-key").out
+    assert "one-key" in small.ok("status").out
+    complains(small.run("set", "two-key", stdin=b"x"), 3)
+    complains(small.run("delete", "one-key"), 3)
+    assert small.run("doctor").code == 1
+    subprocess.run(["mount", "-o", "remount,rw", small.root.parent], check=True)
+    intact(small)
+
+
+def test_a_full_standard_output(stocked: Desk) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([SCRIPT, "list"], env=stocked.env, stdout=full, stderr=subprocess.PIPE, check=False)
+    complains(Ran("", done.stderr.decode(), done.returncode), 6, about="No space left")
+
+
+def test_a_reader_that_leaves(stocked: Desk) -> None:
+    done = subprocess.run(["sh", "-c", "clawsecrets providers --json | head -1; true"], env=stocked.env,
+                          capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"{\n", b"")
+
+
+def test_a_terminal_that_cannot_show_it(stocked: Desk) -> None:
+    ran = stocked.run("get", "one-key", env={"PYTHONIOENCODING": "ascii", "LANG": "C"})
+    assert (ran.code, ran.out.strip()) == (0, "????????")
+
+
+# --- the clock ------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_set_back(stocked: Desk) -> None:
+    """The clock of the child alone stands ten days back (by sitecustomize, before anything reads it)."""
+    stocked.write("site/sitecustomize.py", "import time\nreal = time.time\ntime.time = lambda: real() - 10 * 86400\n")
+    env = {"PYTHONPATH": str(stocked.root / "site")}
+    for words in (["status"], ["get", "one-key"], ["audit-log", "verify"], ["doctor"], ["rotate", "--due"]):
+        ran = stocked.run(*words, env=env)
+        assert "Traceback" not in ran.err and ran.code in (0, 1), (words, ran)
+    assert " -" not in stocked.run("status", env=env).out.replace("  -", "")  # no negative age
+    assert stocked.run("set", "two-key", stdin=b"x" * 20, env=env).code == 0
+    intact(stocked)
+
+
+# --- providers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rented(desk: Desk) -> Desk:
+    """An acme key at the fake provider, delivered to a file, with a consumer that always agrees."""
+    desk.provider(f'[injectors.out]\nkind = "directory"\npath = "{desk.root}/out"\n'
+                  '[consumers.app]\nkind = "command"\nprobe = ["true"]\n')
+    desk.init()
+    desk.seeded()
+    desk.ok("configure", "acme-api-key", "--inject", "out", "--consume", "app")
+    return desk
+
+
+TROUBLE = [(operation, fault) for operation in ("create", "whoami", "revoke")
+           for fault in ("500", "429", "garbage", "slow", "drip", "hang", "reset", "302")]
+LATE = pytest.mark.xfail(reason="a create that acts after the sweep has looked leaves an orphan", strict=True)
+
+
+@pytest.mark.parametrize(("operation", "fault"), [pytest.param(*pair, marks=LATE if pair == ("create", "slow") else ())
+                                                  for pair in TROUBLE])
+def test_provider_trouble(rented: Desk, operation: str, fault: str) -> None:
+    """It ends with a documented code, says what happened, and once the provider is well the next run finishes: then
+    exactly one credential lives, and it is the one that is served."""
+    fake = rented.fake
+    assert fake is not None
+    if fault.isdigit():
+        headers = {"Retry-After": "1", "Location": fake.url + "/elsewhere"}
+        fake.fault(operation, "status", status=int(fault), times=-1, headers=headers)
+    else:
+        fake.fault(operation, fault, times=-1, seconds=4)
+    ran = rented.run("rotate", "acme-api-key")
+    assert ran.code in (0, 1, 3, 4, 5) and "Traceback" not in ran.err and "bug" not in ran.err, ran
+    assert ran.code == 0 or len(ran.err.splitlines()) >= 1, ran
+    assert rented.ok("get", "acme-api-key", "--raw").out in {item.value for item in fake.live().values()}
+    fake.clear()
+    fake.let_go()
+    for _ in range(4):
+        if rented.run("rotations").code == 0 and rented.run("revocations").code == 0:
+            break
+        rented.run("rotations", "resume", "acme-api-key")
+        rented.run("revocations", "retry")
+    assert {item.value for item in fake.live().values()} == {rented.ok("get", "acme-api-key", "--raw").out}
+
+
+def test_no_provider_at_all(rented: Desk) -> None:
+    fake = rented.fake
+    assert fake is not None
+    before = rented.ok("get", "acme-api-key", "--raw").out
+    fake.server.server_close()
+    fake.server.shutdown()
+    ran = rented.run("rotate", "acme-api-key")
+    assert ran.code in (1, 4, 5) and "Traceback" not in ran.err, ran
+    assert rented.ok("get", "acme-api-key", "--raw").out == before
+    assert rented.run("rotate", "acme-api-key", "--dry-run").code in (0, 6)
