@@ -31,7 +31,7 @@ def documented() -> dict[str, dict[str, str]]:
     section = ""
     for line in (ROOT / "docs" / "json.md").read_text().splitlines():
         if line.startswith("#"):
-            section = line.lstrip("# ")
+            section = line.removeprefix("### ") if line.startswith("### ") else ""
         elif section and (row := ROW.match(line)):
             found.setdefault(section, {})[row[1]] = row[2].strip()
     found["show"] |= found["secret"]
