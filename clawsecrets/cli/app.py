@@ -8,6 +8,8 @@ from importlib import import_module
 
 import typer
 
+from clawsecrets.cli.helping import Group
+
 PARTS: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart",),
     "storing": ("init", "new-key", "rekey", "backup", "restore"),
@@ -27,6 +29,7 @@ def build(argv: Sequence[str]) -> typer.Typer:
     """The application with the part that `argv` needs; all of it for help, completion and unknown words."""
     app = typer.Typer(
         name="clawsecrets",
+        cls=Group,
         help="Keeps, rotates and delivers the secrets of a self-hosted OpenClaw.\n\n"
              "A rotation mints a new credential, tests it, delivers it, proves that it is in use, and only then "
              "revokes the old one.",

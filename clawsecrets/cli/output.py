@@ -29,6 +29,8 @@ def emit(data: Mapping[str, object]) -> None:
 
 def clean(text: str) -> str:
     """Without control characters: names and notes may come from files and servers that are not trusted."""
+    if text.isprintable():
+        return text
     return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "�" for c in text)
 
 

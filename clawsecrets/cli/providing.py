@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from clawsecrets import __version__
+from clawsecrets.cli.helping import Command
 from clawsecrets.cli.output import Column, emit, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, Session, command, group
 from clawsecrets.errors import ConfigError
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
     command(providers, "show")(show)
     command(providers, "check")(check)
     command(app, "version")(version)
-    app.command("resolve")(resolve)
+    app.command("resolve", cls=Command)(resolve)
 
 
 def list_providers(session: Session, as_json: JsonOption = False) -> None:

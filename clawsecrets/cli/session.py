@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clawsecrets import wiring
+from clawsecrets.cli import helping
 from clawsecrets.cli.output import Steps
 from clawsecrets.errors import UsageError
 from clawsecrets.model.audit import AuditEvent
@@ -136,14 +137,14 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[[Command],
     """Register `function(session, …)` as a command with the shared options added to its own."""
 
     def register(function: Command) -> None:
-        app.command(name, **settings)(_with_shared(function))
+        app.command(name, cls=helping.Command, help=helping.text_of(function), **settings)(_with_shared(function))
 
     return register
 
 
 def group(app: typer.Typer, name: str, about: str, bare: Command) -> typer.Typer:
     """A group of commands. Named alone, with or without options, it does what `bare` does."""
-    made = typer.Typer(help=about)
+    made = typer.Typer(help=about, cls=helping.Group)
     inner = _with_shared(bare)
     signature = inspect.signature(inner)
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

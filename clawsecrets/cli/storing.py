@@ -189,7 +189,7 @@ def backup(
 
 def restore(
     session: Session,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A backup.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A backup.")] = None,
     recovery_file: CodeFileOption = "",
     key_file: KeyFileOption = "",
     passphrase_stdin: PassphraseOption = False,

@@ -102,7 +102,8 @@ def test_probe_gets_exactly_the_value(tmp_path: Path) -> None:
     assert (tmp_path / "given").read_bytes() == NEW
 
 
-@pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED), (b"other", Outcome.LATER)])
+@pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED), (b"other", Outcome.LATER)],
+                         ids=["new", "old", "other"])
 def test_probe_tells_which_is_in_effect(tmp_path: Path, held: bytes, outcome: Outcome) -> None:
     assert consumer(tmp_path, held).probe(handover()).outcome is outcome
 
@@ -137,7 +138,7 @@ def test_a_hanging_probe_cannot_tell() -> None:
 # --- prove ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED)])
+@pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED)], ids=["new", "old"])
 @pytest.mark.parametrize("validates", [False, True])
 def test_prove(tmp_path: Path, held: bytes, outcome: Outcome, validates: bool) -> None:
     reply = consumer(tmp_path, held, validates=validates).prove(handover())
@@ -160,7 +161,7 @@ def test_prove_waits_until_the_service_has_settled(tmp_path: Path) -> None:
 # --- preflight and words --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED)])
+@pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED)], ids=["new", "old"])
 def test_preflight_asks_for_the_current_value(tmp_path: Path, held: bytes, outcome: Outcome) -> None:
     assert consumer(tmp_path, held).preflight(handover()).outcome is outcome
 
