@@ -59,8 +59,8 @@ def _gateway() -> Iterator[str]:
         f"{client['rotations']} rotations: {client['failed']} of {client['attempts']} attempts failed, "
         f"{client['failed_outside_the_span']} of them outside of the time between the start of a reload and the "
         "commit after its reply.",
-        "The rotation uses the gateway's RPC, never OpenClaw's command line, which alone would take "
-        f"{found['share_that_openclaws_cli_alone_would_be']} times as long as the whole rotation does.", "")
+        "The rotation speaks the gateway's RPC itself. OpenClaw's own command line, for the reload alone, would take "
+        f"{found['share_that_openclaws_cli_alone_would_be']:.0%} of what the whole rotation takes.", "")
 
 
 def _spread(what: str, row: Mapping[str, float]) -> str:
