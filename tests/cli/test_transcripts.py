@@ -24,9 +24,11 @@ COMMON = {"--help", "--store", "--config", "--verbose", "--accept-older"}
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_transcript(path: Path) -> None:
     root = Path(tempfile.mkdtemp(prefix="clawsecrets-transcript-", dir="/tmp"))  # of one length: it is wrapped text
-    with Desk(root) as desk:
-        told = "\n".join(transcript.play(transcript.read(path), desk, write=WRITE)) + "\n"
-    forget(root)
+    try:
+        with Desk(root) as desk:
+            told = "\n".join(transcript.play(transcript.read(path), desk, write=WRITE)) + "\n"
+    finally:
+        forget(root)
     if WRITE:
         path.write_text(told)
     assert told == path.read_text()
