@@ -125,7 +125,7 @@ class Judge:
 
     def by_name(self, item: Item) -> Named | None:
         """What its variable says (the best of those that can stand in a field's place), else what its field says."""
-        names = (item.env,) if item.env else item.known_as
+        names = (item.env,) if item.env else self._ranked(item.known_as)
         for name in names:
             if (provider := self.by_env.get(name)) is not None:
                 return Named(provider, provider.kind, name, f"the variable {name}")
@@ -138,6 +138,14 @@ class Judge:
         variable = self._variable(item)
         kind = self.fields.variables.get(variable, SETTING)
         return None if kind == SETTING else Named(None, Kind(kind), variable, f"OpenClaw reads {variable}")
+
+    def _ranked(self, names: Sequence[str]) -> list[str]:
+        """As the provider files rank them: OpenClaw's order says what it tries first, not what the key is called."""
+        def rank(name: str) -> int:
+            provider = self.by_env.get(name)
+            return provider.env.index(name) if provider is not None else 0
+
+        return sorted(names, key=rank)
 
     def _older(self, name: str) -> Named | None:
         provider = self.by_older.get(name)
@@ -166,7 +174,7 @@ class Judge:
         """The variable it goes by: the one it was read from, one that a provider knows, else OpenClaw's first."""
         if item.env:
             return item.env
-        ours = [name for name in item.known_as if name in self.by_env]
+        ours = [name for name in self._ranked(item.known_as) if name in self.by_env]
         theirs = [name for name in item.known_as if self.fields.variables.get(name, SETTING) != SETTING]
         keys = [name for name in theirs if name.endswith("_API_KEY")]
         return next(iter([*ours, *keys, *theirs]), "")
@@ -186,7 +194,7 @@ class Judge:
         context = f"{key}={text}"
         found = [
             provider for provider in self.providers
-            if any(looks.entropy(text) >= rule.entropy and text in rule.find(context) for rule in provider.detect)
+            if any(text in rule.find(context) and looks.entropy(text) >= rule.entropy for rule in provider.detect)
         ]
         return found[0] if len(found) == 1 else None
 
@@ -213,7 +221,7 @@ def _no_value(item: Item, text: str) -> str:
 
 def _fits(provider: Provider, text: str) -> bool:
     return any(
-        rule.confidence == "high" and looks.entropy(text) >= rule.entropy and rule.fits(text)
+        rule.confidence == "high" and rule.fits(text) and looks.entropy(text) >= rule.entropy
         for rule in provider.detect
     )
 
