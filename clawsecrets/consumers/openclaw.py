@@ -36,16 +36,16 @@ PROBE_SECONDS = 8.0
 class OpenClawConsumer:
     """One gateway.
 
-    `gateway_secret`: the name of the secret that is its own token or password. `tokens`: its values that may be in
-    effect now, likeliest first, for every other secret's rotation. `timeout`: seconds for connecting and for calls
-    that only read (a refusal alone can take 5 s); `reload_timeout`: for a reload, which restarts channels.
+    `is_own`: whether a secret of that provider is the gateway's own token or password. `tokens`: its values that may
+    be in effect now, likeliest first, for every other secret's rotation. `timeout`: seconds for connecting and for
+    calls that only read (a refusal alone can take 5 s); `reload_timeout`: for a reload, which restarts channels.
     """
 
     def __init__(
         self,
         target: str,
         url: str,
-        gateway_secret: str,
+        is_own: Callable[[str], bool],
         tokens: Callable[[], Sequence[SecretValue]],
         reads: Collection[str] = (),
         timeout: float = 10.0,
@@ -55,7 +55,7 @@ class OpenClawConsumer:
         check_url(url)
         self._target = target
         self._url = url
-        self._gateway_secret = gateway_secret
+        self._is_own = is_own
         self._tokens = tokens
         self._reads = frozenset(reads)
         self._timeout = timeout
@@ -111,7 +111,7 @@ class OpenClawConsumer:
     # --- reload ---------------------------------------------------------------------------------------------------
 
     def _own(self, handover: Handover) -> bool:
-        return handover.name == self._gateway_secret
+        return self._is_own(handover.provider)
 
     def _reload(self, handover: Handover) -> Reply:
         tokens = _known(handover.old, handover.new) if self._own(handover) else self._tokens()
@@ -140,7 +140,7 @@ class OpenClawConsumer:
             yield self._first(stack, tokens)
 
     def _first(self, stack: ExitStack, tokens: Iterable[SecretValue]) -> GatewayClient:
-        refused = "no token is known for it"
+        refused = "no token is known for it: bind the gateway's own to it (clawsecrets configure NAME --consume)"
         for token in tokens:
             try:
                 return stack.enter_context(GatewayClient(self._url, token, timeout=self._timeout))

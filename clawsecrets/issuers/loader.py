@@ -15,6 +15,7 @@ from clawsecrets.issuers.reading import Reader
 from clawsecrets.issuers.soundness import faults
 from clawsecrets.model.policy import format_duration, parse_duration
 from clawsecrets.model.provider import (
+    CONSUMERS,
     OPERATIONS,
     Answer,
     Condition,
@@ -126,6 +127,7 @@ def _provider(top: Reader, stem: str) -> Provider:
         env_older=top.texts("env_older"),
         fallback_strategy=top.text("fallback_strategy"),
         admin=admin.text("secret", need=True) if admin else "",
+        opens=top.text("opens", among=CONSUMERS),
         note=top.text("note"),
         handle_pattern=top.text("handle_pattern"),
         lifetime=top.check("lifetime", parse_duration, 0.0),

@@ -25,6 +25,8 @@ SECRETS = frozenset({"value", "old", "admin"})
 BUILT_IN = SECRETS | {"label", "handle", "expiry_date"}
 RESERVED_OPTIONS = frozenset({"base_url", "ca_bundle"})
 """Options that every provider has: another base URL, and a CA bundle file for it."""
+CONSUMERS = ("openclaw",)
+"""Kinds of consumer that have a credential of their own, which a provider file may be about (`opens`)."""
 PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
 
 
@@ -213,6 +215,8 @@ class Provider:
     """Used where the admin credential or a needed option is not there."""
     admin: str = ""
     """Default name of the admin credential in the store."""
+    opens: str = ""
+    """The kind of consumer (CONSUMERS) whose own credential it is: what we enter its RPC with."""
     note: str = ""
     """What to know before trusting this file, for people."""
     handle_pattern: str = ""

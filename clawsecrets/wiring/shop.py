@@ -15,16 +15,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from clawsecrets.config import Config, ConsumerConfig, InjectorConfig, Paths
-from clawsecrets.config.shape import (
-    CommandTarget,
-    DirectoryTarget,
-    EnvFileTarget,
-    NoneTarget,
-    OpenClawTarget,
-    ProviderConfig,
-    ResolverBundleTarget,
-)
+from clawsecrets.config import Config, Paths
+from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.provider import Provider
@@ -32,6 +24,7 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Progress, Reply, Request, Store
+from clawsecrets.wiring.targets import make_consumer, make_injector
 
 if TYPE_CHECKING:
     from clawsecrets.clients.http import Limits
@@ -41,8 +34,6 @@ if TYPE_CHECKING:
 
 LONGEST_REQUESTS = 60.0
 """Seconds that the requests of one step to a provider take at most: two, of 30 s each (clients.http.Limits.total)."""
-GATEWAY_PROVIDERS = ("openclaw-gateway", "openclaw-gateway-password")
-"""Provider files of the credentials that OpenClaw's own RPC is entered with."""
 
 
 class SystemClock:
@@ -141,7 +132,7 @@ class Workshop:
         from clawsecrets.rotate.gear import Outfit
 
         chosen = strategy or self.strategy(secret)
-        consumers = {target: self._consumer(target, secret) for target in secret.consumers if self._here(target)}
+        consumers = {target: self._consumer(target) for target in secret.consumers if self._here(target)}
         return Outfit(
             strategy=chosen,
             issuer=self._issuer(secret, chosen),
@@ -236,68 +227,25 @@ class Workshop:
             raise ConfigError(f"there is no [injectors.{target}] in the configuration", self._where())
         return make_injector(config)
 
-    def _consumer(self, target: str, secret: Secret) -> Consumer:
+    def _consumer(self, target: str) -> Consumer:
         config = self._config.consumers.get(target.partition("@")[0])
         if config is None:
             raise ConfigError(f"there is no [consumers.{target}] in the configuration", self._where())
-        return make_consumer(config, lambda: self._gateway_secret, self._gateway_tokens)
+        return make_consumer(config, self._opens_gateway, lambda: self._gateway_tokens(config.name))
 
     def _where(self) -> str:
         return f"add it to {self._config.file or self._paths.config}"
 
-    @cached_property
-    def _gateway_secret(self) -> str:
-        for record in self._store().records():
-            if record.secret.provider in GATEWAY_PROVIDERS:
-                return record.secret.name
-        return "openclaw-gateway-token"
+    def _opens_gateway(self, code: str) -> bool:
+        return code in self.providers and self.providers[code].opens == "openclaw"
 
-    def _gateway_tokens(self) -> Sequence[SecretValue]:
-        """Values of the gateway's token that may be in effect, likeliest first."""
-        try:
-            record = self._store().load(self._gateway_secret)
-        except NotFound:
-            return ()
-        live = [v for v in record.versions if not v.erased_at]
-        live.sort(key=lambda v: (v is not record.current, -v.number))
-        return [self._store().value(record.secret.name, v.number) for v in live]
-
-
-def make_injector(config: InjectorConfig) -> Injector:
-    """The injector of one [injectors.NAME]."""
-    from clawsecrets.injectors.atomic import access
-
-    match config:
-        case EnvFileTarget():
-            from clawsecrets.injectors.envfile import EnvFile
-
-            rights = access(config.owner, config.group, config.mode)
-            return EnvFile(config.name, config.path, config.dialect, rights, config.names)
-        case DirectoryTarget():
-            from clawsecrets.injectors.directory import Directory
-
-            return Directory(config.name, config.path, access(config.owner, config.group, config.mode))
-        case ResolverBundleTarget():
-            from clawsecrets.injectors.bundle import ResolverBundle
-
-            return ResolverBundle(config.name, config.path, access(config.owner, config.group))
-
-
-def make_consumer(config: ConsumerConfig, gateway_secret: Callable[[], str],
-                  tokens: Callable[[], Sequence[SecretValue]]) -> Consumer:
-    """The consumer of one [consumers.NAME]."""
-    match config:
-        case OpenClawTarget():
-            from clawsecrets.consumers.openclaw import OpenClawConsumer
-
-            return OpenClawConsumer(config.name, config.url, gateway_secret(), tokens, config.reads,
-                                    reload_timeout=config.timeout)
-        case CommandTarget():
-            from clawsecrets.consumers.command import CommandConsumer
-
-            return CommandConsumer(config.name, config.reload, config.probe, config.reads, config.validates,
-                                   config.timeout, config.user)
-        case NoneTarget():
-            from clawsecrets.consumers.none import NoneConsumer
-
-            return NoneConsumer(config.name, config.reads)
+    def _gateway_tokens(self, consumer: str) -> Sequence[SecretValue]:
+        """Values that may open this gateway now, likeliest first: of its own token and password that are bound to
+        it, the current ones before all others. Another gateway's are never tried on it."""
+        store, found = self._store(), []
+        for record in store.records():
+            bound = any(t.partition("@")[0] == consumer and self._here(t) for t in record.secret.consumers)
+            if bound and self._opens_gateway(record.secret.provider):
+                found += [(v is not record.current, -v.number, record.secret.name)
+                          for v in record.versions if not v.erased_at]
+        return [store.value(name, -number) for _, number, name in sorted(found)]

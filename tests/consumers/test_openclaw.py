@@ -19,7 +19,12 @@ OPENAI = "models.providers.openai.apiKey"
 
 
 def handover(name: str, new: str, old: str | None) -> Handover:
-    return Handover(name, "any", "other", SecretValue(new), 2, SecretValue(old) if old is not None else None)
+    provider = "gateway" if name == TOKEN else "any"
+    return Handover(name, provider, "other", SecretValue(new), 2, SecretValue(old) if old is not None else None)
+
+
+def is_own(provider: str) -> bool:
+    return provider == "gateway"
 
 
 READY = {"running": True, "connected": True, "lifecycle": "ready", "lastError": None, "probe": {"ok": True}}
@@ -37,7 +42,7 @@ def gateway() -> Iterator[FakeGateway]:
 
 def consumer(gateway: FakeGateway, *tokens: str) -> OpenClawConsumer:
     known = [SecretValue(token) for token in tokens or ("token-old",)]
-    return OpenClawConsumer("gateway", gateway.url, TOKEN, lambda: known, {"bundle"}, timeout=5.0, reload_timeout=5.0)
+    return OpenClawConsumer("gateway", gateway.url, is_own, lambda: known, {"bundle"}, timeout=5.0, reload_timeout=5.0)
 
 
 def clean(reply: Reply, gateway: FakeGateway) -> Outcome:
@@ -118,7 +123,7 @@ def test_where_nobody_listens_nothing_happened() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
-        gone = OpenClawConsumer("gateway", url, TOKEN, lambda: [SecretValue("x")], timeout=2.0)
+        gone = OpenClawConsumer("gateway", url, is_own, lambda: [SecretValue("x")], timeout=2.0)
         assert [gone.reload(OWN).outcome, gone.prove(KEY).outcome, gone.preflight(KEY).outcome] == [Outcome.LATER] * 3
 
 
@@ -172,7 +177,7 @@ def test_a_store_that_cannot_be_read_now_is_later(gateway: FakeGateway) -> None:
     def tokens() -> list[SecretValue]:
         raise StoreBusy("the store is busy")
 
-    busy = OpenClawConsumer("gateway", gateway.url, TOKEN, tokens)
+    busy = OpenClawConsumer("gateway", gateway.url, is_own, tokens)
     assert [busy.reload(KEY).outcome, busy.prove(KEY).outcome] == [Outcome.LATER] * 2
 
 
@@ -285,4 +290,4 @@ def test_it_describes_itself_without_values_and_refuses_clear_text(gateway: Fake
     assert (mine.target, mine.validates, set(mine.reads)) == ("gateway", True, {"bundle"})
     assert gateway.url in mine.describe()
     with pytest.raises(ConfigError):
-        OpenClawConsumer("gateway", "ws://gateway.example:18789", TOKEN, list)
+        OpenClawConsumer("gateway", "ws://gateway.example:18789", is_own, list)

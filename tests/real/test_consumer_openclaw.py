@@ -22,6 +22,12 @@ from tests.real.openclaw import Gateway, exec_provider, exec_ref
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("gateway-consumer"), pytest.mark.slow]
 
 TOKEN = "openclaw-gateway-token"
+GATEWAY = "openclaw-gateway"
+
+
+def provider_of(name: str) -> str:
+    return GATEWAY if name == TOKEN else "any"
+
 
 RESOLVER = """#!{python}
 import json, sys
@@ -84,17 +90,17 @@ class Site:
         self.held.write_text(json.dumps(self.values))
 
     def consumer(self) -> OpenClawConsumer:
-        return OpenClawConsumer("gateway", self.gateway.url, TOKEN, lambda: [SecretValue(self.values[TOKEN])])
+        return OpenClawConsumer("gateway", self.gateway.url, GATEWAY.__eq__, lambda: [SecretValue(self.values[TOKEN])])
 
     def change(self, name: str, new: str) -> Handover:
         """The resolver gives `new` from now on."""
         old = self.values[name]
         self.write(**{name: new})
-        return Handover(name, "any", "other", SecretValue(new), 2, SecretValue(old))
+        return Handover(name, provider_of(name), "other", SecretValue(new), 2, SecretValue(old))
 
     def as_it_is(self, name: str) -> Handover:
         value = SecretValue(self.values[name])
-        return Handover(name, "any", "other", value, 1, value)
+        return Handover(name, provider_of(name), "other", value, 1, value)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +194,7 @@ def test_the_gateway_token(site: Site) -> None:
 def test_a_resolver_without_the_token_keeps_the_old_one(site: Site) -> None:
     kept = site.values.pop(TOKEN)
     site.write()
-    handover = Handover(TOKEN, "any", "other", SecretValue("gateway-token-3"), 3, SecretValue(kept))
+    handover = Handover(TOKEN, GATEWAY, "other", SecretValue("gateway-token-3"), 3, SecretValue(kept))
     assert site.consumer().reload(handover).outcome is Outcome.REFUSED
     assert site.consumer().probe(handover).outcome is Outcome.REFUSED
     site.write(**{TOKEN: kept})
