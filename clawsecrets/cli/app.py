@@ -16,7 +16,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "importing": ("import",),
     "secrets": ("set", "get", "list", "show", "history", "configure", "delete", "undelete", "purge"),
     "overview": ("status",),
-    "rotating": ("rotate", "inject", "rotations", "revocations"),
+    "rotating": ("rotate",),
+    "delivering": ("inject",),
+    "unfinished": ("rotations", "revocations"),
     "auditing": ("audit-log", "doctor"),
     "providing": ("providers", "version", "resolve"),
 }

@@ -1,8 +1,9 @@
 """The console script. It is here, and small, because OpenClaw starts `clawsecrets resolve` on every reload and gives
 it five seconds: that path must not pay for typer, pydantic or the store.
 
-Also the one place where an error becomes words and an exit code (ARCHITECTURE.md, "Errors"). What was typed is never
-repeated: a value typed in the wrong place must not reach a log through an error message.
+Also the one place where an error becomes words and an exit code. What was typed is not repeated, since it may be a
+value in the wrong place: errors name the option or tell the nearest known word. Only names that the store knows, and
+places of files and stores (which an error must name to be of use), come back.
 """
 
 from __future__ import annotations

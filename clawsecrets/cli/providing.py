@@ -47,7 +47,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Explain one provider in plain words: what can be done by itself, and what needs you."""
-    provider = session.shop.provider(code)
+    provider = session.provider(code)
     if as_json:
         emit({"provider": _json(provider)})
         return

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from clawsecrets.cli.delivering import withdraw
 from clawsecrets.cli.output import MASK, Column, emit, moment, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
@@ -17,6 +18,7 @@ from clawsecrets.errors import ConfigError, NotFound, UsageError
 from clawsecrets.model.policy import RotationPolicy, format_duration, parse_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Kind, Secret, Stage, Version, valid_name
+from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Change
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -47,6 +49,7 @@ def set_(
     Replacing a value by hand delivers nothing and revokes nothing: `rotate` does that.
     """
     _check_name(name)
+    _check_typed(session, (), env)
     record = _find(session, name)
     if record is None:
         record = Record(_new_secret(session, name, provider, env))
@@ -173,30 +176,32 @@ def configure(
     handle: Annotated[str, typer.Option(help="The provider's id of the current credential (to revoke it).")] = "",
     provider: Annotated[str, typer.Option(help="Another provider code.")] = "",
     env: Annotated[str, typer.Option(help="The environment variable that it is known by.")] = "",
-    group: Annotated[str, typer.Option(help="Redundancy group: never two of it in one window.")] = "",
+    group: Annotated[str, typer.Option(help="Redundancy group: --due and --all rotate one of it at a time.")] = "",
     strategy: Annotated[str, typer.Option(help="Force a strategy, for example `assisted`; `default`.")] = "",
-) -> None:
-    """Change how one secret is kept: its interval, targets, provider options. Values are not touched."""
+) -> int:
+    """Change how one secret is kept: its interval, targets, provider options. Values in the store are not touched.
+
+    The value is taken out of the targets that it is no longer delivered to; exit code 1 where that failed.
+    """
     record = session.load(name)
-    secret = record.secret
+    before = record.secret
+    _check_typed(session, (*(inject or []), *(consume or [])), env, strategy)
     secret = replace(
-        secret,
-        policy=_policy(secret.policy, interval, grace),
-        injectors=_names(secret.injectors, inject, no_inject),
-        consumers=_names(secret.consumers, consume, no_consume),
-        options=_options(secret.options, option or []),
-        env=env or secret.env,
-        group=group or secret.group,
-        strategy={"": secret.strategy, "default": ""}.get(strategy, strategy),
+        before,
+        policy=_policy(before.policy, interval, grace),
+        injectors=_names(before.injectors, inject, no_inject),
+        consumers=_names(before.consumers, consume, no_consume),
+        options=_options(before.options, option or []),
+        env=env or before.env,
+        group=group or before.group,
+        strategy={"": before.strategy, "default": ""}.get(strategy, strategy),
     )
     if provider:
-        known = session.shop.provider(provider)
+        known = session.provider(provider)
         secret = replace(secret, provider=known.code, kind=known.kind)
     if secret.kind is Kind.ADMIN and (secret.injectors or secret.consumers):
         raise ConfigError(f"{name} is an admin credential: it cannot be bound to a target",
                           "deliver only what a process uses; the admin credential stays in the store")
-    if env and not _VARIABLE.fullmatch(env):
-        raise UsageError("--env: that is not a name for a variable", "letters, digits and _: SERVICE_API_KEY")
     session.shop.check(secret)
     record = replace(record, secret=secret)
     if handle and record.current is None:
@@ -205,16 +210,22 @@ def configure(
         record = record.change(record.current.number if record.current else 0, lambda v: replace(v, handle=handle))
     session.store.commit([Change(record, session.event("secret.configured", name))])
     say(f"{name}: configured")
+    return 0 if withdraw(session, before, [t for t in before.injectors if t not in secret.injectors]) else 1
 
 
-def delete(session: Session, name: NameArgument) -> None:
-    """Hide a secret. It stays in the store until `purge`; `undelete` brings it back. Nothing is revoked."""
+def delete(session: Session, name: NameArgument) -> int:
+    """Hide a secret and take its value out of its targets. Nothing is revoked.
+
+    It stays in the store until `purge`; `undelete` brings it back. Exit code 1 where a target could not be cleared.
+    """
     record = session.load(name)
     if record.rotating:
         raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations abort {name}")
+    _owes_nothing(record)
     gone = replace(record, secret=replace(record.secret, deleted_at=session.clock.now()))
     session.store.commit([Change(gone, session.event("secret.deleted", name))])
     say(f"{name}: deleted; `clawsecrets undelete {name}` brings it back, `purge` destroys it")
+    return 0 if withdraw(session, record.secret, record.secret.injectors) else 1
 
 
 def undelete(session: Session, name: NameArgument) -> None:
@@ -224,23 +235,27 @@ def undelete(session: Session, name: NameArgument) -> None:
         raise UsageError(f"{name} is not deleted")
     back = replace(record, secret=replace(record.secret, deleted_at=0.0))
     session.store.commit([Change(back, session.event("secret.undeleted", name))])
-    say(f"{name}: back")
+    say(f"{name}: back" + (f"; clawsecrets inject {name} writes it to its targets again" if back.secret.injectors else
+                           ""))
 
 
 def purge(
     session: Session,
     name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Destroy a deleted secret for ever: its values, versions and history. The audit log keeps its events."""
+) -> int:
+    """Destroy a deleted secret for ever: its values, versions and history. The audit log keeps its events.
+
+    Its targets are looked at once more; exit code 1 where one could not be cleared.
+    """
     record = session.load(name)
     if not record.secret.deleted_at:
         raise UsageError(f"{name} is not deleted", f"clawsecrets delete {name}, then purge it")
-    if record.revocations:
-        raise UsageError(f"{name} has credentials that are not proven dead", "clawsecrets revocations lists them")
+    _owes_nothing(record)
     confirm(f"Destroy {name} for ever?", yes)
     session.store.purge(name, session.event("secret.purged", name))
     say(f"{name}: destroyed")
+    return 0 if withdraw(session, record.secret, record.secret.injectors) else 1
 
 
 # --- parts of `show` -----------------------------------------------------------------------------------------------
@@ -275,6 +290,24 @@ def _check_name(name: str) -> None:
                          "use a-z 0-9 . _ / - (128 at most), beginning with a letter or digit")
 
 
+def _check_typed(session: Session, targets: Sequence[str], env: str, strategy: str = "") -> None:
+    """Refuse what the configuration does not have, without repeating it: it could be a value."""
+    known = (*session.config.injectors, *session.config.consumers)
+    if any(target.partition("@")[0] not in known for target in targets):
+        raise ConfigError("--inject, --consume: there is no such target in the configuration",
+                          f"it has {', '.join(known) or 'none'}; add it to {session.paths.config}")
+    if env and not _VARIABLE.fullmatch(env):
+        raise UsageError("--env: that is not a name for a variable", "letters, digits and _: SERVICE_API_KEY")
+    if strategy not in ("", "default", *STRATEGIES):
+        raise UsageError("--strategy: there is no such strategy", f"choose one of {', '.join(STRATEGIES)}, default")
+
+
+def _owes_nothing(record: Record) -> None:
+    if record.revocations:
+        raise UsageError(f"{record.secret.name} has credentials that are not proven dead",
+                         "clawsecrets revocations lists them")
+
+
 def _find(session: Session, name: str) -> Record | None:
     if name in session.store.names() or name in session.store.names(deleted=True):
         record = session.load(name)
@@ -285,7 +318,7 @@ def _find(session: Session, name: str) -> Record | None:
 
 
 def _new_secret(session: Session, name: str, provider: str, env: str) -> Secret:
-    known = session.shop.provider(provider or "generic")
+    known = session.provider(provider or "generic")
     chosen = env or (known.env[0] if known.env and provider else "")
     return Secret(name, known.code, known.kind, session.clock.now(), env=chosen)
 
@@ -299,11 +332,11 @@ def _policy(policy: RotationPolicy, interval: str, grace: str) -> RotationPolicy
             policy = replace(policy, enabled=True, interval=seconds)
         if grace:
             policy = replace(policy, grace=None if grace == "default" else parse_duration(grace))
-    except ValueError as error:
-        problem = str(error)
+    except ValueError:
+        pass  # its words repeat what was typed
     else:
         return policy
-    raise UsageError(problem, "for example --interval 90d --grace 1h")
+    raise UsageError("--interval, --grace: that is not a duration", "write for example 90d, 12h, 30m or 1d12h")
 
 
 def _names(now: tuple[str, ...], more: list[str] | None, less: list[str] | None) -> tuple[str, ...]:

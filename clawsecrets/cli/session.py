@@ -8,7 +8,7 @@ import inspect
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,13 @@ import typer
 from clawsecrets import wiring
 from clawsecrets.cli import helping
 from clawsecrets.cli.output import Steps
-from clawsecrets.errors import UsageError
+from clawsecrets.errors import NotFound, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
+    from clawsecrets.model.provider import Provider
     from clawsecrets.model.record import Record
     from clawsecrets.ports import Store
     from clawsecrets.rotate.engine import Engine
@@ -105,8 +106,6 @@ class Session:
 
     def load(self, name: str) -> Record:
         """One record. NotFound does not repeat what was typed, which could be a value; it tells the nearest name."""
-        from clawsecrets.errors import NotFound
-
         try:
             return self.store.load(name)
         except NotFound:
@@ -116,6 +115,27 @@ class Session:
         near = difflib.get_close_matches(name, self.store.names(), 1)
         raise NotFound("there is no secret of that name" + (f"; did you mean {near[0]}?" if near else ""),
                        "clawsecrets list shows the names")
+
+    def known(self, names: Sequence[str]) -> Sequence[str]:
+        """Every name, or NotFound before anything is done. What is no name is not repeated: it could be a value."""
+        known = set(self.store.names())
+        for place, name in enumerate(names, 1):
+            if name not in known:
+                if len(names) == 1:
+                    self.load(name)
+                raise NotFound(f"argument {place} is not the name of a secret; nothing was done",
+                               "clawsecrets list shows the names; a new value goes on standard input")
+        return names
+
+    def provider(self, code: str) -> Provider:
+        """One provider. NotFound tells the nearest code, not what was typed."""
+        if code in self.shop.providers:
+            return self.shop.provider(code)
+        import difflib
+
+        near = difflib.get_close_matches(code, list(self.shop.providers), 1)
+        raise NotFound("there is no provider of that code" + (f"; did you mean {near[0]}?" if near else ""),
+                       "clawsecrets providers lists them")
 
     def close(self) -> None:
         """Release the store if it was opened."""

@@ -17,10 +17,11 @@ from clawsecrets.errors import UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.ports import Change
+from clawsecrets.ports import Change, Consumer, Handover, Reply
 from clawsecrets.wiring import stores
 
 if TYPE_CHECKING:
+    from clawsecrets.rotate.gear import Outfit
     from clawsecrets.stores.keys import KeySource
 
 KeyFileOption = Annotated[str, typer.Option("--key-file", metavar="PATH", help="Keep the master key in this file "
@@ -31,6 +32,11 @@ CredentialOption = Annotated[str, typer.Option("--credential", metavar="NAME", h
                                                "(LoadCredentialEncrypted=NAME; made from a `new-key` file).")]
 CodeFileOption = Annotated[str, typer.Option("--recovery-file", metavar="PATH", help="A file that holds the recovery "
                                              "code.")]
+
+
+REFUSED = "REFUSED"
+_WORDS = {Outcome.OK: "accepted", Outcome.REFUSED: REFUSED}
+_WORSE = (Outcome.OK, Outcome.LATER, Outcome.UNKNOWN, Outcome.REFUSED)
 
 
 def register(app: typer.Typer) -> None:
@@ -179,12 +185,15 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; it is made 0600.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write a verified copy of the store that the recovery code alone opens, on any machine."""
+    """Write a verified copy of the store, which `restore` opens with the recovery code, on any machine.
+
+    It is sealed as the store is: who has the store's key (key file, passphrase, keyring, credential) can open it, too.
+    """
     generation = stores.backup(session.config, session.paths, ask_passphrase, file, accept_older=session.accept_older)
     if as_json:
         emit({"file": str(file), "generation": generation})
     else:
-        say(f"{file} holds the store as of generation {generation}; keep it apart from the recovery code")
+        say(f"{file} holds the store as of generation {generation}; keep it apart from the recovery code and the key")
 
 
 def restore(
@@ -199,15 +208,15 @@ def restore(
                                                    "go on.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --confirm: do not ask.")] = False,
     as_json: JsonOption = False,
-) -> None:
+) -> int:
     """Make a new store from a backup, with the recovery code (a hidden prompt, or --recovery-file).
 
     Afterwards nothing is delivered or rotated until `clawsecrets restore --confirm`, which first tries every current
-    credential at its provider and tells what it found.
+    credential at its provider (a self-issued one at its consumers) and tells what it found; exit code 1 where one was
+    refused.
     """
     if confirm_restored:
-        _confirm(session, yes, as_json)
-        return
+        return _confirm(session, yes, as_json)
     session.may_make_config()
     if file is None:
         raise UsageError("name the backup", "clawsecrets restore FILE --recovery-file CODE")
@@ -219,9 +228,10 @@ def restore(
     if as_json:
         emit({"store": str(session.config.store.url), "secrets": count, "reconcile": True})
     say(f"restored {count} secret(s); nothing is delivered or rotated until: clawsecrets restore --confirm")
+    return 0
 
 
-def _confirm(session: Session, yes: bool, as_json: bool) -> None:
+def _confirm(session: Session, yes: bool, as_json: bool) -> int:
     waiting = [record for record in session.store.records() if record.reconcile]
     if not waiting:
         raise UsageError("nothing waits for a confirmation")
@@ -237,6 +247,11 @@ def _confirm(session: Session, yes: bool, as_json: bool) -> None:
                                  session.event("secret.reconciled", record.secret.name, current=outcome))
                           for record, outcome, _ in seen])
     say("confirmed; `clawsecrets inject` writes the targets, `clawsecrets rotations` shows what is unfinished")
+    refused = [record.secret.name for record, outcome, _ in seen if outcome == REFUSED]
+    for name in refused:
+        say(f"{name}: its current value is REFUSED: clawsecrets set {name} --replace stores the live one, "
+            f"clawsecrets rotate {name} makes a new one")
+    return 1 if refused else 0
 
 
 def _try_current(session: Session, record: Record) -> tuple[str, str]:
@@ -245,8 +260,32 @@ def _try_current(session: Session, record: Record) -> tuple[str, str]:
         return "none", ""
     outfit = session.shop.outfit(record.secret)
     value = session.store.value(record.secret.name, current.number)
+    if outfit.tests_elsewhere:
+        return _try_at_consumers(record, outfit, value)
     reply = outfit.issuer.test(value, outfit.request(record.secret.name, ""))
     if reply.untestable:
         return "cannot be tried", reply.detail
-    words = {Outcome.OK: "accepted", Outcome.REFUSED: "REFUSED: set the live one"}
-    return words.get(reply.outcome, "unknown"), reply.detail
+    return _WORDS.get(reply.outcome, "unknown"), reply.detail
+
+
+def _try_at_consumers(record: Record, outfit: Outfit, value: SecretValue) -> tuple[str, str]:
+    """A self-issued value is tried where it is accepted or refused: at the consumers that validate it."""
+    current, secret = record.current, record.secret
+    number = current.number if current else 0
+    handover = Handover(secret.name, secret.provider, secret.kind.value, value, number)
+    replies = {target: _asked_of(consumer, handover) for target, consumer in outfit.consumers.items()
+               if consumer.validates}
+    if not replies:
+        return "cannot be tried", "no consumer of this host validates it"
+    worst = max(replies, key=lambda target: _WORSE.index(replies[target].outcome))
+    detail = f"{worst}: {replies[worst].detail}" if replies[worst].detail else worst
+    return _WORDS.get(replies[worst].outcome, "unknown"), detail
+
+
+def _asked_of(consumer: Consumer, handover: Handover) -> Reply:
+    """Does it use that value? `prove` has nothing to compare with, so what it leaves open is asked of `preflight`."""
+    reply = consumer.prove(handover)
+    if reply.outcome is Outcome.OK:
+        return reply
+    looked = consumer.preflight(handover)
+    return looked if looked.outcome is Outcome.REFUSED else reply

@@ -218,7 +218,10 @@ def test_values_typed_in_the_wrong_place(stocked: Leaks) -> None:
                   ["revocations", "retry", value], ["get", "acme-api-key", "--version", value],
                   ["rotate", "acme-api-key", "--from-version", value], ["audit-log", "--last", value],
                   ["list", "--json=" + value], ["set", "acme-api-key", "-v", value],
-                  ["revocations", "resolve", "acme-api-key", value]):
+                  ["revocations", "resolve", "acme-api-key", value], ["providers", "show", value],
+                  ["set", "new-one", "--provider", value], ["set", "new-one", "--env", value + "-"],
+                  *(["configure", "acme-api-key", option, value] for option in (
+                      "--provider", "--strategy", "--interval", "--grace", "--inject", "--consume"))):
         ran = stocked.run(*words)
         assert ran.code == 2, (words, ran)
         assert ran.err.count("\n") <= 2, ran

@@ -1,0 +1,114 @@
+"""How a rotation is told: its words, what the person does next, its JSON, and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clawsecrets.cli.output import GREEN, RED, YELLOW, Trouble, colour, say
+from clawsecrets.cli.session import Session
+from clawsecrets.cli.shapes import rotation_json
+from clawsecrets.errors import ClawError
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import State
+from clawsecrets.model.status import outcome_words
+from clawsecrets.rotate.engine import Result
+
+DONE, WORK_LEFT, REFUSED, STUCK, INCOMPLETE = 0, 1, 4, 5, 6
+
+@dataclass(frozen=True)
+class Answer:
+    """How one secret's rotation ended."""
+
+    name: str
+    result: Result | ClawError
+    code: int
+    troubles: Sequence[Trouble] = ()
+    """What went wrong on the way."""
+    unused: bool = False
+    """A value was given, and not taken: another one is current already."""
+
+
+def answer_of(name: str, result: Result, troubles: Sequence[Trouble], *, supplied: bool = False) -> Answer:
+    """The answer with its exit code; `supplied`: a person gave a value."""
+    code, rotation = code_of(result), result.record.rotation
+    if supplied and result.already:
+        return Answer(name, result, WORK_LEFT, troubles, unused=True)
+    refused = any(outcome == "refused" for _, outcome, _ in troubles)
+    if supplied and refused and rotation is not None and rotation.state is State.AWAITING:
+        code = REFUSED  # it waits again, for a value that is accepted
+    return Answer(name, result, code, troubles)
+
+
+def code_of(result: Result) -> int:
+    """4 only where nothing is half done: a new one that must still be revoked is work left."""
+    rotation = result.record.rotation
+    if result.already or rotation is None:
+        return DONE
+    codes = {State.DONE: DONE, State.STUCK: STUCK, State.ABORTED: REFUSED}
+    return codes.get(rotation.state, WORK_LEFT)
+
+
+def tell(session: Session, answer: Answer) -> None:
+    """Say it: the outcome on stdout, what else there is to know on stderr."""
+    name, result, code, troubles = answer.name, answer.result, answer.code, answer.troubles
+    if isinstance(result, ClawError):
+        where = "" if name in result.message else f"{name}: "
+        say(f"clawsecrets: error: {where}{result.message}")
+        if result.hint:
+            say(f"hint: {result.hint}")
+        return
+    rotation, current = result.record.rotation, result.record.current
+    number = current.number if current else 0
+    if result.already:
+        print(f"{name}: already rotated (version {number} is current)")
+        if answer.unused:
+            say(f"  the value that you gave was not taken; if it is the right one: clawsecrets rotate {name} "
+                "--new-value-stdin, without --from-version")
+        return
+    if rotation is None:
+        return
+    shade = {DONE: GREEN, STUCK: RED, REFUSED: RED}.get(code, YELLOW)
+    print(f"{name}: {colour(outcome_words(rotation), shade)} (version {number} is current)")
+    for step, outcome, detail in troubles if code != DONE else ():
+        say(f"  {step}: {outcome}{': ' + detail if detail else ''}")
+    if rotation.note and not any(rotation.note in detail for _, _, detail in troubles):
+        say(f"  {rotation.note}")
+    for caveat in rotation.caveats:
+        say(f"  not shown: {caveat}")
+    for line in _next(session, result.record):
+        say(f"  {line}")
+
+
+def _next(session: Session, record: Record) -> list[str]:
+    """What the person does next."""
+    rotation, name = record.rotation, record.secret.name
+    if rotation is None:
+        return []
+    if rotation.state is State.AWAITING:
+        outfit = session.shop.outfit(record.secret, rotation.strategy)
+        steps = list(outfit.issuer.explain(outfit.request(name, rotation.id)))
+        return [*steps, f"then: clawsecrets rotate {name} --new-value-stdin"]
+    if rotation.state is State.DELIVERED and rotation.parked:
+        return [f"when you have seen that it uses the new one: clawsecrets rotations resume {name} --done",
+                f"to go back: clawsecrets rotations abort {name}"]
+    if rotation.state in (State.RETIRING, State.PROVING_DEAD) and rotation.parked:
+        return [f"when it is revoked: clawsecrets rotations resume {name} (--done if it cannot be tried)"]
+    if rotation.state is State.STUCK:
+        return [f"when that is mended: clawsecrets rotations resume {name}"]
+    if record.revocations:
+        return [f"tried again by: clawsecrets revocations retry {name}"]
+    return [f"it goes on with: clawsecrets rotate {name}"] if not rotation.final else []
+
+
+def answer_json(answer: Answer) -> dict[str, object]:
+    """The documented object `answer`, or `failure`."""
+    name, result, code, troubles = answer.name, answer.result, answer.code, answer.troubles
+    if isinstance(result, ClawError):
+        return {"secret": name, "exit_code": code, "outcome": "error", "error": result.message, "hint": result.hint}
+    rotation, current = result.record.rotation, result.record.current
+    words = "already rotated" if result.already else outcome_words(rotation) if rotation else "nothing done"
+    return {"secret": name, "exit_code": code, "outcome": words, "version": current.number if current else 0,
+            "already": result.already, "value_unused": answer.unused, "rotation": rotation_json(result.record),
+            "troubles": [{"step": step, "outcome": outcome, "detail": detail} for step, outcome, detail in troubles],
+            "revocations_pending": len(result.record.revocations)}

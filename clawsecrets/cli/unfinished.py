@@ -1,0 +1,132 @@
+"""rotations, revocations: what is unfinished, and what must still die."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clawsecrets.cli.answers import DONE, STUCK, WORK_LEFT, answer_json, answer_of, tell
+from clawsecrets.cli.output import Column, emit, moment, say, table
+from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, group
+from clawsecrets.cli.shapes import rotation_json
+from clawsecrets.errors import UsageError
+from clawsecrets.model.rotation import State
+from clawsecrets.rotate.engine import Result
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    rotations = group(app, "rotations", "Unfinished rotations: list them, go on with one, or back out.",
+                      list_rotations)
+    command(rotations, "list")(list_rotations)
+    command(rotations, "resume")(resume)
+    command(rotations, "abort")(abort)
+    revocations = group(app, "revocations", "Credentials that must die and are not proven dead yet.",
+                        list_revocations)
+    command(revocations, "list")(list_revocations)
+    command(revocations, "retry")(retry)
+    command(revocations, "resolve")(resolve_revocation)
+
+
+# --- rotations ------------------------------------------------------------------------------------------------------
+
+
+def list_rotations(session: Session, as_json: JsonOption = False) -> int:
+    """List the unfinished rotations. Exit code 1 when there are any, 5 when one is stuck."""
+    found = [record for record in session.store.records() if record.rotating]
+    if as_json:
+        emit({"rotations": [rotation_json(record) for record in found]})
+    else:
+        columns = [Column("SECRET", 10), Column("STATE"), Column("SINCE"), Column("WAITS FOR"),
+                   Column("WHY", 10)]
+        rows = [[r.secret, r.state.value, moment(r.entered_at), r.waits_for.value or "-", r.note]
+                for r in (record.rotation for record in found) if r is not None]
+        if rows:
+            table(columns, rows)
+        else:
+            say("no unfinished rotation")
+    stuck = any(record.rotation is not None and record.rotation.state is State.STUCK for record in found)
+    return STUCK if stuck else WORK_LEFT if found else DONE
+
+
+def resume(
+    session: Session,
+    name: NameArgument,
+    done: Annotated[bool, typer.Option("--done", help="You vouch that what it waits for has been done.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Go on with an unfinished or stuck rotation."""
+    session.load(name)
+    result = session.engine().resume(name, vouched=done)
+    return _answer(session, name, result, as_json)
+
+
+def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> int:
+    """Back out: the old value is put back everywhere and proven before the new one is revoked."""
+    session.load(name)
+    result = session.engine().abort(name)
+    code = _answer(session, name, result, as_json)
+    rotation = result.record.rotation
+    return DONE if rotation is not None and rotation.state is State.ABORTED else code
+
+
+def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
+    answer = answer_of(name, result, session.steps.troubles)
+    if as_json:
+        emit({"rotations": [answer_json(answer)], "left": []})
+    else:
+        tell(session, answer)
+    return answer.code
+
+
+# --- revocations ----------------------------------------------------------------------------------------------------
+
+
+def list_revocations(session: Session, as_json: JsonOption = False) -> int:
+    """List credentials that must die and are not proven dead. Exit code 1 when there are any."""
+    owed = list(session.ledger().owed())
+    if as_json:
+        emit({"revocations": [{"secret": n, "version": e.version, "handle": e.handle, "reason": e.reason,
+                               "since": e.since, "tries": e.tries, "next_at": e.next_at, "note": e.note,
+                               "needs_person": e.needs_person} for n, e in owed]})
+    elif owed:
+        columns = [Column("SECRET", 10), Column("VERSION", right=True), Column("REASON"), Column("SINCE"),
+                   Column("TRIES", right=True), Column("NEXT"), Column("WHY", 10)]
+        table(columns, [[n, str(e.version), e.reason, moment(e.since), str(e.tries), moment(e.next_at), e.note]
+                        for n, e in owed])
+    else:
+        say("nothing is owed")
+    return WORK_LEFT if owed else DONE
+
+
+def retry(
+    session: Session,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="All, when none is named.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Try the pending revocations now."""
+    ledger = session.ledger()
+    chosen = session.known(names) if names else sorted({name for name, _ in ledger.owed()})
+    tried = [item for name in chosen for item in ledger.work(name, force=True)]
+    if as_json:
+        emit({"tried": [{"secret": t.secret, "version": t.entry.version, "dead": t.dead, "note": t.reply.detail}
+                        for t in tried]})
+    else:
+        for item in tried:
+            print(f"{item.secret} version {item.entry.version}: {'dead' if item.dead else 'not yet'}"
+                  f"{' · ' + item.reply.detail if item.reply.detail else ''}")
+    return DONE if all(item.dead for item in tried) else WORK_LEFT
+
+
+def resolve_revocation(
+    session: Session,
+    name: NameArgument,
+    version: Annotated[int, typer.Argument(help="The version, 0 for an orphan.")],
+    handle: Annotated[str, typer.Option(help="The orphan's handle.")] = "",
+) -> None:
+    """Close an entry on your word: you have seen that the credential is dead."""
+    session.load(name)
+    if not session.ledger().vouch(name, version, handle):
+        raise UsageError(f"{name} owes no such revocation", "clawsecrets revocations lists them")
+    say(f"{name} version {version}: closed on your word")

@@ -1,0 +1,187 @@
+"""What a command claims and the exit code it ends with, where something is half done, left over or not taken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import Desk
+
+APP = '[consumers.app]\nkind = "command"\nprobe = ["{probe}"]\n'
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "s") as made:
+        yield made
+
+
+def rented(desk: Desk, more: str = "") -> Desk:
+    """acme-api-key of the fake provider, with a consumer that always agrees and a folder to deliver to."""
+    desk.provider(f'[injectors.out]\nkind = "directory"\npath = "{desk.root}/out"\n'
+                  f'[injectors.env]\nkind = "env-file"\npath = "{desk.root}/app.env"\ndialect = "shell"\n'
+                  f'{more or APP.format(probe="true")}')
+    desk.init()
+    desk.seeded()
+    desk.ok("configure", "acme-api-key", "--inject", "out", "--consume", "app")
+    return desk
+
+
+# --- exit codes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_supplied_value_that_is_in_use_and_owes_is_work_left(desk: Desk) -> None:
+    """4 says that nothing is half done: here the new one is published, and only the old one still has to die."""
+    fake = rented(desk).fake
+    assert fake is not None
+    desk.ok("configure", "acme-api-key", "--strategy", "assisted")
+    fake.fault("revoke", "status", status=403)
+    fresh = fake.seed("acme", "by a person").value
+    ran = desk.run("rotate", "acme-api-key", "--new-value-stdin", stdin=fresh.encode())
+    assert "revoke-old: refused" in ran.err, ran
+    assert ran.code == 1, ran
+    assert desk.ok("get", "acme-api-key", "--raw").out == fresh
+
+
+def test_backed_out_but_owing_is_work_left(desk: Desk) -> None:
+    first = desk.root / "first"
+    probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {first})" ]\n', 0o700)
+    fake = rented(desk, APP.format(probe=probe)).fake
+    assert fake is not None
+    desk.write("first", desk.ok("get", "acme-api-key", "--raw").out)
+    fake.fault("revoke", "status", status=403)
+    ran = desk.run("rotate", "acme-api-key")
+    assert "the new one still has to be revoked" in ran.out, ran
+    assert ran.code == 1, ran
+
+
+def test_a_value_that_was_not_taken_is_said(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    desk.ok("rotate", "acme-api-key")
+    words = ("rotate", "acme-api-key", "--from-version", "1", "--new-value-stdin")
+    ran = desk.run(*words, stdin=b"acme_live_0123")
+    assert ran.code == 1 and "was not taken" in ran.err, ran
+    answer = json.loads(desk.run(*words, "--json", stdin=b"acme_live_0123").out)["rotations"][0]
+    assert answer["value_unused"] and answer["already"] and answer["exit_code"] == 1
+    assert desk.run(*words[:-1]).code == 0  # nothing was given, nothing is lost
+
+
+# --- groups ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_of_a_group_are_not_rotated_in_one_run(desk: Desk) -> None:
+    rented(desk)
+    desk.seeded(name="acme-second")
+    for name in ("acme-api-key", "acme-second"):
+        desk.ok("configure", name, "--group", "pair", "--interval", "0", "--consume", "app")
+    ran = desk.run("rotate", "--due", "--yes", "--json")
+    document = json.loads(ran.out)
+    assert [item["secret"] for item in document["left"]] == ["acme-second"]
+    assert [(item["secret"], item["exit_code"]) for item in document["rotations"]] == [("acme-api-key", 0)]
+    assert "acme-second: left for another run: acme-api-key of its group pair comes first" in ran.err
+    assert ran.code == 1
+    named = desk.ok("rotate", "acme-second", "acme-api-key", "--yes")
+    assert named.out.count("rotated (version") == 2  # a person's explicit names are obeyed
+
+
+def test_a_group_waits_for_its_unfinished_one(desk: Desk) -> None:
+    rented(desk)
+    desk.seeded(name="acme-second")
+    for name in ("acme-api-key", "acme-second"):
+        desk.ok("configure", name, "--group", "pair", "--interval", "0")
+    desk.ok("configure", "acme-second", "--grace", "1h", "--consume", "app")
+    assert desk.run("rotate", "acme-second").code == 1
+    ran = desk.run("rotate", "--due", "--yes")
+    assert "acme-api-key: left for another run: acme-second of its group pair comes first" in ran.err, ran
+    assert "acme-second: in use; the old one is kept" in ran.out
+
+
+# --- what a target still holds --------------------------------------------------------------------------------------
+
+
+def held(desk: Desk) -> tuple[bool, bool]:
+    """Whether the folder and the env file hold a value of acme-api-key."""
+    env = desk.root / "app.env"
+    return (desk.root / "out" / "acme-api-key").exists(), env.exists() and "ACME_API_KEY=" in env.read_text()
+
+
+@pytest.fixture
+def delivered(desk: Desk) -> Desk:
+    rented(desk)
+    desk.ok("configure", "acme-api-key", "--inject", "env")
+    desk.ok("inject", "acme-api-key")
+    assert held(desk) == (True, True)
+    return desk
+
+
+def test_a_dropped_target_is_cleared(delivered: Desk) -> None:
+    ran = delivered.ok("configure", "acme-api-key", "--no-inject", "out")
+    assert "taken out of out" in ran.err
+    assert held(delivered) == (False, True)
+
+
+def test_delete_clears_every_target(delivered: Desk) -> None:
+    ran = delivered.ok("delete", "acme-api-key")
+    assert "taken out of out" in ran.err and "taken out of env" in ran.err
+    assert held(delivered) == (False, False)
+    assert "clawsecrets inject acme-api-key" in delivered.ok("undelete", "acme-api-key").err
+    delivered.ok("inject", "acme-api-key")
+    assert held(delivered) == (True, True)
+
+
+@pytest.mark.parametrize("words", [("configure", "acme-api-key", "--no-inject", "env"), ("delete", "acme-api-key")])
+def test_what_could_not_be_cleared_is_told(delivered: Desk, words: tuple[str, ...]) -> None:
+    env = delivered.root / "app.env"
+    env.write_text(env.read_text() + "ACME_OTHER='open\n")  # no line of this file can be rewritten now
+    ran = delivered.run(*words)
+    assert ran.code == 1 and "NOT taken out of env" in ran.err, ran
+    if words[0] == "delete":
+        assert delivered.run("purge", "acme-api-key", "--yes").code == 1
+        assert "ACME_API_KEY=" in env.read_text()
+    else:
+        assert "env" not in json.loads(delivered.ok("show", "acme-api-key", "--json").out)["injectors"]
+
+
+def test_what_owes_is_not_deleted(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("revoke", "status", status=403, times=-1)
+    assert desk.run("rotate", "acme-api-key").code == 1
+    ran = desk.run("delete", "acme-api-key")
+    assert ran.code == 2 and "not proven dead" in ran.err, ran
+    assert (desk.root / "out" / "acme-api-key").exists()
+
+
+# --- restored -------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_current_stays_in_sight(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    desk.ok("backup", "copy")
+    desk.ok("rotate", "acme-api-key")  # what the backup holds is dead now
+    shutil.rmtree(desk.home / "data")
+    desk.ok("restore", "copy", "--recovery-file", "code", "--key-file", "keys/new.key")
+    ran = desk.run("restore", "--confirm", "--yes")
+    assert ran.code == 1, ran
+    assert "clawsecrets set acme-api-key --replace" in ran.err and "clawsecrets rotate acme-api-key" in ran.err
+
+
+@pytest.mark.parametrize(("holds", "word", "code"), [("first", "accepted", 0), ("another", "REFUSED", 1)])
+def test_a_self_issued_current_is_tried_at_its_consumer(desk: Desk, holds: str, word: str, code: int) -> None:
+    probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {desk.root}/holds)" ]\n', 0o700)
+    desk.config(APP.format(probe=probe) + "validates = true\n")
+    desk.init()
+    desk.ok("set", "hooks", "--provider", "openclaw-hooks", stdin=b"first")
+    desk.ok("configure", "hooks", "--consume", "app")
+    desk.ok("backup", "copy")
+    shutil.rmtree(desk.home / "data")
+    desk.ok("restore", "copy", "--recovery-file", "code", "--key-file", "keys/new.key")
+    desk.write("holds", holds)
+    ran = desk.run("restore", "--confirm", "--yes")
+    assert word in ran.out and ran.code == code, ran
