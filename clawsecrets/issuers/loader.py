@@ -45,6 +45,7 @@ class ProviderFiles(Mapping[str, Provider]):
         for folder in folders:
             self._files |= {path.stem: path for path in sorted(folder.glob("*.toml"))}
         self._loaded: dict[str, Provider] = {}
+        self._texts: dict[str, bytes] = {}
 
     def __getitem__(self, code: str) -> Provider:
         if code not in self._loaded:
@@ -59,6 +60,21 @@ class ProviderFiles(Mapping[str, Provider]):
 
     def __contains__(self, code: object) -> bool:
         return code in self._files
+
+    def has_admin(self, name: str) -> bool:
+        """Whether any file says that the secret of this name is its admin credential. Only files that hold the name
+        are parsed."""
+        found = (code for code in self._files if name.encode() in self._text(code))
+        return any(self[code].admin == name for code in found)
+
+    def _text(self, code: str) -> bytes:
+        if code not in self._texts:
+            try:
+                self._texts[code] = self._files[code].read_bytes()
+            except OSError as error:
+                fault = f"{self._files[code]}: cannot be read: {error.strerror}"
+                raise ConfigError(fault, "it must be a file that you may read") from None
+        return self._texts[code]
 
     def path(self, code: str) -> Path:
         """The file of a provider; NotFound if there is none."""

@@ -21,13 +21,14 @@ from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.provider import Provider
 from clawsecrets.model.rotation import Outcome
-from clawsecrets.model.secret import Secret, SecretValue
+from clawsecrets.model.secret import Kind, Secret, SecretValue
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Progress, Reply, Request, Store
 from clawsecrets.wiring.targets import make_consumer, make_injector
 
 if TYPE_CHECKING:
     from clawsecrets.clients.http import Limits
+    from clawsecrets.issuers.loader import ProviderFiles
     from clawsecrets.rotate.engine import Engine
     from clawsecrets.rotate.gear import Outfit
     from clawsecrets.rotate.ledger import Ledger
@@ -95,7 +96,7 @@ class Workshop:
         self.host = socket.gethostname()
 
     @cached_property
-    def providers(self) -> Mapping[str, Provider]:
+    def providers(self) -> ProviderFiles:
         """Every provider file, shipped and own."""
         from clawsecrets.issuers.loader import load_providers
 
@@ -128,17 +129,18 @@ class Workshop:
         return provider.strategy_for(has_admin=has_admin, options=self._options(secret))
 
     def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
-        """Everything that acts for a secret. ConfigError for a target that the configuration does not have."""
+        """Everything that acts for a secret; an admin credential has no targets. ConfigError for a target that the
+        configuration does not have."""
         from clawsecrets.rotate.gear import Outfit
 
         chosen = strategy or self.strategy(secret)
-        consumers = {target: self._consumer(target) for target in secret.consumers if self._here(target)}
+        bound = replace(secret, injectors=(), consumers=()) if self.is_admin(secret) else secret
         return Outfit(
             strategy=chosen,
             issuer=self._issuer(secret, chosen),
             policy=self.policy(secret),
-            injectors={target: self._injector(target) for target in secret.injectors if self._here(target)},
-            consumers=consumers,
+            injectors={target: self._injector(target) for target in bound.injectors if self._here(target)},
+            consumers={target: self._consumer(target) for target in bound.consumers if self._here(target)},
             admin=lambda: self._admin_value(secret),
             admin_test=lambda: self._admin_test(secret, chosen),
             options=self._options(secret),
@@ -147,7 +149,16 @@ class Workshop:
 
     def check(self, secret: Secret) -> None:
         """Refuse a secret whose targets or strategy this host could not serve. ConfigError, NotFound."""
+        if (secret.injectors or secret.consumers) and self.is_admin(secret):
+            raise ConfigError(f"{secret.name} is an admin credential: it cannot be bound to a target",
+                              "deliver only what a process uses; the admin credential stays in the store")
         self.outfit(secret)
+
+    def is_admin(self, secret: Secret) -> bool:
+        """Whether it may create or revoke others: by its kind, or because a provider file or the configuration names
+        it as the admin credential of a provider."""
+        return (secret.kind is Kind.ADMIN or any(own.admin == secret.name for own in self._config.providers.values())
+                or self.providers.has_admin(secret.name))
 
     def writable(self) -> bool:
         """Whether the store could be written now."""
@@ -206,13 +217,21 @@ class Workshop:
             return Reply(Outcome.OK, "none is needed")
         value = self._admin_value(secret)
         if value is None:
-            return Reply(Outcome.REFUSED, f"{name} is not in the store: clawsecrets set {name}")
+            command = f"clawsecrets set {name}{self._kept_as(provider)}"
+            return Reply(Outcome.REFUSED, f"{name} is not in the store: {command}")
         admin = self._store().load(name).secret
         reply = self._issuer(admin, "overlap").test(value, Request(name, "", options=self._options(admin)))
         if reply.untestable:
             return Reply(Outcome.OK, f"{name} is there (it cannot be tried by itself)")
         words = {Outcome.OK: "accepted", Outcome.REFUSED: "the provider refuses it"}
         return replace(reply, detail=f"{name}: {words.get(reply.outcome, reply.detail)}")
+
+    def _kept_as(self, provider: Provider) -> str:
+        """The option of `set` for the provider's admin credential, where a provider file is about it: the one with a
+        variable that the usual name of that credential maps to."""
+        variable = provider.admin.upper().replace("-", "_")
+        found = (other for other in self.providers.values() if other.kind is Kind.ADMIN and variable in other.env)
+        return next((f" --provider {other.code}" for other in found), "")
 
     # --- targets ----------------------------------------------------------------------------------------------------
 
