@@ -6,12 +6,14 @@ Contract (README, "Your own service"):
   probe    gets one candidate value on standard input, exactly, without a newline; exit 0 = this value is in use
            (accepted), 1 = it is not, 75 = cannot tell yet, else an error.
 Neither gets a value in argv or environment. Their output is thrown away: it could repeat the value. The environment
-is PATH, HOME, LANG, XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS, CLAWSECRETS_SECRET and CLAWSECRETS_VERSION.
+is PATH, HOME, LANG, XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS, CLAWSECRETS_SECRET and CLAWSECRETS_VERSION; the umask
+is 077. A command of another `user` has that user's groups, HOME, USER and LOGNAME, and nothing of our session.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -26,7 +28,8 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Consumer, Handover, Reply
 
 ACCEPTED, NOT_IT, NOT_NOW = 0, 1, 75
-_PASSED_ON = ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+_PASSED_ON = ("PATH", "LANG")
+_OF_OUR_SESSION = ("HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,12 @@ class CommandConsumer:
 
     def _run(self, words: Sequence[str], handover: Handover, value: SecretValue | None) -> _Ran:
         try:
+            other = _other_user(self.user)
             process = subprocess.Popen(
                 list(words), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env=self._environment(handover), start_new_session=True, close_fds=True, user=self.user or None,
+                env=_environment(handover, other), start_new_session=True, close_fds=True, umask=0o077,
+                user=other.pw_uid if other else None, group=other.pw_gid if other else None,
+                extra_groups=os.getgrouplist(other.pw_name, other.pw_gid) if other else None,
             )
         except (OSError, ValueError, LookupError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "cannot be started"
@@ -141,9 +147,18 @@ class CommandConsumer:
         finally:
             _end(process)
 
-    def _environment(self, handover: Handover) -> Mapping[str, str]:
-        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return {**passed, "CLAWSECRETS_SECRET": handover.name, "CLAWSECRETS_VERSION": str(handover.new_version)}
+
+def _other_user(name: str) -> pwd.struct_passwd | None:
+    """The user to become; None when we are that user already, or none is named. LookupError when there is none."""
+    user = pwd.getpwnam(name) if name else None
+    return None if user is None or user.pw_uid == os.geteuid() else user
+
+
+def _environment(handover: Handover, other: pwd.struct_passwd | None) -> Mapping[str, str]:
+    names = _PASSED_ON if other else (*_PASSED_ON, *_OF_OUR_SESSION)
+    own = {"HOME": other.pw_dir, "USER": other.pw_name, "LOGNAME": other.pw_name} if other else {}
+    passed = {name: os.environ[name] for name in names if name in os.environ}
+    return {**passed, **own, "CLAWSECRETS_SECRET": handover.name, "CLAWSECRETS_VERSION": str(handover.new_version)}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

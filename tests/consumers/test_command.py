@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,23 @@ def shell(words: str, **more: Any) -> CommandConsumer:
                                                (127, Outcome.UNKNOWN)])
 def test_reload_by_exit_code(code: int, outcome: Outcome) -> None:
     assert shell(f"exit {code}").reload(handover()).outcome is outcome
+
+
+def test_what_a_command_writes_is_private(tmp_path: Path) -> None:
+    assert shell(f"touch {tmp_path}/made", user=pwd.getpwuid(os.geteuid()).pw_name).reload(handover()).outcome \
+        is Outcome.OK
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_s_command_has_nothing_of_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = pwd.getpwnam("nobody")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
+    groups = " ".join(map(str, os.getgrouplist("nobody", user.pw_gid)))
+    for words in (f'[ "$(id -u)" = {user.pw_uid} ]', f'[ "$(id -g)" = {user.pw_gid} ]', f'[ "$(id -G)" = "{groups}" ]',
+                  f'[ "$HOME" = "{user.pw_dir}" ]', '[ "$USER$LOGNAME" = nobodynobody ]', '[ "$(umask)" = 0077 ]',
+                  '[ -z "$XDG_RUNTIME_DIR" ]'):
+        assert shell(f"cd / && {words}", user="nobody").reload(handover()).outcome is Outcome.OK, words
 
 
 def test_nothing_to_reload_is_done() -> None:
