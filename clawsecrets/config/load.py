@@ -18,7 +18,7 @@ from clawsecrets.config.targets import read_consumers, read_injectors
 from clawsecrets.data import data_path
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import DAY
-from clawsecrets.model.provider import url_fault
+from clawsecrets.model.provider import RESERVED_OPTIONS, url_fault
 from clawsecrets.model.secret import Kind, valid_name
 
 LEASE, PATIENCE, RETENTION = 90.0, 30.0, 7 * DAY
@@ -168,6 +168,8 @@ def _provider(code: str, table: Table) -> ProviderConfig:
     if admin and not valid_name(admin):
         table.fail(f"admin = {admin!r} is not a secret's name", "it names a secret in the store, and is never a value")
     for name in options:
+        if name in RESERVED_OPTIONS:
+            table.fail(f"options: {name} is no option", f"write {name} = … beside options")
         if not _OPTION.match(name):
             table.fail(f"options: {name!r} is not an option's name", "use a-z, 0-9 and underscore")
     timeout = table.seconds("timeout", 0.0, least=1.0) if table.has("timeout") else None

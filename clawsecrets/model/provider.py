@@ -24,7 +24,8 @@ SECRETS = frozenset({"value", "old", "admin"})
 """Placeholders that stand for a secret value."""
 BUILT_IN = SECRETS | {"label", "handle", "expiry_date"}
 RESERVED_OPTIONS = frozenset({"base_url", "ca_bundle"})
-"""Options that every provider has: another base URL, and a CA bundle file for it."""
+"""Options that every provider has: another base URL, and a CA bundle file for it. They come from the configuration of
+a host, never from a secret's record."""
 CONSUMERS = ("openclaw",)
 """Kinds of consumer that have a credential of their own, which a provider file may be about (`opens`)."""
 PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
@@ -207,7 +208,7 @@ class Provider:
     """Seconds."""
     manual: Manual
     host: str = ""
-    """Base URL, https. Empty: self-hosted, the secret's option `base_url` is needed."""
+    """Base URL, https. Empty: self-hosted, the configuration's `base_url` is needed."""
     env: tuple[str, ...] = ()
     env_older: tuple[str, ...] = ()
     """Names that older guides use."""

@@ -19,7 +19,7 @@ from clawsecrets.config import Config, Paths
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.model.policy import RotationPolicy
-from clawsecrets.model.provider import Provider
+from clawsecrets.model.provider import RESERVED_OPTIONS, Provider
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret, SecretValue
 from clawsecrets.model.strategies import STRATEGIES
@@ -130,9 +130,10 @@ class Workshop:
 
     def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
         """Everything that acts for a secret; an admin credential has no targets. ConfigError for a target that the
-        configuration does not have."""
+        configuration does not have, and for an option that only the configuration may set."""
         from clawsecrets.rotate.gear import Outfit
 
+        self._refuse_places(secret)
         chosen = strategy or self.strategy(secret)
         bound = replace(secret, injectors=(), consumers=()) if self.is_admin(secret) else secret
         return Outfit(
@@ -189,13 +190,24 @@ class Workshop:
         return self._config.providers.get(code, ProviderConfig())
 
     def _options(self, secret: Secret) -> Mapping[str, str]:
+        """Parameters of the provider file. Where requests go, and whom they trust there, only this host's
+        configuration says: whoever may write a record of a shared store must not be sent the admin credential."""
         override = self._override(secret.provider)
-        options = {**override.options, **dict(secret.options)}
+        own = {name: text for name, text in secret.options if name not in RESERVED_OPTIONS}
+        options = {**override.options, **own}
         if override.base_url:
-            options.setdefault("base_url", override.base_url)
+            options["base_url"] = override.base_url
         if override.ca_bundle is not None:
-            options.setdefault("ca_bundle", str(override.ca_bundle))
+            options["ca_bundle"] = str(override.ca_bundle)
         return options
+
+    def _refuse_places(self, secret: Secret) -> None:
+        for name, _ in secret.options:
+            if name in RESERVED_OPTIONS:
+                raise ConfigError(f"{secret.name}: {name} cannot be an option of a secret",
+                                  f"put {name} under [providers.{secret.provider}] in "
+                                  f"{self._config.file or self._paths.config}, and take it away here: "
+                                  f"clawsecrets configure {secret.name} --option {name}=")
 
     def _admin_name(self, secret: Secret) -> str:
         return self._override(secret.provider).admin or self.provider(secret.provider).admin
@@ -220,6 +232,7 @@ class Workshop:
             command = f"clawsecrets set {name}{self._kept_as(provider)}"
             return Reply(Outcome.REFUSED, f"{name} is not in the store: {command}")
         admin = self._store().load(name).secret
+        self._refuse_places(admin)
         reply = self._issuer(admin, "overlap").test(value, Request(name, "", options=self._options(admin)))
         if reply.untestable:
             return Reply(Outcome.OK, f"{name} is there (it cannot be tried by itself)")

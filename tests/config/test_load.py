@@ -202,6 +202,7 @@ REFUSALS = [
     ('[consumers.g]\nkind = "openclaw"\nurl = "http://127.0.0.1"', "must begin with ws://", ""),
     ('[consumers.g]\nkind = "openclaw"\nurl = "wss://u:p@h"', "must not hold a user", ""),
     ('[consumers.g]\nkind = "openclaw"\nurl = "ws://127.0.0.1:99999"', "is not a URL", ""),
+    ('[providers.x]\noptions = { base_url = "https://x.example" }', "base_url is no option", "beside options"),
     ('[providers.x]\nbase_url = "http://x.example"', "[providers.x]: base_url must be https", ""),
     ('[providers.x]\nadmin = "sk-ant-VALUE!"', "is not a secret's name", "never a value"),
     ("[providers.x]\noptions = { a = 1 }", "options.a must be text, not a whole number", ""),
