@@ -6,6 +6,7 @@
     load.py      file -> Config
     targets.py   [injectors.*] and [consumers.*]
     place.py     store URLs
+    trust.py     who may say what clawsecrets does
     append.py    adds a target to an existing file, keeping everything that stands there
 """
 
@@ -28,6 +29,7 @@ from clawsecrets.config.shape import (
     RotationConfig,
     StoreConfig,
 )
+from clawsecrets.config.trust import require_provider_folder
 
 __all__ = [
     "CommandTarget",
@@ -51,4 +53,5 @@ __all__ = [
     "parse",
     "parse_store_url",
     "read_config",
+    "require_provider_folder",
 ]

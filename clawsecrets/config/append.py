@@ -132,7 +132,7 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _keep_owner(target: Path, handle: int) -> None:
-    """Root that edits a user's file leaves it to that user."""
+    """Root that edits a file leaves it to its group."""
     with suppress(FileNotFoundError):
         now = target.stat()
         if os.geteuid() == 0 and (now.st_uid, now.st_gid) != (0, 0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from clawsecrets.config.place import StoreUrl, parse_store_url
 from clawsecrets.config.shape import KEY_SOURCES, Config, KeyPlace, ProviderConfig, RotationConfig, StoreConfig
 from clawsecrets.config.tables import Source, Table, listed
 from clawsecrets.config.targets import read_consumers, read_injectors
+from clawsecrets.config.trust import require_owner, require_unshared
 from clawsecrets.data import data_path
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import DAY
@@ -49,14 +49,14 @@ def _absent(file: Path) -> bool:
 
 
 def load(file: Path, paths: Paths) -> Config:
-    """Read one file. ConfigError when it cannot be read, or when others may write to it: its commands are run."""
+    """Read one file. ConfigError when it cannot be read, or when others may write to it: its commands are run. Nor
+    does root read one of another user, or in another user's folder."""
     try:
-        mode = file.stat().st_mode
+        require_unshared(file)
+        require_owner(file.parent)
         raw = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}", _reading_hint(error, paths)) from None
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise ConfigError(f"{file}: others may write to it, and clawsecrets runs what it says", f"chmod go-w {file}")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from clawsecrets.config import Config, Paths
+from clawsecrets.config import Config, Paths, require_provider_folder
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.model.policy import RotationPolicy
@@ -97,9 +97,11 @@ class Workshop:
 
     @cached_property
     def providers(self) -> ProviderFiles:
-        """Every provider file, shipped and own."""
+        """Every provider file, shipped and own. ConfigError when others may write to one."""
         from clawsecrets.issuers.loader import load_providers
 
+        for folder in self._config.providers_dirs:
+            require_provider_folder(folder)
         return load_providers(self._config.providers_dirs)
 
     def provider(self, code: str) -> Provider:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from clawsecrets.errors import ConfigError
-from tests.wiring.bench import Bench, secret
+from clawsecrets.wiring import Workshop
+from tests.wiring.bench import PATHS, Bench, secret
 
 CONFIG = """
 [providers.acme]
@@ -13,6 +17,17 @@ base_url = "https://acme.example/own"
 ca_bundle = "/etc/own.pem"
 options = { account = "1" }
 """
+
+
+def test_provider_files_that_others_may_write_are_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "providers"
+    folder.mkdir()
+    folder.chmod(0o777)
+    bench = Bench("")
+    bench.config = replace(bench.config, providers_dirs=(folder,))
+    shop = Workshop(bench.config, PATHS, lambda: bench.store, bench.clock)
+    with pytest.raises(ConfigError, match="others may write"):
+        shop.provider("openai")
 
 
 @pytest.mark.parametrize("option", ["base_url", "ca_bundle"])
