@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from clawsecrets.errors import UsageError
-from clawsecrets.model.rotation import Rotation, State
+from clawsecrets.model.rotation import FAILED, Rotation, State
 from clawsecrets.model.secret import Secret, Stage, Version
 from clawsecrets.model.strategies import MARKS, SERVES, Mark
 
 RETRY_AFTER = (60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0, 86400.0)
 """Seconds between tries of an owed revocation: 1 m, 5 m, 30 m, 2 h, 6 h, 12 h, 24 h (rotation.md invariant 3)."""
+WATCHED = 3600.0
+"""Seconds that a label is watched after nothing was found under it: a lost creation may happen late."""
+BACK_OFF = (3600.0, 86400.0)
+"""Seconds before a rotation that was given up is begun again by itself: the first time, and at most."""
+WATCH = "watch"
+IN_USE = frozenset({Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +33,19 @@ class Revocation:
     handle: str
     since: float
     reason: str
-    """replaced, backed-out, orphan, compromised"""
+    """replaced, backed-out, orphan, compromised; watch: nothing is owed, but something may still appear"""
     tries: int = 0
     next_at: float = 0.0
     note: str = ""
+    label: str = ""
+    """watch, orphan: the label at the provider."""
+    rotation: str = ""
+    """The id of the rotation that left it."""
+
+    @property
+    def watch(self) -> bool:
+        """Whether it is no debt: a label under which a lost creation may still appear."""
+        return self.reason == WATCH
 
     def after_try(self, now: float, note: str) -> Revocation:
         """The entry after one more failed try, with the time of the next."""
@@ -40,7 +55,7 @@ class Revocation:
     @property
     def needs_person(self) -> bool:
         """Whether the schedule of tries has run out."""
-        return self.tries >= len(RETRY_AFTER)
+        return not self.watch and self.tries >= len(RETRY_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,11 @@ class Record:
         return next((v for v in self.versions if v.number == number), None)
 
     @property
+    def debts(self) -> tuple[Revocation, ...]:
+        """The ledger's entries that must die; without the watches."""
+        return tuple(entry for entry in self.revocations if not entry.watch)
+
+    @property
     def rotating(self) -> bool:
         """Whether a rotation is unfinished (parked and stuck ones are)."""
         return self.rotation is not None and not self.rotation.final
@@ -115,10 +135,11 @@ class Record:
             return self
         return replace(self, revocations=(*self.revocations, entry))
 
-    def settle_debt(self, entry: Revocation, now: float) -> Record:
-        """Without that ledger entry: it is proven dead. Its version becomes REVOKED."""
+    def settle_debt(self, entry: Revocation, now: float, *, seen: bool = True) -> Record:
+        """Without that ledger entry; its version becomes REVOKED. `seen`: its refusal was (else a person's word, or
+        the provider has no test)."""
         left = tuple(known for known in self.revocations if not _same(entry, known))
-        return replace(self, revocations=left)._bury(entry.version, now)
+        return replace(self, revocations=left)._bury(entry.version, now, seen=seen)
 
     def add_version(self, version: Version) -> Record:
         """With a new version; its number must be `last_number + 1`."""
@@ -137,15 +158,62 @@ class Record:
         moved = tuple(replace(v, stage=Stage.RETIRED) if v.stage is Stage.CURRENT else v for v in self.versions)
         return replace(self, versions=moved).add_version(version)
 
-    def _bury(self, number: int, now: float) -> Record:
+    def seen_dead(self, number: int, now: float) -> Record:
+        """With a version that the provider (or the consumer that validates it) was just seen refusing."""
+        return self.change(number, lambda v: replace(v, dead_at=now))
+
+    def _bury(self, number: int, now: float, *, seen: bool = False) -> Record:
         found = self.version(number)
         if found is not None and found.stage is Stage.CURRENT:
             raise ValueError(f"version {number} is current: its value is not erased")
-        return self.change(number, lambda v: replace(v, stage=Stage.REVOKED, dead_at=v.dead_at or now, erased_at=now))
+        dead = now if seen else 0.0
+        return self.change(number, lambda v: replace(v, stage=Stage.REVOKED, dead_at=v.dead_at or dead, erased_at=now))
 
 
 def _same(one: Revocation, other: Revocation) -> bool:
-    return one.version == other.version if one.version or other.version else one.handle == other.handle
+    if one.version or other.version:
+        return one.version == other.version
+    if one.watch or other.watch:
+        return one.watch and other.watch and one.label == other.label
+    return one.handle == other.handle
+
+
+def in_use(record: Record, target: Revocation | Version) -> bool:
+    """Whether a version other than the one being killed is PENDING, CURRENT or PREVIOUS and has the same value, or
+    the same id at the provider: then a revocation of `target` could kill that one."""
+    return same_value_in_use(record, target) or any(
+        version.handle and version.handle in _handles(record, target) for version in _others(record, target))
+
+
+def same_value_in_use(record: Record, target: Revocation | Version) -> bool:
+    """Whether another version that is PENDING, CURRENT or PREVIOUS has the very value of `target`."""
+    killed = _killed(record, target)
+    mark = killed.fingerprint if killed is not None else ""
+    return bool(mark) and any(version.fingerprint == mark for version in _others(record, target))
+
+
+def _killed(record: Record, target: Revocation | Version) -> Version | None:
+    return target if isinstance(target, Version) else record.version(target.version)
+
+
+def _others(record: Record, target: Revocation | Version) -> Iterable[Version]:
+    number = target.number if isinstance(target, Version) else target.version
+    return (version for version in record.versions if version.number != number and version.stage in IN_USE)
+
+
+def _handles(record: Record, target: Revocation | Version) -> frozenset[str]:
+    killed = _killed(record, target)
+    told = "" if isinstance(target, Version) else target.handle
+    return frozenset(handle for handle in (told, killed.handle if killed else "") if handle)
+
+
+def retry_at(record: Record) -> float:
+    """When a secret whose last rotation was given up is to be rotated again by itself; 0.0 = at any time."""
+    rotation = record.rotation
+    if rotation is None or rotation.state not in FAILED:
+        return 0.0
+    first, most = BACK_OFF
+    return rotation.finished_at + min(most, first * 2.0 ** min(max(0, rotation.failures - 1), 10))
 
 
 def enter(record: Record, rotation: Rotation, now: float, minted: Version | None = None) -> Record:
@@ -204,7 +272,7 @@ def _owe(record: Record, rotation: Rotation, now: float, number: int, reason: st
     version = record.version(number)
     if version is None or version.stage is Stage.REVOKED:
         return record, rotation
-    return record.owe(Revocation(number, version.handle, now, reason, next_at=now)), rotation
+    return record.owe(Revocation(number, version.handle, now, reason, next_at=now, rotation=rotation.id)), rotation
 
 
 def _owe_old(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:
@@ -220,9 +288,25 @@ def _bury(record: Record, number: int, now: float) -> Record:
     return replace(record, revocations=left)._bury(number, now)
 
 
+def left_by(entry: Revocation, rotation: Rotation) -> bool:
+    """Whether that rotation left it. Entries from before they named it name one of its versions."""
+    if entry.rotation:
+        return entry.rotation == rotation.id
+    return entry.version != 0 and entry.version in (rotation.old_version, rotation.new_version)
+
+
 def owing(record: Record, rotation: Rotation) -> bool:
-    """Whether the ledger holds something that this rotation left."""
-    return any(entry.since >= rotation.started_at for entry in record.revocations)
+    """Whether the ledger holds a debt that this rotation left."""
+    return any(left_by(entry, rotation) for entry in record.debts)
+
+
+def owe_late(record: Record, entry: Revocation) -> Record:
+    """With a debt that shows up after its rotation may have ended: then that has ended owing."""
+    record, rotation = record.owe(entry), record.rotation
+    owed = {State.DONE: State.DONE_OWED, State.ABORTED: State.ABORTED_OWED}
+    if rotation is None or rotation.state not in owed or not owing(record, rotation):
+        return record
+    return replace(record, rotation=replace(rotation, state=owed[rotation.state]))
 
 
 def _bury_old(record: Record, rotation: Rotation, now: float) -> tuple[Record, Rotation]:

@@ -57,6 +57,13 @@ class State(StrEnum):
 
 
 FINAL = frozenset({State.DONE, State.DONE_OWED, State.ABORTED, State.ABORTED_OWED})
+FAILED = frozenset({State.ABORTED, State.ABORTED_OWED})
+"""Final states in which the old value stays."""
+TURNED = frozenset({
+    State.DISCARDING, State.WITHDRAWING, State.UNSTAGING, State.UNSTAGED, State.FALLING_BACK, State.REVERTING,
+    State.REVERT_STAGED, State.REVERT_PROBING, State.DEMOTED, State.RESTORED, State.UNDOING,
+})
+"""States of a rotation that has turned back: why it did is kept through them (`Rotation.reason`)."""
 
 
 class Step(StrEnum):
@@ -148,7 +155,7 @@ class Rotation:
     """One rotation of one secret. Frozen: `settle` gives the next one. Times are Unix seconds."""
 
     id: str
-    """Also the label of the credential at the provider."""
+    """Begins every label that its credentials carry at the provider (see `label`)."""
     secret: str
     strategy: str
     state: State
@@ -174,6 +181,22 @@ class Rotation:
     caveats: tuple[str, ...] = ()
     """What a finished rotation could not show (for example `no test at the provider`)."""
     finished_at: float = 0.0
+    turn: int = 1
+    """Counts every round, and unlike `rounds` never begins again: what an earlier round made has another label."""
+    reason: str = ""
+    """Why it turned back or ended without a new value; the note of ABORTED and ABORTED_OWED tells it."""
+    failures: int = 0
+    """How many rotations of this secret, this one included, have been given up in a row."""
+
+    @property
+    def label(self) -> str:
+        """What a credential made in this round carries at the provider."""
+        return f"{self.id}-{self.turn}"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of all rounds so far, the oldest first."""
+        return tuple(f"{self.id}-{turn}" for turn in range(1, self.turn + 1))
 
     @property
     def final(self) -> bool:
@@ -217,7 +240,7 @@ class Rotation:
         row = table.get(at) if at is not None else None
         if row is None or row.abort is None:
             raise ValueError(f"a rotation that is {self.state.value} cannot be aborted, only resumed")
-        return self._enter(row.abort, now, note)
+        return replace(self._enter(row.abort, now, note), reason=note)
 
     def resumed(self, table: Table, now: float, *, here: bool = False) -> Rotation:
         """Out of STUCK with fresh patience, to where its row says; parked ones need not wait for their time.
@@ -232,19 +255,26 @@ class Rotation:
 
     def _go(self, row: Row, target: State, now: float, note: str) -> Rotation:
         """Follow one arrow; rounds and hops are counted here so that every rotation ends."""
-        rounds = self.rounds
+        rounds, turn = self.rounds, self.turn
         if row.again is not None and target is row.again:
             if rounds >= MAX_ROUNDS:
                 target = row.over if row.over is not None else State.STUCK
             else:
-                rounds += 1
-        moved = replace(self, rounds=rounds)
+                rounds, turn = rounds + 1, turn + 1
+        moved = replace(self, rounds=rounds, turn=turn)
         if self.hops + 1 >= MAX_HOPS and target not in FINAL and target is not State.STUCK:
             # The step was done: `resume` must go on behind it, or it would be done (and minted) twice.
             return replace(moved._enter(State.STUCK, now, note or "it went round too often"), stuck_in=target)
         return moved._enter(target, now, note)
 
     def _enter(self, target: State, now: float, note: str) -> Rotation:
+        reason, failures = self.reason, self.failures
+        if (target in TURNED or target in FAILED) and self.state not in TURNED:
+            reason = note
+        if target in FAILED:
+            note = "; ".join(dict.fromkeys(words for words in (reason, note) if words))
+        if target in FINAL:
+            failures = failures + 1 if target in FAILED else 0
         return replace(
             self,
             state=target,
@@ -257,4 +287,6 @@ class Rotation:
             note=note,
             stuck_in=self.state if target is State.STUCK else None,
             finished_at=now if target in FINAL else 0.0,
+            reason=reason,
+            failures=failures,
         )

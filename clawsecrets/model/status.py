@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from clawsecrets.model.policy import RotationPolicy, due_at, format_duration
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import Rotation, State, Wait
+from clawsecrets.model.rotation import FAILED, Rotation, State, Wait
 
 
 class Urgency(IntEnum):
@@ -73,13 +73,13 @@ def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urg
         return _unfinished(rotation, now)
     if record.current is None:
         return "no value", f"clawsecrets set {record.secret.name}", Urgency.WAITING
-    if record.revocations:
-        entry = record.revocations[0]
+    if record.debts:
+        entry = next((debt for debt in record.debts if debt.needs_person), record.debts[0])
         urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
         return "revocation pending", entry.note or entry.reason, urgency
     if due is not None and due <= now:
         return "overdue", format_duration(now - due), Urgency.OVERDUE
-    if rotation is not None and rotation.state is State.ABORTED:
+    if rotation is not None and rotation.state in FAILED:
         return "last rotation failed", rotation.note, Urgency.FAILED
     if due is not None and due - now <= SOON:
         return "due soon", "", Urgency.SOON

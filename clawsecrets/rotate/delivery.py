@@ -62,11 +62,13 @@ def _deliver_one(store: Store, gear: Gear, record: Record, target: str, injector
     """Write until what was written is still what is wanted: whoever writes last has looked after its write, so that
     two processes that deliver different secrets to one target cannot leave an older value of the other in it."""
     told: tuple[tuple[str, int], ...] = ()
+    why = "others keep changing it"
     for _ in range(TURNS):
         try:
             entries = entries_for(store, gear, target, record)
         except NotFound as error:
-            return Reply(Outcome.REFUSED, error.message)
+            told, why = (), error.message  # erased between the look at its record and at its value: look again
+            continue
         wanted = tuple((entry.name, entry.version) for entry in entries)
         if told and wanted == told:
             return Reply(Outcome.OK)
@@ -76,7 +78,7 @@ def _deliver_one(store: Store, gear: Gear, record: Record, target: str, injector
         told = wanted
         if not told:
             return reply
-    return Reply(Outcome.UNKNOWN, f"{target}: others keep changing it")
+    return Reply(Outcome.UNKNOWN, f"{target}: {why}")
 
 
 def missing_hosts(record: Record, version: int, mine: Collection[str], targets: Sequence[str], *,

@@ -6,19 +6,23 @@ is durable before its step runs, so that after a kill the next run settles it wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from clawsecrets.errors import Fenced, StaleRecord, StoreBusy, UsageError
+from clawsecrets.errors import ClawError, Fenced, StoreBusy, StoreError, UsageError
 from clawsecrets.model.audit import AuditEvent
-from clawsecrets.model.record import Record, enter
+from clawsecrets.model.record import Record, Revocation, owe_late
 from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wait
-from clawsecrets.model.secret import SecretValue, Stage, Version
+from clawsecrets.model.secret import SecretValue
 from clawsecrets.model.strategies import BACKING_OUT, table_for
-from clawsecrets.ports import Change, Clock, Lease, Progress, Reply, Store
+from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
+from clawsecrets.rotate.commits import Commits
+from clawsecrets.rotate.delivery import Delivered
 from clawsecrets.rotate.fenced import make_good
 from clawsecrets.rotate.gear import Gear
 from clawsecrets.rotate.job import Done, Job
+from clawsecrets.rotate.redeliver import edit_secret, redeliver
 from clawsecrets.rotate.steps import STEPS
 
 MINTING = frozenset({Step.CREATE, Step.RECOVER, Step.RECREATE, Step.OBTAIN})
@@ -73,6 +77,7 @@ class Engine:
         self._progress = progress
         self._new_id = new_id
         self._settings = settings
+        self._commits = Commits(store, clock, progress, settings.actor)
 
     # --- what commands call ------------------------------------------------------------------------------------
 
@@ -172,7 +177,8 @@ class Engine:
         self._store.renew(lease)
         outfit = self._gear.outfit(record.secret, rotation.strategy)
         self._progress.step(rotation.secret, rotation.state.value, row.step.value)
-        job = Job(record, rotation, outfit, self._store, self._gear, self._clock.now(), supplied, vouched)
+        job = Job(record, rotation, outfit, self._store, self._gear, self._clock.now(), supplied, vouched,
+                  partial(self._store.renew, lease))
         done = STEPS[row.step](job)
         self._progress.result(rotation.secret, row.step.value, done.reply.outcome.value, done.reply.detail)
         try:
@@ -180,7 +186,7 @@ class Engine:
         except Fenced as error:
             fenced = error
         if not self._hand_in(rotation, done.reply):
-            make_good(job, row.step, done.reply)
+            make_good(job, row.step, done.reply, self._owe_late)
         raise Fenced(fenced.message, fenced.hint)
 
     def _hand_in(self, rotation: Rotation, reply: Reply) -> bool:
@@ -203,6 +209,35 @@ class Engine:
         finally:
             self._store.release(lease)
 
+    def _owe_late(self, name: str, entry: Revocation) -> bool:
+        """Put what a fenced process made and could not revoke into the ledger; False when another one is at work."""
+        try:
+            lease = self._store.acquire(name, self._settings.holder, self._settings.lease)
+        except StoreError:
+            return False
+        try:
+            event = AuditEvent(self._clock.now(), self._settings.actor, "revocation.owed", name, 0, entry.rotation,
+                               {"reason": entry.reason, "note": entry.note})
+            edit_secret(self._store, lease, name, lambda record: owe_late(record, entry), event)
+            return True
+        except ClawError:  # the record is gone, or the store cannot be written: a person is told instead
+            return False
+        finally:
+            self._store.release(lease)
+
+    def deliver(self, name: str) -> Delivered:
+        """Write every target of the secret anew with what it is to hold now (`inject`).
+
+        StoreBusy after `queue` seconds of another process rotating it; UsageError for a deleted one, and for one of a
+        restored backup that is not confirmed.
+        """
+        lease = self._acquire(name)
+        try:
+            self._ready(name)
+            return redeliver(self._store, self._gear, self._clock, lease, self._settings.actor)
+        finally:
+            self._store.release(lease)
+
     def _settle(self, record: Record, lease: Lease, done: Done, *, minting: bool = False) -> Record:
         rotation, reply, now = self._rotation(record), done.reply, self._clock.now()
         table = self._table(rotation)
@@ -217,29 +252,7 @@ class Engine:
 
     def _commit(self, record: Record, rotation: Rotation, lease: Lease, step: str, detail: str,
                 done: Done | None = None, value: SecretValue | None = None) -> Record:
-        """Make it durable. When somebody edited the record meanwhile (not its rotation), decide again on theirs."""
-        known, now = record.rotation, self._clock.now()
-        for _ in range(5):
-            edited = done.edit(record) if done is not None else record
-            minted = None if value is None or done is None else self._minted(edited, rotation, value, done.reply, now)
-            moved = known is None or rotation.state is not known.state or minted is not None
-            entered = enter(edited, rotation, now, minted) if moved else replace(edited, rotation=rotation)
-            values = {} if minted is None or value is None else {minted.number: value}
-            event = self._event(entered, entered.rotation or rotation, step, detail)
-            try:
-                return self._store.commit([Change(entered, event, values)], lease)[0]
-            except StaleRecord:
-                record = self._store.load(record.secret.name)
-            if record.rotation != known:
-                break
-        raise Fenced(f"{rotation.secret} was changed by another process", "run the command again")
-
-    def _minted(self, record: Record, rotation: Rotation, value: SecretValue, reply: Reply, now: float) -> Version:
-        return Version(
-            number=record.last_number + 1, stage=Stage.PENDING, created_at=now,
-            fingerprint=self._store.fingerprint(value), handle=reply.handle, identity=reply.identity,
-            origin="rotation", label=rotation.id, expires_at=reply.expires_at,
-        )
+        return self._commits.write(record, rotation, lease, step, detail, done, value)
 
     # --- beginnings ----------------------------------------------------------------------------------------------
 
@@ -251,7 +264,8 @@ class Engine:
         rotation = Rotation(
             id=self._new_id(), secret=secret.name, strategy=strategy,
             state=State.PLANNED, started_at=now, entered_at=now, old_version=self._current(record),
-            compromised=order.compromised, revoke_unproven=order.revoke_unproven,
+            failures=record.rotation.failures if record.rotation else 0, compromised=order.compromised,
+            revoke_unproven=order.revoke_unproven,
         )
         return self._commit(record, rotation, lease, "begin", "")
 
@@ -350,15 +364,6 @@ class Engine:
     def _rotation(record: Record) -> Rotation:
         assert record.rotation is not None
         return record.rotation
-
-    def _event(self, record: Record, rotation: Rotation, step: str, detail: str) -> AuditEvent:
-        told: Mapping[str, str] = {"strategy": rotation.strategy}
-        if step:
-            told = {**told, "step": step}
-        if detail:
-            told = {**told, "note": detail}
-        return AuditEvent(self._clock.now(), self._settings.actor, f"rotation.{rotation.state.value}",
-                          record.secret.name, rotation.new_version or rotation.old_version, rotation.id, told)
 
 
 def _takes_none(name: str, strategy: str) -> UsageError:

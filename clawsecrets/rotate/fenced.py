@@ -6,23 +6,42 @@ knows of it: so it takes the effect back, or puts what the store says now in its
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from clawsecrets.errors import ClawError, Fenced
+from clawsecrets.model.record import Revocation
 from clawsecrets.model.rotation import Outcome, Step
 from clawsecrets.ports import Handover, Reply
 from clawsecrets.rotate.delivery import deliver
 from clawsecrets.rotate.job import Job
 
+Owe = Callable[[str, Revocation], bool]
+"""Puts a debt into the ledger of a secret; False when that cannot be done now."""
 
-def make_good(job: Job, step: Step, reply: Reply) -> None:
+
+def make_good(job: Job, step: Step, reply: Reply, owe: Owe) -> None:
     """Make good a late effect. Raises Fenced itself where that cannot be done, with what a person must do."""
     if step is Step.CREATE and job.rotation.strategy == "overlap" and reply.outcome is Outcome.OK:
-        job.outfit.issuer.revoke(reply.handle, reply.value, job.request)  # its holder minted one of its own
+        _take_back(job, reply, owe)  # its holder minted one of its own
     elif step in (Step.CREATE, Step.RECREATE) and job.rotation.strategy == "cut-over" and reply.outcome is Outcome.OK:
         name = job.record.secret.name
         raise Fenced(f"{name} was rotated by another process while this one slept, and this one has replaced it once "
                      "more at the provider", f"the stored value is dead: run clawsecrets rotate {name} now")
     elif step in (Step.STAGE, Step.DELIVER):
         _deliver_again(job)
+
+
+def _take_back(job: Job, made: Reply, owe: Owe) -> None:
+    name, label = job.record.secret.name, job.rotation.label
+    answer = job.outfit.issuer.revoke(made.handle, made.value, job.request)
+    if answer.outcome is Outcome.OK:
+        return
+    entry = Revocation(0, made.handle, job.now, "orphan", next_at=job.now, note=answer.detail, label=label,
+                       rotation=job.rotation.id)
+    if not made.handle or not owe(name, entry):
+        raise Fenced(f"{name} was taken over by another process, and the credential that this one made (id "
+                     f"{made.handle or 'unknown'}, label {label}) could not be revoked: {answer.detail}",
+                     "revoke it at the provider")
 
 
 def _deliver_again(job: Job) -> None:

@@ -9,7 +9,7 @@ from clawsecrets.errors import NotFound
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.ports import Handover, Reply, Request, Store
+from clawsecrets.ports import Handover, Listed, Reply, Request, Store
 from clawsecrets.rotate.gear import Gear, Outfit
 
 BACKWARDS = frozenset({State.REVERTING, State.REVERT_STAGED, State.DEMOTED, State.RESTORED})
@@ -21,6 +21,16 @@ Edit = Callable[[Record], Record]
 def unchanged(record: Record) -> Record:
     """The edit that edits nothing."""
     return record
+
+
+def known(record: Record, item: Listed) -> bool:
+    """Whether what the provider lists is a version of the record (one whose id is not known goes by its label)."""
+    return any(version.handle == item.handle if version.handle else version.label == item.label
+               for version in record.versions)
+
+
+def _nothing() -> None:
+    """Nobody can take it over."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,19 @@ class Job:
     """The value that a person gave with this command."""
     vouched: bool = False
     """A person's word stands in for what cannot be seen, never against what is seen."""
+    renew: Callable[[], None] = _nothing
+    """Extends the lease; Fenced when it was taken over. Called before each of several effects of one step."""
+
+    def known_now(self, item: Listed) -> bool:
+        """Whether it is a version's, in the newest record: such a one is no orphan. Asked right before each
+        revocation; Fenced when another process has taken over."""
+        self.renew()
+        return known(self.store.load(self.record.secret.name), item)
+
+    @property
+    def forced(self) -> bool:
+        """Whether the old one is to be revoked although a consumer could not be proven."""
+        return self.rotation.compromised and self.rotation.revoke_unproven
 
     def value(self, number: int) -> SecretValue | None:
         """The value of a version, None when there is none (any more).
@@ -68,10 +91,14 @@ class Job:
 
     @property
     def request(self) -> Request:
-        """What the issuer is told in this rotation."""
+        """What the issuer is told in this round."""
+        return self.labelled(self.rotation.label)
+
+    def labelled(self, label: str) -> Request:
+        """The same with the label of another round."""
         old = self.record.version(self.rotation.old_version)
         return self.outfit.request(
-            self.record.secret.name, self.rotation.id, old=self.value(self.rotation.old_version),
+            self.record.secret.name, label, old=self.value(self.rotation.old_version),
             old_handle=old.handle if old else "", supplied=self.supplied,
         )
 

@@ -15,9 +15,19 @@ from clawsecrets.rotate.gear import Outfit
 
 def checks(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:
     """One reply for each thing looked at, lazily; changes nothing. `detail` names what was looked at."""
+    yield from essential(outfit)
+    yield from of_consumers(record, outfit, store)
+
+
+def essential(outfit: Outfit) -> Iterator[Reply]:
+    """Without these nothing can be done: the admin credential, and places to write to."""
     yield named("admin credential", outfit.admin_test())
     for target, injector in outfit.injectors.items():
         yield named(f"injector {target}", injector.preflight())
+
+
+def of_consumers(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:
+    """Is each consumer well with the value it holds now?"""
     handover = _as_it_is(record, store)
     for target, consumer in outfit.consumers.items():
         if handover is None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clawsecrets.model.record import Ack, Record
+from clawsecrets.model.record import Ack, Record, in_use, same_value_in_use
 from clawsecrets.model.rotation import Outcome, Step
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.secret import SecretValue, Version
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Consumer, Handover, Reply
 from clawsecrets.rotate.delivery import missing_hosts
 from clawsecrets.rotate.job import BACKWARDS, GONE, Done, Job
 
+FORCE = "revoking now may break it (--revoke-unproven does it)"
 STILL_ALIVE = Reply(Outcome.LATER, "the provider still accepts it", after=5.0)
 PROOF_LASTS = 60.0
 """Seconds after which a consumer is asked again before the old one is revoked: during a long grace it may have gone
 back to it, and consumers may have been added."""
+HURRY = 20.0
+"""Seconds that a consumer may be unreachable before the replacement of a compromised value stops for a person."""
 BY_WORD = "on a person's word"
 
 Proofs = Sequence[tuple[str, str]]
@@ -54,6 +57,14 @@ def probe(job: Job) -> Done:
     return Done(_worst(replies, (Outcome.UNKNOWN, Outcome.LATER, Outcome.REFUSED)) or Reply(Outcome.OK))
 
 
+def urgent(job: Job, reply: Reply) -> Reply:
+    """Under `compromised` nobody waits for a consumer that is down: a person must decide whether to revoke."""
+    waits = reply.outcome is Outcome.LATER and not reply.person
+    if not (waits and job.rotation.compromised and job.now - job.rotation.entered_at >= HURRY):
+        return reply
+    return replace(reply, outcome=Outcome.REFUSED, detail=f"{reply.detail}; {FORCE}")
+
+
 def _worst(replies: Sequence[tuple[str, Reply]], order: Sequence[Outcome]) -> Reply | None:
     """The first reply of the first of these outcomes that occurs, with its target in front."""
     for outcome in order:
@@ -81,7 +92,7 @@ def confirm(job: Job) -> Done:
             failed.append((target, reply))
     worst = _worst(failed, (Outcome.REFUSED, Outcome.UNKNOWN, Outcome.LATER))
     if worst is not None:
-        return Done(worst)
+        return Done(urgent(job, worst))
     absent = missing_hosts(job.record, handover.new_version, job.outfit.consumers, job.record.secret.consumers,
                            proven=True)
     if absent and not job.vouched:
@@ -95,10 +106,11 @@ def confirm(job: Job) -> Done:
 
 
 def _word_will_do(job: Job, reply: Reply) -> bool:
-    """Whether a person's word can stand in for this proof. A consumer that is seen to use another value: never."""
+    """Whether a person's word, now or in the order, can stand in for this proof. Never for a consumer that is
+    seen to use another value."""
     if reply.outcome is Outcome.LATER and reply.person:
         return True
-    return job.vouched and reply.outcome is not Outcome.REFUSED
+    return (job.vouched or job.forced) and reply.outcome is not Outcome.REFUSED
 
 
 def _proven(record: Record, job: Job, proofs: Proofs) -> Record:
@@ -111,11 +123,11 @@ def _unproven(job: Job, why: str) -> Done:
     rotation = job.rotation
     if job.vouched:
         return Done(Reply(Outcome.OK, why), caveat=f"confirm: {BY_WORD} ({why})")
-    if rotation.revoke_unproven and rotation.compromised:
+    if job.forced:
         return Done(Reply(Outcome.OK, why), caveat=f"not proven in use: {why}")
     revokes = any(row.step is Step.REVOKE_OLD for row in STRATEGIES[rotation.strategy].values())
     if rotation.compromised and revokes:
-        return Done(Reply(Outcome.REFUSED, f"{why}; revoking now may break it (--revoke-unproven does it)"))
+        return Done(Reply(Outcome.REFUSED, f"{why}; {FORCE}"))
     return Done(Reply(Outcome.LATER, why, person=True))
 
 
@@ -136,31 +148,53 @@ def revoke_old(job: Job) -> Done:
     current, old = job.record.current, job.record.version(job.rotation.old_version)
     if current is None or current.number != job.rotation.new_version:
         return Done(Reply(Outcome.REFUSED, "the new version is not current: nothing is revoked"))
-    if old is not None and old.handle and old.handle == current.handle:
-        return Done(Reply(Outcome.REFUSED, "old and new have the same id at the provider: nothing is revoked"))
     swept = _sweep(job, current.handle)
     if swept is not None:
         return Done(swept)
     if old is None or old.dead_at:
         return Done(Reply(Outcome.OK, "there is no older one"))
+    if in_use(job.record, old):
+        return _only_tried(job, old, "the old one")
     if job.vouched:
         return Done(Reply(Outcome.OK, "revoked by a person"), caveat=f"revoked {BY_WORD}")
+    job.renew()
     return Done(job.outfit.issuer.revoke(old.handle, job.value(old.number), job.request))
 
 
 def _sweep(job: Job, ours: str) -> Reply | None:
-    """None when nothing but the new one carries our label (or that cannot be told)."""
-    if job.rotation.rounds < 2 or not ours or not job.outfit.issuer.can("list"):
+    """None when nothing but our versions carries a label of any of its rounds (or that cannot be told)."""
+    if job.rotation.turn < 2 or not ours or not job.outfit.issuer.can("list"):
         return None
-    reply, found = job.outfit.issuer.find(job.request)
-    if reply.outcome is not Outcome.OK:
-        return reply
-    for item in found:
-        if item.handle != ours:
-            answer = job.outfit.issuer.revoke(item.handle, None, job.request)
-            if answer.outcome is not Outcome.OK:
-                return answer
+    for label in job.rotation.labels:
+        reply, found = job.outfit.issuer.find(job.labelled(label))
+        if reply.outcome is not Outcome.OK:
+            return reply
+        for item in found:
+            if not job.known_now(item):
+                answer = job.outfit.issuer.revoke(item.handle, None, job.request)
+                if answer.outcome is not Outcome.OK:
+                    return answer
     return None
+
+
+def _only_tried(job: Job, version: Version, which: str) -> Done:
+    """Its value or its id at the provider is also that of one in use, which a revocation could kill: none is sent.
+    It may be dead already (a person who makes a bot's new token kills the old one by that): trying it tells."""
+    value = job.value(version.number)
+    if value is None or same_value_in_use(job.record, version):
+        return Done(Reply(Outcome.REFUSED, f"{which} is the same as one in use: nothing is revoked"))
+    reply = job.outfit.issuer.test(value, job.request)
+    sure = reply.outcome in (Outcome.OK, Outcome.REFUSED) and not reply.untestable
+    if sure and reply.outcome is Outcome.REFUSED:
+        dead = Reply(Outcome.OK, f"{which} was tried and refused: nothing is left to revoke")
+        return Done(dead, lambda record: record.seen_dead(version.number, job.now))
+    if job.vouched and not sure:
+        return Done(Reply(Outcome.OK, "revoked by a person"), caveat=f"revoked {BY_WORD}")
+    if not sure and not reply.untestable:
+        return Done(reply)
+    why = f"{which} has the id of one in use at the provider, so nothing is revoked by it: revoke it by hand"
+    by_person = job.rotation.strategy == "assisted"
+    return Done(Reply(Outcome.LATER if by_person else Outcome.REFUSED, why, person=by_person))
 
 
 def prove_dead(job: Job) -> Done:
@@ -170,17 +204,20 @@ def prove_dead(job: Job) -> Done:
         return Done(Reply(Outcome.OK, "there is no older one"))
     if job.outfit.tests_elsewhere:
         done = probe(job)
+        if done.reply.outcome is Outcome.OK:
+            return replace(done, edit=lambda record: record.seen_dead(job.rotation.old_version, job.now))
         unsure = done.reply.outcome in (Outcome.LATER, Outcome.UNKNOWN)
         return Done(Reply(Outcome.OK, done.reply.detail), caveat=f"dead {BY_WORD}") if job.vouched and unsure else done
-    return _dead(job, value, "the old one")
+    return _dead(job, value, job.rotation.old_version, "the old one")
 
 
-def _dead(job: Job, value: SecretValue, which: str) -> Done:
+def _dead(job: Job, value: SecretValue, number: int, which: str) -> Done:
     reply = job.outfit.issuer.test(value, job.request)
     if reply.untestable:
         return Done(Reply(Outcome.OK), caveat=f"{which} could not be tried: the provider has no test")
     if reply.outcome is Outcome.REFUSED:
-        return Done(Reply(Outcome.OK, f"{which} was tried and refused"))
+        dead = Reply(Outcome.OK, f"{which} was tried and refused")
+        return Done(dead, lambda record: record.seen_dead(number, job.now))
     if reply.outcome is Outcome.OK:
         return Done(STILL_ALIVE)
     return Done(Reply(Outcome.OK, reply.detail), caveat=f"{which}: dead {BY_WORD}") if job.vouched else Done(reply)
@@ -191,11 +228,14 @@ def revoke_new(job: Job) -> Done:
     new = job.record.version(job.rotation.new_version)
     if new is None or new.dead_at:
         return Done(Reply(Outcome.OK, "there is no new one"))
+    if in_use(job.record, new):
+        return _only_tried(job, new, "the new one")
     value = job.value(new.number)
     if not job.vouched:
+        job.renew()
         reply = job.outfit.issuer.revoke(new.handle, value, job.request)
         if reply.outcome is not Outcome.OK:
             return Done(reply)
     if value is None:
         return Done(Reply(Outcome.OK))
-    return _dead(job, value, "the new one")
+    return _dead(job, value, new.number, "the new one")

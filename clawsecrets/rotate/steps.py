@@ -7,21 +7,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from clawsecrets.model.record import Record, Revocation
+from clawsecrets.model.record import RETRY_AFTER, WATCH, Record, Revocation
 from clawsecrets.model.rotation import Outcome, State, Step
 from clawsecrets.ports import Reply
 from clawsecrets.rotate import preflight, proof
 from clawsecrets.rotate.delivery import deliver, missing_hosts
 from clawsecrets.rotate.job import GONE, Done, Job
-from clawsecrets.rotate.proof import each, probe
+from clawsecrets.rotate.proof import each, probe, urgent
 
 
 def announce(job: Job) -> Done:
-    """Look before anything happens. What is unsure now is refused now: nothing was done yet."""
-    for reply in preflight.checks(job.record, job.outfit, job.store):
+    """Look before anything happens. What is unsure now is refused now: nothing was done yet.
+
+    A consumer that is not well stops neither the replacement of a compromised value nor that of a dead one.
+    """
+    for reply in preflight.essential(job.outfit):
         if reply.outcome is not Outcome.OK:
             return Done(Reply(Outcome.REFUSED, reply.detail))
-    return Done(Reply(Outcome.OK))
+    notes: list[str] = []
+    for reply in preflight.of_consumers(job.record, job.outfit, job.store):
+        if reply.outcome is not Outcome.OK:
+            if not job.rotation.compromised and not (notes or _current_is_dead(job)):
+                return Done(Reply(Outcome.REFUSED, reply.detail))
+            notes.append(reply.detail)
+    return Done(Reply(Outcome.OK, "; ".join(notes)))
+
+
+def _current_is_dead(job: Job) -> bool:
+    """Whether the provider itself refuses the current value: no wonder then that a consumer is not well with it."""
+    value = job.value(job.rotation.old_version)
+    if value is None or job.outfit.tests_elsewhere:
+        return False
+    reply = job.outfit.issuer.test(value, job.request)
+    return reply.outcome is Outcome.REFUSED and not reply.untestable
 
 
 def create(job: Job) -> Done:
@@ -61,20 +79,27 @@ def _new(job: Job, reply: Reply) -> Reply:
 
 
 def discard(job: Job) -> Done:
-    """Find what a crash left under our label and kill it, until the provider lists none."""
+    """Find what a crash left under this round's label and kill it. The label stays watched: what was lost may still
+    happen at the provider."""
     reply, found = job.outfit.issuer.find(job.request)
     if reply.outcome is not Outcome.OK:
         if job.vouched:
             return Done(Reply(Outcome.OK, reply.detail), caveat="what a lost create left: removed on a person's word")
         return Done(reply)
-    owed: list[Revocation] = []
+    label, rotation = job.rotation.label, job.rotation.id
+    left = [Revocation(0, "", job.now, WATCH, next_at=job.now + RETRY_AFTER[0], label=label, rotation=rotation)]
+    killed = 0
     for item in found:
+        if job.known_now(item):
+            continue
         answer = job.outfit.issuer.revoke(item.handle, None, job.request)
         if answer.outcome is Outcome.REFUSED:
-            owed.append(Revocation(0, item.handle, job.now, "orphan", next_at=job.now, note=answer.detail))
+            left.append(Revocation(0, item.handle, job.now, "orphan", next_at=job.now, note=answer.detail, label=label,
+                                   rotation=rotation))
         elif answer.outcome is not Outcome.OK:
             return Done(answer)
-    return Done(Reply(Outcome.OK, f"{len(found)} discarded"), lambda record: _owe_all(record, owed))
+        killed += 1
+    return Done(Reply(Outcome.OK, f"{killed} discarded"), lambda record: _owe_all(record, left))
 
 
 def _owe_all(record: Record, entries: list[Revocation]) -> Record:
@@ -139,12 +164,15 @@ def deliver_all(job: Job) -> Done:
         return Done(done.reply, edit)
     self_issued = job.outfit.tests_elsewhere
     told = each(job, handover, lambda c: not (self_issued and c.validates), lambda c, h: c.reload(h))
+    caveat = ""
     if told.reply.outcome is not Outcome.OK:
-        return Done(told.reply, edit)
+        if not job.forced:
+            return Done(urgent(job, told.reply), edit)
+        caveat = f"not reloaded: {told.reply.detail}"
     absent = missing_hosts(job.record, handover.new_version, job.outfit.injectors, job.record.secret.injectors)
     if absent:
-        return Done(Reply(Outcome.LATER, f"waiting for {', '.join(absent)} to deliver it", after=30.0), edit)
-    return Done(done.reply, edit)
+        return Done(Reply(Outcome.LATER, f"waiting for {', '.join(absent)} to deliver it", after=30.0), edit, caveat)
+    return Done(done.reply, edit, caveat)
 
 
 STEPS: Mapping[Step, Callable[[Job], Done]] = {

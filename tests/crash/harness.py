@@ -124,10 +124,10 @@ class Scene:
         if self.way.startswith("cut-over"):
             assert live <= held or record.rotating, f"{where}: lost"
             return
-        label = record.rotation.id if record.rotation is not None and record.rotating else ""
+        labels = record.rotation.labels if record.rotation is not None and record.rotating else ()
         for item in self.fake.live(self.style).values():
             if item.value in live - held - {self.by_hand}:
-                assert item.label == label, f"{where}: {item.handle} lives and nobody knows it"
+                assert item.label in labels, f"{where}: {item.handle} lives and nobody knows it"
 
     def check_end(self, where: str, state: str = "done") -> None:
         """What must hold when the rotation has ended."""
@@ -143,7 +143,7 @@ class Scene:
             live = self.live() - ({self.by_hand} if state != "done" else set())
             assert live == {value}, f"{where}: {len(live)} live, current is {current.number}"
             assert set(values_out(self.place).values()) == {value}, f"{where}: {values_out(self.place)}"
-            assert not record.revocations and not [v for v in record.versions if v.stage is not Stage.CURRENT], where
+            assert not record.debts and not [v for v in record.versions if v.stage is not Stage.CURRENT], where
             assert list(held) == [current.number], f"{where}: a dead value is still in the store"
             assert not store.verify_log() and not store.check(), where
         finally:

@@ -153,7 +153,8 @@ def test_a_value_refused_after_it_was_published_is_replaced_and_the_old_one_kept
 
 
 def test_an_end_with_a_debt_says_so() -> None:
-    owing = replace(record(Stage.PREVIOUS, Stage.CURRENT), revocations=(Revocation(0, "h9", 5.0, "orphan"),))
+    orphan = Revocation(0, "h9", 5.0, "orphan", rotation="r")
+    owing = replace(record(Stage.PREVIOUS, Stage.CURRENT), revocations=(orphan,))
     ended = enter(owing, rotation(S.DONE, new_version=2), 6.0)
     assert ended.rotation is not None and ended.rotation.state is S.DONE_OWED
     assert ended.versions[0].stage is Stage.REVOKED

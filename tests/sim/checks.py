@@ -61,9 +61,11 @@ class Checked:
             raise Broken(f"the consumer accepts a value that the store has lost; {self.trace}")
 
     def _check_known(self, record: Record, stored: set[bytes]) -> None:
-        """Invariant 1: whatever lives is in the store, or can be found by the label of an unfinished rotation."""
+        """Invariant 1: whatever lives is in the store, or can be found by a label: of an unfinished rotation,
+        or one that is watched."""
         rotation = record.rotation
-        labels = {rotation.id} if rotation is not None and not rotation.final else set()
+        labels = set(rotation.labels) if rotation is not None and not rotation.final else set()
+        labels |= {entry.label for entry in record.revocations if entry.watch}
         found_by_reading = self.strategy == "cut-over" and record.rotating
         for handle, (live, label) in self.live.items():
             owed = any(entry.handle == handle for entry in record.revocations)
@@ -85,7 +87,7 @@ class Checked:
         self._check_live(record, value)
         if (rotation.state in (State.DONE, State.DONE_OWED)) is (value == self.old):
             raise Broken(f"{rotation.state} with the wrong value current; {self.trace}")
-        if rotation.state in (State.DONE, State.ABORTED) and record.revocations:
+        if rotation.state in (State.DONE, State.ABORTED) and record.debts:
             raise Broken(f"{rotation.state} but owing; {self.trace}")
         if self.target[NAME] != value or self.used != value:
             raise Broken(f"{rotation.state}: target {self.target}, used {self.used!r}, current {value!r}; {self.trace}")

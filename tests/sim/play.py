@@ -63,13 +63,13 @@ def live_on(world: World, record: Record) -> Record:
         world.check_end(record)
         if record.rotation is None or record.rotation.state not in FINAL:
             raise Broken(f"it never ends: {world.trace}")
-    if record.revocations and not HEAVY_TRAITS & world.traits:
+    if record.debts and not HEAVY_TRAITS & world.traits:
         for _ in range(2):
             world.pay()
             world.clock.sleep(100.0)
         record = world.store.load(NAME)
         world.check_end(record)
-        if record.revocations:
+        if record.debts:
             raise Broken(f"a debt stays; {world.trace}")
     return record
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from clawsecrets.errors import UsageError
@@ -300,7 +300,7 @@ class World(Checked):
             if rotation is None or rotation.final:
                 break
             if rotation.stuck_in in (State.DISCARDING, State.WITHDRAWING) and "blind" in self.traits:
-                self._remove_by_hand(rotation.id)
+                self._remove_by_hand(rotation.labels)
                 self.engine().resume(NAME, vouched=True)
             elif self.strategy == "self-issued" and "compromised" in self.traits and rotation.state is State.STUCK:
                 self.used = self.accepts = self.target[NAME]  # a person restarts it: it reads what stands there
@@ -330,10 +330,10 @@ class World(Checked):
         if version is not None:
             self.live.pop(version.handle, None)
         if rotation.state in (State.DISCARDING, State.WITHDRAWING):
-            self._remove_by_hand(rotation.id)
+            self._remove_by_hand(rotation.labels)
 
-    def _remove_by_hand(self, label: str) -> None:
-        self.live = {handle: item for handle, item in self.live.items() if item[1] != label}
+    def _remove_by_hand(self, labels: Collection[str]) -> None:
+        self.live = {handle: item for handle, item in self.live.items() if item[1] not in labels}
 
     def _give_by_hand(self) -> None:
         """Out of the provider's dashboard: a new value, which kills the one that nobody knows."""
