@@ -10,6 +10,7 @@ from pathlib import Path
 from clawsecrets.errors import StoreError, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import State
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.stores import lease, manifest
 from clawsecrets.stores.anchor import Anchor
@@ -126,4 +127,9 @@ def _renew(draft_file: Path, anchor: Anchor, unlocked: Unlocked, view: View, sou
 
 
 def _in_reconcile(record: Record) -> Record:
-    return replace(record, reconcile=True, revision=record.revision + 1)
+    """Its rotation went on after the backup was made, nobody knows how far: that is the outcome UNKNOWN, as after a
+    crash. A parked one is armed, so that it is settled with it."""
+    rotation = record.rotation
+    if rotation is not None and not rotation.final and rotation.state is not State.STUCK:
+        rotation = rotation.arm()
+    return replace(record, rotation=rotation, reconcile=True, revision=record.revision + 1)
