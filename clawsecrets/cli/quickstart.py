@@ -106,7 +106,7 @@ def _targets(session: Session) -> None:
         add_target(fresh.paths, "injectors", "openclaw-refs", {"kind": "resolver-bundle", "path": str(bundle)})
     if "gateway" not in fresh.config.consumers and config_file().is_file():
         add_target(fresh.paths, "consumers", "gateway",
-                   {"kind": "openclaw", "url": gateway_url(config_file()), "state_dir": str(state_folder()),
+                   {"kind": "openclaw", "url": gateway_url(config_file()),
                     "reads": ["openclaw-refs"]})
     later = Session(config=str(session.paths.config))
     try:

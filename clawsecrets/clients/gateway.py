@@ -25,10 +25,10 @@ from contextlib import ExitStack
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from clawsecrets.errors import ConfigError
-from clawsecrets.model.provider import is_loopback
+from clawsecrets.model.provider import gateway_fault
 from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
@@ -235,24 +235,8 @@ def accepts(url: str, token: SecretValue | None, timeout: float) -> bool:
 
 def check_url(url: str) -> None:
     """ConfigError unless it is `wss://`, or `ws://` to this machine itself, without credentials in it."""
-    parts = _split(url)
-    if parts is None or parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ConfigError("a gateway's url must be ws://HOST:PORT or wss://HOST:PORT")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("a gateway's url must not hold a user, a password or a query", "give host and port only")
-    if parts.scheme == "ws" and not is_loopback(parts.hostname):
-        raise ConfigError(
-            f"ws:// would send the token unencrypted to {parts.hostname}", "use wss://, or a tunnel to ws://127.0.0.1"
-        )
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises on a port that is none
-    except ValueError:
-        return None
-    return parts
+    if fault := gateway_fault(url):
+        raise ConfigError(f"a gateway's url {fault}", "write ws://127.0.0.1:18789, or wss:// for another host")
 
 
 def _dial(url: str, timeout: float) -> socketlib.socket:

@@ -79,7 +79,7 @@ def parse(text: str, file: str, paths: Paths) -> Config:
         Path(file) if file else None,
         _store(root.table("store"), paths),
         _rotation(root.table("rotation")),
-        {code: _provider(code, table) for code, table in root.tables("providers").items()},
+        {code: _provider(table) for code, table in root.tables("providers").items()},
         root.paths("providers_dirs"),
         injectors,
         read_consumers(root, injectors),
@@ -161,7 +161,7 @@ def rotation_table() -> Mapping[Kind, float]:
     return found
 
 
-def _provider(code: str, table: Table) -> ProviderConfig:
+def _provider(table: Table) -> ProviderConfig:
     base_url, admin, options = table.text("base_url").rstrip("/"), table.text("admin"), table.mapping("options")
     if base_url and (fault := url_fault(base_url)):
         table.fail(f"base_url {fault}")

@@ -113,8 +113,6 @@ class OpenClawTarget:
     name: str
     url: str
     host: str = ""
-    state_dir: Path | None = None
-    config_path: Path | None = None
     reads: tuple[str, ...] = ()
     """Injectors it reads from; empty: all of the secret's."""
     timeout: float = 30.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from clawsecrets.config.shape import (
     DIALECTS,
@@ -18,7 +17,7 @@ from clawsecrets.config.shape import (
     ResolverBundleTarget,
 )
 from clawsecrets.config.tables import Table, nearest
-from clawsecrets.model.provider import is_loopback
+from clawsecrets.model.provider import gateway_fault
 from clawsecrets.model.secret import valid_name
 
 GATEWAY_URL = "ws://127.0.0.1:18789"
@@ -29,7 +28,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 def read_injectors(root: Table) -> Mapping[str, InjectorConfig]:
     """All of [injectors.*]."""
-    return {name: _INJECTORS[_kind(table, name, _INJECTORS)](name, table) for name, table in _named(root, "injectors")}
+    return {name: _INJECTORS[table.choice("kind", _INJECTORS)](name, table)
+            for name, table in _named(root, "injectors")}
 
 
 def read_consumers(root: Table, injectors: Mapping[str, InjectorConfig]) -> Mapping[str, ConsumerConfig]:
@@ -41,7 +41,7 @@ def read_consumers(root: Table, injectors: Mapping[str, InjectorConfig]) -> Mapp
     for name, table in _named(root, "consumers"):
         if name in injectors:
             table.fail(f"[injectors.{name}] has the same name", "give one of them another name")
-        consumer = found[name] = _CONSUMERS[_kind(table, name, _CONSUMERS)](name, table)
+        consumer = found[name] = _CONSUMERS[table.choice("kind", _CONSUMERS)](name, table)
         for injector in consumer.reads:
             if injector not in injectors:
                 table.fail(f"reads: there is no [injectors.{injector}]{nearest(injector, injectors)}")
@@ -54,10 +54,6 @@ def _named(root: Table, section: str) -> list[tuple[str, Table]]:
         if not _TARGET.match(name):
             table.fail(f"the name {name!r} is not allowed", "use a-z, 0-9, dot, dash, underscore; at most 64")
     return list(tables.items())
-
-
-def _kind(table: Table, name: str, kinds: Mapping[str, object]) -> str:
-    return table.choice("kind", kinds)
 
 
 def _env_file(name: str, table: Table) -> EnvFileTarget:
@@ -112,35 +108,18 @@ def _resolver_bundle(name: str, table: Table) -> ResolverBundleTarget:
 
 def _openclaw(name: str, table: Table) -> OpenClawTarget:
     url = table.text("url", GATEWAY_URL)
-    fault = _gateway_fault(url)
+    fault = gateway_fault(url)
     if fault:
         table.fail(f"url {fault}", "write ws://127.0.0.1:18789, or wss:// for another host")
     target = OpenClawTarget(
         name,
         url,
         table.text("host"),
-        table.path("state_dir"),
-        table.path("config_path"),
         table.texts("reads"),
         table.seconds("timeout", 30.0, least=1.0),
     )
     table.done()
     return target
-
-
-def _gateway_fault(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "is not a URL"
-    if parts.scheme not in ("ws", "wss") or not host:
-        return "must begin with ws:// or wss:// and name a host"
-    if parts.username is not None or parts.query or parts.fragment:
-        return "must not hold a user, a query or a fragment"
-    if parts.scheme == "ws" and not is_loopback(host):
-        return "would send the token unencrypted: ws:// is for loopback only"
-    return ""
 
 
 def _command(name: str, table: Table) -> CommandTarget:

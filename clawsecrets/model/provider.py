@@ -284,6 +284,22 @@ def url_fault(url: str) -> str:
     return "" if parts.scheme in ("http", "https") else "must be https"
 
 
+def gateway_fault(url: str) -> str:
+    """Empty when a gateway's token may be sent to `url`: wss, or ws on loopback; no user, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in ("ws", "wss") or not host:
+        return "must begin with ws:// or wss:// and name a host"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "must not hold a user, a query or a fragment"
+    if parts.scheme == "ws" and not is_loopback(host):
+        return "would send the token unencrypted: ws:// is for loopback only"
+    return ""
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     if host.lower() == "localhost":

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from clawsecrets.rotate.gear import Outfit
     from clawsecrets.rotate.ledger import Ledger
 
-LONGEST_REQUESTS = 60.0
-"""Seconds that the requests of one step to a provider take at most: two, of 30 s each (clients.http.Limits.total)."""
+LONGEST_REQUEST = 30.0
+"""Seconds that one request takes at most where no `timeout` is configured (clients.http.Limits.total)."""
 
 
 class SystemClock:
@@ -72,7 +72,8 @@ def lease_for(config: Config) -> float:
     """Seconds that a lease lasts: at least the longest step, which calls every consumer once. It is renewed between
     steps only, and a step that outlives it could be taken over while it is still at work."""
     slowest = sum(getattr(target, "timeout", 0.0) for target in config.consumers.values())
-    return max(config.rotation.lease, slowest + LONGEST_REQUESTS)
+    request = max([LONGEST_REQUEST, *(own.timeout for own in config.providers.values() if own.timeout)])
+    return max(config.rotation.lease, slowest + 2 * request)
 
 
 def new_rotation_id() -> str:
@@ -185,8 +186,10 @@ class Workshop:
     def _limits(self, code: str) -> Limits:
         from clawsecrets.clients.http import Limits
 
-        timeout = self._override(code).timeout
-        return Limits() if timeout is None else replace(Limits(), read=timeout)
+        usual, total = Limits(), self._override(code).timeout
+        if total is None:
+            return usual
+        return replace(usual, connect=min(usual.connect, total), read=total, total=total)
 
     def _override(self, code: str) -> ProviderConfig:
         return self._config.providers.get(code, ProviderConfig())
@@ -251,9 +254,13 @@ class Workshop:
     # --- targets ----------------------------------------------------------------------------------------------------
 
     def _here(self, target: str) -> bool:
+        """Whether this host serves the target: neither the record's `@host` nor the configuration's `host` says that
+        another one does. Another host's targets are acknowledged by it."""
         from clawsecrets.rotate.gear import local
 
-        return local(target, self.host)
+        name = target.partition("@")[0]
+        config = self._config.injectors.get(name) or self._config.consumers.get(name)
+        return local(target, self.host) and (config is None or config.host in ("", self.host))
 
     def _injector(self, target: str) -> Injector:
         config = self._config.injectors.get(target.partition("@")[0])

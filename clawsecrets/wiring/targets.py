@@ -17,6 +17,9 @@ from clawsecrets.config import (
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Consumer, Injector
 
+LOOKING = 10.0
+"""Seconds at most for what only reads at a gateway, however long its reload may take."""
+
 
 def make_injector(config: InjectorConfig) -> Injector:
     """The injector of one [injectors.NAME]."""
@@ -46,7 +49,7 @@ def make_consumer(config: ConsumerConfig, is_own: Callable[[str], bool],
             from clawsecrets.consumers.openclaw import OpenClawConsumer
 
             return OpenClawConsumer(config.name, config.url, is_own, tokens, config.reads,
-                                    reload_timeout=config.timeout)
+                                    timeout=min(LOOKING, config.timeout), reload_timeout=config.timeout)
         case CommandTarget():
             from clawsecrets.consumers.command import CommandConsumer
 

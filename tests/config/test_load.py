@@ -207,6 +207,7 @@ REFUSALS = [
     ('[providers.x]\nadmin = "sk-ant-VALUE!"', "is not a secret's name", "never a value"),
     ("[providers.x]\noptions = { a = 1 }", "options.a must be text, not a whole number", ""),
     ('[providers.x]\noptions = { "A-b" = "1" }', "options: 'A-b' is not an option's name", ""),
+    ('[consumers.gw]\nkind = "openclaw"\nstate_dir = "/s"', "key 'state_dir' is not known", "allowed"),
     ('[providers.x]\ntimeout = "0"', "timeout = '0' is too short", ""),
     ("a = ", "c.toml: line 1: is not TOML: Invalid value", "quotes"),
     ("[store]\n\nurl = sqlite", "c.toml: line 3: is not TOML", ""),

@@ -107,7 +107,7 @@ class Deployment:
         """Append the gateway's injector and consumer, and other lines, to the configuration."""
         lines = [f"[injectors.{INJECTOR}]", 'kind = "resolver-bundle"', f'path = "{self.bundle}"',
                  f"[consumers.{CONSUMER}]", 'kind = "openclaw"', f'url = "{self.gateway.url}"',
-                 f'state_dir = "{self.gateway.state_dir}"', f'reads = ["{INJECTOR}"]', *more]
+                 f'reads = ["{INJECTOR}"]', *more]
         with self.settings.open("a") as file:
             file.write("\n" + "\n".join(lines) + "\n")
 
