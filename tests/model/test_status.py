@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawsecrets.model.policy import DAY, RotationPolicy
-from clawsecrets.model.record import Record, Revocation
+from clawsecrets.model.record import Record, Revocation, owing
 from clawsecrets.model.rotation import FINAL, Rotation, State, Wait
 from clawsecrets.model.secret import Kind, Secret, Stage, Version
 from clawsecrets.model.status import SOON, Urgency, outcome_words, status
@@ -91,6 +91,16 @@ def test_a_debt_is_told_and_grows_urgent() -> None:
     for _ in range(20):
         entry = entry.after_try(NOW, "HTTP 403")
     assert told(record(revocations=(entry,))) == ("revocation pending", Urgency.STUCK)
+
+
+def test_every_debt_is_looked_at_and_a_watch_is_none() -> None:
+    fresh, spent = Revocation(1, "h", NOW, "replaced"), Revocation(2, "h2", NOW, "replaced", tries=7, note="HTTP 403")
+    row = status(record(revocations=(fresh, spent)), POLICY, NOW)
+    assert (row.state, row.urgency, row.detail) == ("revocation pending", Urgency.STUCK, "HTTP 403")
+    watch = Revocation(0, "", NOW, "watch", tries=9, label="r-1-1", rotation="r-1")
+    assert told(record(revocations=(watch,))) == ("ok", Urgency.FINE) and not watch.needs_person
+    done = rotation(State.DONE)
+    assert not owing(record(revocations=(watch,)), done)
 
 
 def test_a_restored_store_waits_whatever_else_is_true() -> None:

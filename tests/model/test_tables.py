@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clawsecrets.model.record import RETRY_AFTER, Record, Revocation, enter
+from clawsecrets.model.record import RETRY_AFTER, Record, Revocation, enter, in_use, same_value_in_use
 from clawsecrets.model.rotation import FINAL, MAX_HOPS, MAX_TRIES, Outcome, Rotation, Row, State, Step, Table, Wait
 from clawsecrets.model.secret import Kind, Secret, Stage, Version
 from clawsecrets.model.strategies import BACKING_OUT, MARKS, STRATEGIES, Mark, table_for
@@ -172,3 +172,41 @@ def test_the_schedule_of_tries() -> None:
         entry = entry.after_try(100.0, "no")
         assert entry.next_at == 100.0 + wait
     assert entry.needs_person
+
+
+def test_what_shares_a_value_or_an_id_with_one_in_use_is_in_use() -> None:
+    old, new = Version(1, Stage.RETIRED, 0.0, "f1", "h1"), Version(2, Stage.CURRENT, 0.0, "f2", "h2")
+    entry = Revocation(1, "h1", 0.0, "replaced")
+    apart = replace(record(), versions=(old, new), last_number=2)
+    assert not in_use(apart, entry) and not in_use(apart, old) and not in_use(apart, new)
+    for stage in (Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS):
+        for twin in (replace(new, handle="h1"), replace(new, fingerprint="f1")):
+            shared = replace(apart, versions=(old, replace(twin, stage=stage)))
+            assert in_use(shared, entry) and in_use(shared, old)
+            assert same_value_in_use(shared, entry) is (twin.fingerprint == "f1")
+    gone = replace(apart, versions=(old, replace(new, handle="h1", stage=Stage.REVOKED)))
+    assert not in_use(gone, entry)
+    nameless = replace(apart, versions=(replace(old, handle=""), replace(new, handle="")))
+    assert not in_use(nameless, replace(entry, handle=""))
+    assert in_use(apart, Revocation(0, "h2", 0.0, "orphan"))
+
+
+def test_why_it_turned_back_is_kept_to_its_end() -> None:
+    table = STRATEGIES["overlap"]
+    turned = rotation(S.DELIVERED).settle(table, Outcome.REFUSED, 1.0, "it uses another")
+    for _ in range(3):
+        turned = turned.settle(table, Outcome.OK, 2.0)
+    ended = turned.settle(table, Outcome.OK, 3.0)
+    assert (ended.state, ended.note, ended.failures) == (S.ABORTED, "it uses another", 1)
+    owing = turned.settle(table, Outcome.REFUSED, 3.0, "HTTP 403")
+    assert (owing.state, owing.note) == (S.ABORTED_OWED, "it uses another; HTTP 403")
+    assert rotation(S.CREATED).aborted(table, 1.0, "by a person").settle(table, Outcome.OK, 2.0).note == "by a person"
+
+
+def test_labels_of_rounds_are_never_used_again() -> None:
+    table = STRATEGIES["overlap"]
+    second = rotation(S.DISCARDING).settle(table, Outcome.OK, 1.0)
+    assert (second.turn, second.label, second.labels) == (2, "r-2", ("r-1", "r-2"))
+    stuck = replace(second, state=S.STUCK, stuck_in=S.DISCARDING, rounds=3)
+    assert stuck.resumed(table, 2.0).label == "r-2"
+    assert stuck.resumed(table, 2.0).settle(table, Outcome.OK, 3.0).label == "r-3"

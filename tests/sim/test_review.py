@@ -9,9 +9,11 @@ import pytest
 from clawsecrets.errors import Fenced, NotFound, StoreBusy, StoreError, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import RETRY_AFTER, WATCHED, Record, Revocation, retry_at
-from clawsecrets.model.rotation import Outcome, Rotation, State
+from clawsecrets.model.rotation import Outcome, Rotation, State, Step
 from clawsecrets.model.secret import SecretValue, Stage, Version
 from clawsecrets.ports import Change, Handover, Reply, Request
+from clawsecrets.rotate.fenced import make_good
+from clawsecrets.rotate.job import Job
 from clawsecrets.rotate.ledger import Ledger
 from tests.sim import gear
 from tests.sim.gear import WorldGear
@@ -241,6 +243,19 @@ def test_a_late_mint_that_cannot_be_revoked_is_owed_or_told() -> None:
     record = it.store.load(NAME)
     assert [debt.handle for debt in record.debts if debt.reason == "orphan"]
     assert state(it) in (State.DONE_OWED, State.ABORTED_OWED)
+
+
+def test_a_late_mint_that_nobody_can_take_is_told() -> None:
+    it = world("overlap", traits=("undying",))
+    it.run()
+    it.faulty, it.asleep, maker = False, True, WorldGear(it)
+    record, rotation = it.store.load(NAME), rotation_of(it)
+    job = Job(record, rotation, maker.outfit(record.secret), it.store, maker, it.clock.now())
+    made = Reply(Outcome.OK, value=SecretValue(it.mint(rotation.label)), handle="h3")
+    with pytest.raises(Fenced) as caught:
+        make_good(job, Step.CREATE, made, lambda name, entry: False)
+    assert "h3" in caught.value.message and rotation.label in caught.value.message
+    assert "v3" not in caught.value.message
 
 
 # --- consumers that are down ---
