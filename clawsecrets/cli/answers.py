@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clawsecrets.cli.output import GREEN, RED, YELLOW, Trouble, colour, say
+from clawsecrets.cli.output import GREEN, RED, YELLOW, Trouble, clean, colour, say
 from clawsecrets.cli.session import Session
 from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import ClawError
@@ -13,6 +13,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import State
 from clawsecrets.model.status import outcome_words
 from clawsecrets.rotate.engine import Result
+from clawsecrets.rotate.ledger import Tried
 
 DONE, WORK_LEFT, REFUSED, STUCK, INCOMPLETE = 0, 1, 4, 5, 6
 
@@ -96,7 +97,7 @@ def _next(session: Session, record: Record) -> list[str]:
         return [f"when it is revoked: clawsecrets rotations resume {name} (--done if it cannot be tried)"]
     if rotation.state is State.STUCK:
         return [f"when that is mended: clawsecrets rotations resume {name}"]
-    if record.revocations:
+    if record.debts:
         return [f"tried again by: clawsecrets revocations retry {name}"]
     return [f"it goes on with: clawsecrets rotate {name}"] if not rotation.final else []
 
@@ -111,4 +112,15 @@ def answer_json(answer: Answer) -> dict[str, object]:
     return {"secret": name, "exit_code": code, "outcome": words, "version": current.number if current else 0,
             "already": result.already, "value_unused": answer.unused, "rotation": rotation_json(result.record),
             "troubles": [{"step": step, "outcome": outcome, "detail": detail} for step, outcome, detail in troubles],
-            "revocations_pending": len(result.record.revocations)}
+            "revocations_pending": len(result.record.debts)}
+
+
+def tell_tried(tried: Tried) -> None:
+    """Say how the try of an owed revocation ended."""
+    words = f"{'dead' if tried.dead else 'not yet'}{' · ' + tried.reply.detail if tried.reply.detail else ''}"
+    print(clean(f"{tried.secret} version {tried.entry.version}: {words}"))
+
+
+def tried_json(tried: Tried) -> dict[str, object]:
+    """The documented object `tried`."""
+    return {"secret": tried.secret, "version": tried.entry.version, "dead": tried.dead, "note": tried.reply.detail}

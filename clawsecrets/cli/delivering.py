@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.answers import DONE, REFUSED
-from clawsecrets.cli.output import emit, say
+from clawsecrets.cli.answers import DONE, INCOMPLETE, REFUSED, WORK_LEFT
+from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.session import JsonOption, Session, command
+from clawsecrets.config.shape import EnvFileTarget
 from clawsecrets.errors import ClawError, UsageError
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret
-from clawsecrets.ports import Change
-from clawsecrets.rotate.delivery import deliver
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +39,8 @@ def _take_out(session: Session, secret: Secret, target: str) -> bool:
     if target not in found:
         return _still_in(secret, target, "it belongs to another host")
     others = [record.secret for record in session.store.records() if target in record.secret.injectors]
-    if secret.env and any(other.env == secret.env and other.name != secret.name for other in others):
+    by_variable = isinstance(session.config.injectors[target.partition("@")[0]], EnvFileTarget)
+    if by_variable and secret.env and any(other.env == secret.env and other.name != secret.name for other in others):
         return _still_in(secret, target, f"another secret goes by {secret.env} there")
     reply = found[target].remove({secret.name: secret.env})
     if reply.outcome is not Outcome.OK:
@@ -59,24 +59,36 @@ def inject(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="All, when none is named.")] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Write the current values to their targets again (after a restore, or a new target). Rotates nothing."""
+    """Write the current values to their targets again (after a restore, or a new target). Rotates nothing.
+
+    Exit codes: 0 written, 1 not now, 3 another process is rotating it, 4 a target cannot carry the value, 6 a target
+    could not be written.
+    """
     worst, told = DONE, []
     records = [session.load(name) for name in session.known(names)] if names else list(session.store.records())
+    if any(record.reconcile for record in records):
+        raise UsageError("the store was restored and waits for your confirmation", "clawsecrets restore --confirm")
     for record in records:
-        if record.reconcile:
-            raise UsageError("the store was restored and waits for your confirmation", "clawsecrets restore --confirm")
+        name = record.secret.name
         if not record.secret.injectors or record.secret.kind is Kind.ADMIN or record.current is None:
+            if names:
+                say(f"{name}: nothing to deliver: it has no target, or no value")
             continue
-        outfit = session.shop.outfit(record.secret)
-        done = deliver(session.store, session.shop, record, outfit, session.clock.now())
-        acked = record.ack(*done.acks)
-        session.store.commit([Change(acked, session.event("secret.delivered", record.secret.name,
-                                                          record.current.number, outcome=done.reply.outcome.value))])
-        ok = done.reply.outcome.value == "ok"
-        worst = worst if ok else REFUSED
-        told.append({"secret": record.secret.name, "delivered": ok, "detail": done.reply.detail})
+        code, detail = _deliver(session, name)
+        worst = max(worst, code)
+        told.append({"secret": name, "delivered": code == DONE, "detail": detail})
         if not as_json:
-            print(f"{record.secret.name}: {'delivered' if ok else done.reply.detail}")
+            print(f"{name}: {'delivered' if code == DONE else clean(detail)}")
     if as_json:
         emit({"injected": told})
     return worst
+
+
+def _deliver(session: Session, name: str) -> tuple[int, str]:
+    """Under the secret's lease, with the intent in the audit log before anything is written."""
+    try:
+        reply = session.engine().deliver(name).reply
+    except ClawError as error:
+        return error.exit_code, error.message
+    codes = {Outcome.OK: DONE, Outcome.REFUSED: REFUSED, Outcome.LATER: WORK_LEFT}
+    return codes.get(reply.outcome, INCOMPLETE), reply.detail

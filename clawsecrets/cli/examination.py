@@ -87,8 +87,8 @@ def _secrets(session: Session) -> Iterator[Finding]:
         name = record.secret.name
         if record.rotation is not None and record.rotation.stuck_in is not None:
             yield Finding(FAIL, f"{name}: stuck: {record.rotation.note}", f"clawsecrets rotations resume {name}")
-        if record.revocations:
-            yield Finding(WARN, f"{name}: {len(record.revocations)} revocation(s) pending",
+        if record.debts:
+            yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
                           f"clawsecrets revocations retry {name}")
         if record.secret.kind is Kind.ADMIN or record.current is None:
             continue

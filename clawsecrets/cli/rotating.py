@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.answers import DONE, INCOMPLETE, REFUSED, WORK_LEFT, Answer, answer_json, answer_of, tell
-from clawsecrets.cli.output import emit, say, wrapped
+from clawsecrets.cli.answers import (
+    DONE,
+    INCOMPLETE,
+    REFUSED,
+    WORK_LEFT,
+    Answer,
+    answer_json,
+    answer_of,
+    tell,
+    tell_tried,
+    tried_json,
+)
+from clawsecrets.cli.output import emit, moment, say, wrapped
 from clawsecrets.cli.session import JsonOption, Session, command, confirm, read_value
-from clawsecrets.errors import ClawError, UsageError
-from clawsecrets.model.record import Record
+from clawsecrets.errors import ClawError, StoreBusy, UsageError
+from clawsecrets.model.record import Record, retry_at
 from clawsecrets.model.status import status
 from clawsecrets.rotate import preflight
 from clawsecrets.rotate.engine import Order
+from clawsecrets.rotate.ledger import Tried
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def rotate(
     session: Session,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Secrets to rotate.")] = None,
-    due: Annotated[bool, typer.Option("--due", help="All that are due, and all that are unfinished.")] = False,
+    due: Annotated[bool, typer.Option("--due", help="All that are due or unfinished, and due revocations.")] = False,
     every: Annotated[bool, typer.Option("--all", help="All that have a value.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact effects and check that they could "
                                           "work; change nothing.")] = False,
@@ -55,20 +68,39 @@ def rotate(
     if len(chosen) > 1 or compromised:
         confirm(f"Rotate {len(chosen)} secret(s){' as compromised' if compromised else ''}?", yes)
     supplied = read_value(f"new value of {chosen[0]}") if new_value_stdin else None
-    order = Order(from_version, compromised, revoke_unproven, supplied)
-    results = []
-    for name in chosen:
-        results.append(_one(session, name, order))
-        if not as_json:
-            tell(session, results[-1])
+    tried = _work_off(session, as_json) if due else []
+    results = _rotate_each(session, chosen, Order(from_version, compromised, revoke_unproven, supplied), as_json)
     if as_json:
-        emit({"rotations": [answer_json(answer) for answer in results],
+        emit({"rotations": [answer_json(answer) for answer in results], "tried": [tried_json(item) for item in tried],
               "left": [{"secret": name, "reason": reason} for name, reason in left.items()]})
     for name, reason in left.items():
         say(f"{name}: left for another run: {reason}")
-    if not results and not left:
+    if not (results or left or tried):
         say("nothing is due" if due else "no secret has a value")
-    return max([WORK_LEFT if left else DONE, *(answer.code for answer in results)])
+    rest = WORK_LEFT if left or not all(item.dead for item in tried) else DONE
+    return max([rest, *(answer.code for answer in results)])
+
+
+def _rotate_each(session: Session, names: Sequence[str], order: Order, as_json: bool) -> list[Answer]:
+    """Rotate one after the other, and say of each at once how it ended."""
+    results = []
+    for name in names:
+        results.append(_one(session, name, order))
+        if not as_json:
+            tell(session, results[-1])
+    return results
+
+
+def _work_off(session: Session, as_json: bool) -> list[Tried]:
+    """Try the revocations that are due. One that another process is working on is left to it."""
+    ledger, tried = session.ledger(), []
+    for name in ledger.due(session.clock.now()):
+        with contextlib.suppress(StoreBusy):
+            tried += ledger.work(name)
+    if not as_json:
+        for item in tried:
+            tell_tried(item)
+    return tried
 
 
 def _chosen(session: Session, names: list[str], due: bool, every: bool) -> tuple[Sequence[str], dict[str, str]]:
@@ -83,8 +115,16 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> tuple
         overdue = row.due is not None and row.due <= now
         if (every and record.current) or (due and (overdue or record.rotating)):
             found.append(record)
-    left = _one_of_each_group(session, found)
+    left = _backing_off(found, now) if due else {}
+    left |= _one_of_each_group(session, [record for record in found if record.secret.name not in left])
     return [record.secret.name for record in found if record.secret.name not in left], left
+
+
+def _backing_off(found: Sequence[Record], now: float) -> dict[str, str]:
+    """Those whose last rotation failed so recently that it is not tried again by itself yet."""
+    times = {record.secret.name: retry_at(record) for record in found if not record.rotating}
+    return {name: f"its last rotation failed; it is tried again from {moment(at)} on (by name: at once)"
+            for name, at in times.items() if at > now}
 
 
 def _one_of_each_group(session: Session, found: Sequence[Record]) -> dict[str, str]:

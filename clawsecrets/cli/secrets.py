@@ -134,7 +134,7 @@ def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> N
         "strategy": session.shop.strategy(record.secret),
         "versions": [version_json(v) for v in record.versions],
         "revocations": [{"version": e.version, "handle": e.handle, "reason": e.reason, "tries": e.tries,
-                         "next_at": e.next_at, "note": e.note} for e in record.revocations],
+                         "next_at": e.next_at, "note": e.note} for e in record.debts],
         "acks": [{"target": a.target, "version": a.version, "at": a.at, "proof": a.proof} for a in record.acks],
         "rotation": rotation_json(record),
     }
@@ -148,7 +148,7 @@ def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> N
     _versions(record.versions)
     for ack in record.acks:
         wrapped(f"{ack.target}: ", f"version {ack.version}, {moment(ack.at)}, {ack.proof or 'not proven'}")
-    for entry in record.revocations:
+    for entry in record.debts:
         wrapped("to revoke: ", f"version {entry.version} {entry.handle} "
                 f"({entry.reason}, {entry.tries} tries) {entry.note}")
 
@@ -303,7 +303,7 @@ def _check_typed(session: Session, targets: Sequence[str], env: str, strategy: s
 
 
 def _owes_nothing(record: Record) -> None:
-    if record.revocations:
+    if record.debts:
         raise UsageError(f"{record.secret.name} has credentials that are not proven dead",
                          "clawsecrets revocations lists them")
 

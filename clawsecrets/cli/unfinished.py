@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.answers import DONE, STUCK, WORK_LEFT, answer_json, answer_of, tell
+from clawsecrets.cli.answers import DONE, STUCK, WORK_LEFT, answer_json, answer_of, tell, tell_tried, tried_json
 from clawsecrets.cli.output import Column, emit, moment, say, table
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, group
 from clawsecrets.cli.shapes import rotation_json
@@ -74,7 +74,7 @@ def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> 
 def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
     answer = answer_of(name, result, session.steps.troubles)
     if as_json:
-        emit({"rotations": [answer_json(answer)], "left": []})
+        emit({"rotations": [answer_json(answer)], "tried": [], "left": []})
     else:
         tell(session, answer)
     return answer.code
@@ -110,12 +110,10 @@ def retry(
     chosen = session.known(names) if names else sorted({name for name, _ in ledger.owed()})
     tried = [item for name in chosen for item in ledger.work(name, force=True)]
     if as_json:
-        emit({"tried": [{"secret": t.secret, "version": t.entry.version, "dead": t.dead, "note": t.reply.detail}
-                        for t in tried]})
+        emit({"tried": [tried_json(item) for item in tried]})
     else:
         for item in tried:
-            print(f"{item.secret} version {item.entry.version}: {'dead' if item.dead else 'not yet'}"
-                  f"{' · ' + item.reply.detail if item.reply.detail else ''}")
+            tell_tried(item)
     return DONE if all(item.dead for item in tried) else WORK_LEFT
 
 

@@ -18,7 +18,8 @@ ANSWERS = {
     "import": "import", "import-dry-run": "import", "init": "init", "inject": "inject", "list": "list",
     "provider": "provider-show", "providers": "providers", "providers-check": "provider-check", "restore": "restore",
     "resume": "rotate", "retry": "retry", "revocations": "revocations", "revocations-none": "revocations",
-    "rotate-error": "rotate", "rotate-refused": "rotate", "rotate-self-issued": "rotate", "rotations": "rotations",
+    "rotate-due": "rotate", "rotate-error": "rotate", "rotate-refused": "rotate", "rotate-self-issued": "rotate",
+    "rotations": "rotations",
     "show": "show", "show-rotated": "show", "status": "status", "version": "version-answer",
 }
 """Golden file -> its section of the document."""

@@ -101,6 +101,65 @@ def test_a_group_waits_for_its_unfinished_one(desk: Desk) -> None:
     assert "acme-second: in use; the old one is kept" in ran.out
 
 
+# --- rotate --due -----------------------------------------------------------------------------------------------------
+
+
+def test_due_works_off_revocations_that_are_due(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("revoke", "status", status=403, times=2)
+    assert desk.run("rotate", "acme-api-key").code == 1  # owed; the next try is due at once
+    ran = desk.run("rotate", "--due")
+    assert "acme-api-key version 1: not yet" in ran.out and ran.code == 1, ran
+    document = json.loads(desk.ok("rotate", "--due", "--json").out)
+    assert document["tried"] == [], "its next try is not due yet"
+    desk.later(3600)
+    document = json.loads(desk.ok("rotate", "--due", "--json").out)
+    assert [(item["version"], item["dead"]) for item in document["tried"]] == [(1, True)]
+    assert desk.run("revocations").code == 0
+
+
+def test_due_leaves_a_failed_one_alone_for_a_while(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    desk.ok("configure", "acme-api-key", "--interval", "0")
+    fake.fault("create", "status", status=403, times=1)
+    assert desk.run("rotate", "--due").code == 4
+    ran = desk.run("rotate", "--due", "--json")
+    document = json.loads(ran.out)
+    assert ran.code == 1 and document["rotations"] == [], ran
+    assert "its last rotation failed" in document["left"][0]["reason"]
+    desk.later(3 * 3600)
+    assert "acme-api-key: rotated" in desk.ok("rotate", "--due").out
+
+
+def test_a_failed_one_is_rotated_at_once_by_its_name(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("create", "status", status=403, times=1)
+    assert desk.run("rotate", "acme-api-key").code == 4
+    assert "acme-api-key: rotated" in desk.ok("rotate", "acme-api-key").out
+
+
+# --- inject -----------------------------------------------------------------------------------------------------------
+
+
+def test_inject_is_in_the_log_before_it_writes(desk: Desk) -> None:
+    rented(desk)
+    desk.ok("inject", "acme-api-key")
+    events = json.loads(desk.ok("audit-log", "show", "--secret", "acme-api-key", "--json").out)["events"]
+    assert [event["action"] for event in events][-2:] == ["secret.delivering", "secret.delivered"]
+
+
+def test_inject_says_what_failed(desk: Desk) -> None:
+    """A target that cannot be written is 6, one that refuses is 4."""
+    rented(desk)
+    (desk.root / "out").write_text("a file where the folder belongs")
+    ran = desk.run("inject", "acme-api-key")
+    assert ran.code in (4, 6) and "out:" in ran.out, ran
+    assert desk.run("inject", "acme-admin").err == "acme-admin: nothing to deliver: it has no target, or no value\n"
+
+
 # --- what a target still holds --------------------------------------------------------------------------------------
 
 

@@ -167,6 +167,10 @@ def _kill(desk: Desk, words: list[str], text: str) -> None:
         desk.fake.bank.kill(item.handle)
 
 
+def _later(desk: Desk, words: list[str], text: str) -> None:
+    desk.later(int(words[0]))
+
+
 def _damage(desk: Desk, words: list[str], text: str) -> None:
     with desk.database.open("r+b") as file:
         file.truncate(int(words[0]))
@@ -187,4 +191,5 @@ STEPS: dict[str, Callable[[Desk, list[str], str], None]] = {
     "remove": lambda desk, words, text: (desk.root / words[0]).unlink(),
     "mode": lambda desk, words, text: (desk.root / words[1]).chmod(int(words[0], 8)),
     "truncate": _damage,
+    "later": _later,
 }
