@@ -88,7 +88,7 @@ def load_providers(extra_dirs: Iterable[Path] = ()) -> ProviderFiles:
     folders = [data_path("providers"), *extra_dirs]
     for folder in folders:
         if not folder.is_dir():
-            raise ConfigError(f"{folder}: is not a folder of provider files", "mend `providers_dirs` in the config file")
+            raise ConfigError(f"{folder}: is not a folder of provider files", "mend providers_dirs in the config file")
     return ProviderFiles(folders)
 
 

@@ -14,6 +14,8 @@ from clawsecrets.errors import StoreError, StoreLocked
 from clawsecrets.stores.faults import io_failed, too_open
 
 LOOSE = stat.S_IRWXG | stat.S_IRWXO
+BY_BACKUP = "restore a backup: clawsecrets restore BACKUP --recovery-file FILE"
+"""What is left where a store's key is lost: the recovery code opens backups."""
 
 
 def require_private_folder(folder: Path) -> None:
@@ -54,7 +56,7 @@ def read_private(path: Path, what: str) -> bytes:
         failed = error
     if failed is not None:
         reason = failed.strerror or "it cannot be read"
-        raise StoreLocked(f"cannot read {what} {path}: {reason}", "give its right place, or use the recovery code")
+        raise StoreLocked(f"cannot read {what} {path}: {reason}", f"give its right place, or {BY_BACKUP}")
     if mode & LOOSE:
         raise too_open(path, mode, f"chmod 600 {shlex.quote(str(path))}")
     return content

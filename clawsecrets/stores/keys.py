@@ -24,7 +24,7 @@ from clawsecrets.errors import StoreLocked
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.stores.codec import canonical
 from clawsecrets.stores.faults import damaged, io_failed
-from clawsecrets.stores.files import make_private_folder, read_private, write_private
+from clawsecrets.stores.files import BY_BACKUP, make_private_folder, read_private, write_private
 from clawsecrets.stores.seal import KEY_BYTES, Box, derive, new_key
 
 PREFIX = "clawsecrets-key-1"
@@ -135,7 +135,7 @@ class KeyFile:
         kek = parse_keys(read_private(self.path, "the key file"), self.path).get(label)
         if kek is None:
             raise StoreLocked(f"the key file {self.path} does not hold this store's key ({label})",
-                              "give the key file of this store, or use the recovery code")
+                              f"give the key file of this store, or {BY_BACKUP}")
         master = unwrap(kek, store, slot)
         if master is None:
             raise damaged(f"the {self.kind} slot does not open with the key it names ({label})")
@@ -208,7 +208,7 @@ class SystemdCredential:
 
     def _keys(self) -> dict[str, bytes]:
         folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        hint = f"run inside the service that has LoadCredentialEncrypted={self.name}, or use the recovery code"
+        hint = f"run inside the service that has LoadCredentialEncrypted={self.name}, or {BY_BACKUP}"
         if not folder or "/" in self.name or self.name in ("", ".", ".."):
             raise StoreLocked(f"there is no systemd credential {self.name} here", hint)
         path, content = Path(folder, self.name), None
@@ -241,7 +241,7 @@ class Passphrase:
         word(slot, "salt")
         master = unwrap(self._stretch(slot.params), store, slot)
         if master is None:
-            raise StoreLocked("the passphrase is wrong", "type it again; if it is lost, use the recovery code")
+            raise StoreLocked("the passphrase is wrong", f"type it again, or if it is lost, {BY_BACKUP}")
         return master
 
     def forget(self, store: str, slot: Slot) -> None:

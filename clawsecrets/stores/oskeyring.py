@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clawsecrets.errors import StoreLocked
 from clawsecrets.stores.faults import damaged
+from clawsecrets.stores.files import BY_BACKUP
 from clawsecrets.stores.keys import Slot, key_line, parse_keys, unwrap, word, wrap
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class OsKeyring:
         line = _asked("give the key", lambda: backend.get_password(SERVICE, label))
         if line is None:
             raise StoreLocked(f"the keyring {backend_name(backend)} does not hold this store's key ({label})",
-                              f"it was kept by {word(slot, 'backend')}; or use the recovery code")
+                              f"it was kept by {word(slot, 'backend')}; or {BY_BACKUP}")
         kek = parse_keys(line.encode(), Path("keyring entry")).get(label)
         master = None if kek is None else unwrap(kek, store, slot)
         if master is None:

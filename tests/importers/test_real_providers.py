@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from clawsecrets.importers import dotenv, recognise
+from clawsecrets.importers import dotenv, openclaw_json, recognise
 from clawsecrets.issuers.loader import load_providers
 
 PROVIDERS = load_providers()
@@ -47,3 +47,10 @@ def test_a_thousand_entries_are_quick() -> None:
     assert len(placed.candidates) == 1000
     assert took < 5.0, f"{took:.2f} s"
     print(f"1,000 entries: {took * 1000:.0f} ms")
+
+
+def test_a_model_provider_s_key_is_named_as_its_provider_file_ranks_it() -> None:
+    text = b'{"models": {"providers": {"openai": {"apiKey": "plain-0123"}}}}'
+    items = openclaw_json.parse(text, "openclaw.json").items
+    (found,) = recognise(items, PROVIDERS.values()).candidates
+    assert (found.name, found.provider) == ("openai-api-key", "openai")

@@ -18,7 +18,7 @@ from clawsecrets.errors import StoreDamaged, StoreError, StoreLocked, StoreMissi
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.stores import sqlite
 from clawsecrets.stores.doctor import notes
-from clawsecrets.stores.keys import KeyFile, KeySource, Passphrase, SystemdCredential, key_line
+from clawsecrets.stores.keys import KeyFile, KeySource, Passphrase, Slot, SystemdCredential, key_line
 from clawsecrets.stores.oskeyring import OsKeyring
 from clawsecrets.stores.recovery import ALPHABET, RecoveryCode, new_code, read_code, written
 from clawsecrets.stores.slots import described
@@ -290,3 +290,10 @@ def test_doctor_says_where_the_parts_lie(tmp_path: Path) -> None:
     assert any("key file" in line and "beside" in line for line in found)
     assert any("anchor" in line and "beside" in line for line in found)
     store.close()
+
+
+def test_a_lost_key_leaves_a_backup_and_the_recovery_code(tmp_path: Path) -> None:
+    """No command takes the recovery code for the store itself, so none of the words may say so."""
+    with pytest.raises(StoreLocked) as caught:
+        KeyFile(tmp_path / "absent").open("store", Slot("key-file", {"key": "k"}, b""))
+    assert "clawsecrets restore BACKUP --recovery-file FILE" in caught.value.hint
