@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clawsecrets.model.record import Ack, Record, in_use, same_value_in_use
-from clawsecrets.model.rotation import Outcome, Step
+from clawsecrets.model.rotation import MAX_TRIES, Outcome, Step
 from clawsecrets.model.secret import SecretValue, Version
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Consumer, Handover, Reply
@@ -20,6 +20,7 @@ PROOF_LASTS = 60.0
 back to it, and consumers may have been added."""
 HURRY = 20.0
 """Seconds that a consumer may be unreachable before the replacement of a compromised value stops for a person."""
+NOT_RELOADED = "not reloaded"
 BY_WORD = "on a person's word"
 
 Proofs = Sequence[tuple[str, str]]
@@ -55,6 +56,15 @@ def probe(job: Job) -> Done:
         where = ", ".join(f"{target} the {'new' if r.outcome is Outcome.OK else 'old'} one" for target, r in replies)
         return Done(Reply(Outcome.LATER, f"they differ: {where}", after=5.0))
     return Done(_worst(replies, (Outcome.UNKNOWN, Outcome.LATER, Outcome.REFUSED)) or Reply(Outcome.OK))
+
+
+def overridden(job: Job, reply: Reply) -> bool:
+    """Whether the order (`--revoke-unproven`) stands in for a consumer that was tried long enough and is down."""
+    if reply.outcome is Outcome.UNKNOWN:
+        return job.forced and job.rotation.tries + 1 >= MAX_TRIES
+    known_down = any(caveat.startswith(NOT_RELOADED) for caveat in job.rotation.caveats)
+    waited = known_down or job.now - job.rotation.entered_at >= HURRY
+    return job.forced and reply.outcome is Outcome.LATER and waited
 
 
 def urgent(job: Job, reply: Reply) -> Reply:
@@ -110,7 +120,7 @@ def _word_will_do(job: Job, reply: Reply) -> bool:
     seen to use another value."""
     if reply.outcome is Outcome.LATER and reply.person:
         return True
-    return (job.vouched or job.forced) and reply.outcome is not Outcome.REFUSED
+    return (job.vouched or overridden(job, reply)) and reply.outcome is not Outcome.REFUSED
 
 
 def _proven(record: Record, job: Job, proofs: Proofs) -> Record:

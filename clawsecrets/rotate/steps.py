@@ -13,7 +13,7 @@ from clawsecrets.ports import Reply
 from clawsecrets.rotate import preflight, proof
 from clawsecrets.rotate.delivery import deliver, missing_hosts
 from clawsecrets.rotate.job import GONE, Done, Job
-from clawsecrets.rotate.proof import each, probe, urgent
+from clawsecrets.rotate.proof import NOT_RELOADED, each, overridden, probe, urgent
 
 
 def announce(job: Job) -> Done:
@@ -166,9 +166,9 @@ def deliver_all(job: Job) -> Done:
     told = each(job, handover, lambda c: not (self_issued and c.validates), lambda c, h: c.reload(h))
     caveat = ""
     if told.reply.outcome is not Outcome.OK:
-        if not job.forced:
+        if not overridden(job, told.reply):
             return Done(urgent(job, told.reply), edit)
-        caveat = f"not reloaded: {told.reply.detail}"
+        caveat = f"{NOT_RELOADED}: {told.reply.detail}"
     absent = missing_hosts(job.record, handover.new_version, job.outfit.injectors, job.record.secret.injectors)
     if absent:
         return Done(Reply(Outcome.LATER, f"waiting for {', '.join(absent)} to deliver it", after=30.0), edit, caveat)

@@ -51,7 +51,8 @@ class Checked:
             raise Broken("there is no CURRENT")
         value = self.store.value(NAME, current.number).reveal()
         if self.strategy in ("overlap", "assisted") and not self.asleep:
-            for who, held in (("store", value), ("target", self.target[NAME]), ("consumer", self.used)):
+            used = value if self._left_behind(record) else self.used
+            for who, held in (("store", value), ("target", self.target[NAME]), ("consumer", used)):
                 if held not in self.live_values:
                     raise Broken(f"outage: the {who} holds a dead value; {self.trace}")
         stored = {self.store.value(NAME, v.number).reveal() for v in record.versions if not v.erased_at}
@@ -59,6 +60,13 @@ class Checked:
             self._check_known(record, stored)
         if self.strategy == "self-issued" and self.accepts not in stored:
             raise Broken(f"the consumer accepts a value that the store has lost; {self.trace}")
+
+    @staticmethod
+    def _left_behind(record: Record) -> bool:
+        """Whether a person ordered to revoke although the consumer was down, and the rotation says so."""
+        rotation = record.rotation
+        return rotation is not None and rotation.compromised and rotation.revoke_unproven and any(
+            "not reloaded" in caveat for caveat in rotation.caveats)
 
     def _check_known(self, record: Record, stored: set[bytes]) -> None:
         """Invariant 1: whatever lives is in the store, or can be found by a label: of an unfinished rotation,
@@ -89,7 +97,7 @@ class Checked:
             raise Broken(f"{rotation.state} with the wrong value current; {self.trace}")
         if rotation.state in (State.DONE, State.ABORTED) and record.debts:
             raise Broken(f"{rotation.state} but owing; {self.trace}")
-        if self.target[NAME] != value or self.used != value:
+        if self.target[NAME] != value or (self.used != value and not self._left_behind(record)):
             raise Broken(f"{rotation.state}: target {self.target}, used {self.used!r}, current {value!r}; {self.trace}")
         self._check_record(record)
 
