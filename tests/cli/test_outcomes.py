@@ -206,6 +206,15 @@ def test_what_could_not_be_cleared_is_told(delivered: Desk, words: tuple[str, ..
         assert "env" not in json.loads(delivered.ok("show", "acme-api-key", "--json").out)["injectors"]
 
 
+def test_a_variable_of_another_secret_stays(delivered: Desk) -> None:
+    """By its variable the line is the other one's; a file of its own in the folder is not."""
+    delivered.ok("set", "other-key", "--env", "ACME_API_KEY", stdin=b"other-value-0123")
+    delivered.ok("configure", "other-key", "--inject", "env", "--inject", "out")
+    ran = delivered.run("delete", "acme-api-key")
+    assert ran.code == 1 and "another secret goes by ACME_API_KEY there" in ran.err, ran
+    assert held(delivered) == (False, True)
+
+
 def test_what_owes_is_not_deleted(desk: Desk) -> None:
     fake = rented(desk).fake
     assert fake is not None
