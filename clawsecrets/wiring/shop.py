@@ -131,14 +131,15 @@ class Workshop:
         has_admin = not provider.needs_admin or self._admin_value(secret) is not None
         return provider.strategy_for(has_admin=has_admin, options=self._options(secret))
 
-    def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
-        """Everything that acts for a secret; an admin credential has no targets. ConfigError for a target that the
-        configuration does not have, and for an option that only the configuration may set."""
+    def outfit(self, secret: Secret, strategy: str = "", *, targets: bool = True) -> Outfit:
+        """Everything that acts for a secret; an admin credential has no targets. Without `targets`, only what acts at
+        its provider: for asking there, also on a host that has none of its targets. ConfigError for a target that
+        the configuration does not have, and for an option that only the configuration may set."""
         from clawsecrets.rotate.gear import Outfit
 
         self._refuse_places(secret)
         chosen = strategy or self.strategy(secret)
-        bound = replace(secret, injectors=(), consumers=()) if self.is_admin(secret) else secret
+        bound = secret if targets and not self.is_admin(secret) else replace(secret, injectors=(), consumers=())
         return Outfit(
             strategy=chosen,
             issuer=self._issuer(secret, chosen),

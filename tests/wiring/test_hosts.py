@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clawsecrets.clients.http import Limits
+from clawsecrets.errors import ConfigError
 from clawsecrets.wiring.shop import lease_for
 from tests.wiring.bench import Bench, secret
 
@@ -56,3 +57,12 @@ def test_a_gateway_s_timeout_bounds_all_that_is_asked_of_it(monkeypatch: pytest.
         bench = Bench(f'[consumers.app]\nkind = "openclaw"\ntimeout = "{timeout}"\n')
         bench.shop.outfit(secret("k", "generic", consumers=("app",)))
     assert given == [(3.0, 3.0), (10.0, 80.0)]
+
+
+def test_a_provider_is_asked_without_the_targets_that_this_host_lacks() -> None:
+    shop, kept = Bench("").shop, secret("key", "acme", injectors=("files",), consumers=("app",))
+    with pytest.raises(ConfigError):
+        shop.outfit(kept, "assisted")
+    outfit = shop.outfit(kept, "assisted", targets=False)
+    assert (dict(outfit.injectors), dict(outfit.consumers)) == ({}, {})
+    assert outfit.issuer.can("test")
