@@ -22,7 +22,7 @@ from pathlib import Path
 from clawsecrets.errors import StoreDamaged, StoreError, StoreOlder
 from clawsecrets.stores.codec import canonical
 from clawsecrets.stores.faults import io_failed, too_open
-from clawsecrets.stores.files import sync_folder, write_draft
+from clawsecrets.stores.files import SMALL, make_folders, read_small, sync_folder, write_draft
 from clawsecrets.stores.seal import mac, same
 
 PATIENCE = 2.0
@@ -50,10 +50,13 @@ class Anchor:
         self.path = path
 
     def content(self) -> bytes | None:
-        """What the file holds, or None when there is none. To be read before the database, which is never behind."""
+        """What the file holds, or None when there is none. To be read before the database, which is never behind.
+
+        StoreError when it cannot be read or is no regular file.
+        """
         failed: OSError | None = None
         try:
-            return self.path.read_bytes()
+            return read_small(self.path)[0]
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -88,7 +91,7 @@ class Anchor:
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{next(_count)}.new")
         failed: OSError | None = None
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(self.path.parent)
             mode = self.path.parent.stat().st_mode
             if mode & 0o022:
                 raise too_open(self.path.parent, mode, f"chmod go-w {self.path.parent}")
@@ -154,7 +157,7 @@ def _store_of(content: bytes) -> str:
     """The store that an anchor says it is of, believed only for the words of an error."""
     try:
         return str(json.loads(content)["store"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
@@ -164,11 +167,13 @@ def _encode(seen: Seen, key: bytes) -> bytes:
 
 
 def _parse(content: bytes, key: bytes) -> Seen | None:
+    if len(content) > SMALL:
+        return None
     try:
         plain = json.loads(content)
         given = bytes.fromhex(plain.pop("mac"))
         if not same(given, mac(key, canonical(plain))) or plain.pop("format") != 1:
             return None
         return Seen(**{f.name: plain[f.name] for f in fields(Seen)})
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

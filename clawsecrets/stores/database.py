@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clawsecrets.errors import ClawError, StoreBusy, StoreError, StoreMissing, UsageError
-from clawsecrets.stores.faults import damaged, io_failed
+from clawsecrets.stores.faults import SPACE, damaged, disk_full, io_failed
 from clawsecrets.stores.files import require_private_file, require_private_folder
 
 APPLICATION_ID = 0x434C4157
@@ -40,7 +40,7 @@ SCHEMA = (
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _IO = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "make space, then run the command again; nothing was lost"),
+    sqlite3.SQLITE_FULL: ("the disk is full", SPACE),
     sqlite3.SQLITE_READONLY: ("it cannot be written", "it is read-only here: reading works, changing does not"),
     sqlite3.SQLITE_IOERR: ("the disk reports an error", "check the disk; nothing of this command was kept"),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "check that its folder exists and is yours, and has space"),
@@ -68,6 +68,8 @@ def _in_words(error: Exception, path: Path) -> StoreError:
     if code in _BUSY:
         return StoreBusy(f"another process is writing to {path}", "wait a moment and run the command again")
     if code in _IO:
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and disk_full(path.parent):
+            code = sqlite3.SQLITE_FULL
         what, hint = _IO[code]
         return StoreError(f"{path}: {what}", hint)
     return damaged(f"{path} is damaged: it is not a whole database any more")

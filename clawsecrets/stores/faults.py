@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 from clawsecrets.errors import StoreDamaged, StoreError, StoreLocked
 
+SPACE = "make space, then run the command again; nothing was lost"
+_LEAST = 65536
+"""Bytes that a commit needs at least: an index of the write-ahead log and some pages."""
 RESTORE = "bring it back with `clawsecrets restore BACKUP`; keep the damaged file until that has worked"
 
 
@@ -16,8 +21,29 @@ def damaged(message: str) -> StoreDamaged:
 
 def io_failed(doing: str, path: Path, error: OSError) -> StoreError:
     """An operating system error, without its arguments but the reason."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"cannot {doing} {path}: the disk is full", SPACE)
     reason = error.strerror or type(error).__name__
     return StoreError(f"cannot {doing} {path}: {reason}", "check that its folder exists, is writable and has space")
+
+
+def disk_full(folder: Path) -> bool:
+    """Whether the disk of this folder has no room for a commit."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST or (disk.f_files > 0 and disk.f_favail == 0)
+
+
+def not_writable(path: Path) -> StoreError:
+    """Why a store that was opened only for reading cannot be changed."""
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return StoreError(f"{path} is read-only here", "reading works; to change it, make it writable")
+    if disk_full(path.parent):
+        return StoreError(f"{path} cannot be changed: the disk is full", SPACE)
+    return StoreError(f"{path} could be opened only for reading", "if the disk was full and has space now, run the "
+                      "command again; else check the disk")
 
 
 def too_open(path: Path, mode: int, command: str) -> StoreLocked:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shlex
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clawsecrets.errors import StoreError, StoreLocked
+from clawsecrets.errors import StoreBusy, StoreError, StoreLocked
 from clawsecrets.stores.faults import io_failed, too_open
 
 LOOSE = stat.S_IRWXG | stat.S_IRWXO
 BY_BACKUP = "restore a backup: clawsecrets restore BACKUP --recovery-file FILE"
 """What is left where a store's key is lost: the recovery code opens backups."""
+SMALL = 65536
+"""No key file, passphrase, recovery code or anchor is longer."""
+PATIENCE = 10.0
+"""Seconds to wait for another process that is rewriting a key file."""
+_NO_LOCKS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP})
+"""What a file system says that cannot lock a folder (NFS)."""
 
 
 def require_private_folder(folder: Path) -> None:
@@ -33,10 +41,13 @@ def require_private_file(path: Path) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the folder 0700 with its parents; one that is there already must be private. StoreError, StoreLocked."""
+    """Make the folder and its missing parents, each 0700; one that is there already must be private.
+
+    StoreError, StoreLocked.
+    """
     failed: OSError | None = None
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         failed = error
     if failed is not None:
@@ -44,22 +55,93 @@ def make_private_folder(folder: Path) -> None:
     require_private_folder(folder)
 
 
+def make_folders(folder: Path) -> None:
+    """Make the folder and its missing parents, each 0700 whatever the umask. OSError."""
+    missing: list[Path] = []
+    for part in (folder, *folder.parents):
+        if part.is_dir():
+            break
+        missing.append(part)
+    for part in reversed(missing):
+        try:
+            part.mkdir(mode=0o700)
+        except FileExistsError:
+            if not part.is_dir():
+                raise
+            continue
+        if part.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:  # a umask that takes from the owner too
+            part.chmod(0o700)
+
+
+def read_small(path: Path) -> tuple[bytes, int]:
+    """Up to SMALL + 1 bytes of a regular file, following links, and its mode. A pipe is not waited for. OSError."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        mode = os.fstat(number).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        content = b""
+        while len(content) <= SMALL and (more := os.read(number, SMALL + 1 - len(content))):
+            content += more
+        return content, mode
+    finally:
+        os.close(number)
+
+
 def read_private(path: Path, what: str) -> bytes:
-    """The content of a small private file, following links. StoreLocked when absent, unreadable or loose."""
+    """The content of a small private file, following links.
+
+    StoreLocked when it is absent, unreadable, no regular file, larger than 64 KiB, or open to others.
+    """
     failed: OSError | None = None
     content, mode = b"", 0
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(65536)
+        content, mode = read_small(path)
     except OSError as error:
         failed = error
+    right = f"give its right place, or {BY_BACKUP}"
     if failed is not None:
-        reason = failed.strerror or "it cannot be read"
-        raise StoreLocked(f"cannot read {what} {path}: {reason}", f"give its right place, or {BY_BACKUP}")
+        raise StoreLocked(f"cannot read {what} {path}: {failed.strerror or 'it cannot be read'}", right)
+    if len(content) > SMALL:
+        raise StoreLocked(f"cannot read {what} {path}: it is larger than {SMALL // 1024} KiB", right)
     if mode & LOOSE:
         raise too_open(path, mode, f"chmod 600 {shlex.quote(str(path))}")
     return content
+
+
+@contextmanager
+def taking_turns(path: Path) -> Iterator[None]:
+    """Only one process at a time rewrites the files of this file's folder (links followed): a lock on the folder.
+
+    StoreBusy after PATIENCE seconds. Where the file system cannot lock a folder, nobody waits: who writes has to look
+    at what stands there afterwards.
+    """
+    folder, failed = Path(os.path.realpath(path)).parent, None
+    try:
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        failed = error
+    if failed is not None:
+        raise io_failed("open the folder", folder, failed)
+    try:
+        _lock(number, path)
+        yield
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, path: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+        if time.monotonic() > end:
+            raise StoreBusy(f"another process is writing to {path}", "wait a moment and run the command again")
+        time.sleep(0.01)
 
 
 def write_private(path: Path, content: bytes) -> None:

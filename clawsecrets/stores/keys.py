@@ -20,11 +20,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from clawsecrets.errors import StoreLocked
+from clawsecrets.errors import StoreError, StoreLocked
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.stores.codec import canonical
 from clawsecrets.stores.faults import damaged, io_failed
-from clawsecrets.stores.files import BY_BACKUP, make_private_folder, read_private, write_private
+from clawsecrets.stores.files import (
+    BY_BACKUP,
+    SMALL,
+    make_private_folder,
+    read_private,
+    read_small,
+    taking_turns,
+    write_private,
+)
 from clawsecrets.stores.seal import KEY_BYTES, Box, derive, new_key
 
 PREFIX = "clawsecrets-key-1"
@@ -117,7 +125,10 @@ def _parse_line(line: bytes) -> tuple[str, bytes] | None:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A key file, 0600. It may hold keys of several stores, and of one store around a `rekey`."""
+    """A key file, 0600. It may hold keys of several stores, and of one store around a `rekey`.
+
+    It is rewritten whole: processes that add or drop a line take turns, so that none writes over another's line.
+    """
 
     path: Path
     kind: str = "key-file"
@@ -126,8 +137,12 @@ class KeyFile:
         label, kek, line = key_line(store[:8])
         if not self.path.parent.is_dir():
             make_private_folder(self.path.parent)
-        lines = [*self._lines(), line.encode()] if self.path.exists() else [line.encode()]
-        self._write(lines)
+        with taking_turns(self.path):
+            self._write([*(self._lines() if self.path.exists() else ()), line.encode()])
+            kept = parse_keys(read_private(self.path, "the key file"), self.path).get(label)
+        if kept != kek:
+            raise StoreError(f"the key file {self.path} lost the new key as it was written",
+                             "stop what else writes to that file, then run the command again")
         return wrap(kek, store, self.kind, {"key": label, "path": str(self.path.absolute())}, master)
 
     def open(self, store: str, slot: Slot) -> bytes:
@@ -144,8 +159,11 @@ class KeyFile:
     def forget(self, store: str, slot: Slot) -> None:
         """Drop the line that the slot names; lines of other stores and of newer slots stay."""
         label = word(slot, "key").encode()
-        left = [line for line in self._lines() if line.split(b":")[1:2] != [label]]
-        self._write(left)
+        with taking_turns(self.path):
+            lines = self._lines()
+            left = [line for line in lines if line.split(b":")[1:2] != [label]]
+            if left != lines:
+                self._write(left)
 
     def notes(self, store: str, slot: Slot, database: Path) -> Sequence[str]:
         found = []
@@ -213,8 +231,8 @@ class SystemdCredential:
             raise StoreLocked(f"there is no systemd credential {self.name} here", hint)
         path, content = Path(folder, self.name), None
         with suppress(OSError):
-            content = path.read_bytes()
-        if content is None:
+            content, _ = read_small(path)
+        if content is None or len(content) > SMALL:
             raise StoreLocked(f"the systemd credential {path} cannot be read", hint)
         return parse_keys(content, path)
 

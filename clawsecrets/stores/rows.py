@@ -194,5 +194,5 @@ def _parse_event(content: bytes) -> AuditEvent | None:
     try:
         plain: Any = json.loads(content)
         return event_from_plain(plain)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -22,7 +22,7 @@ from clawsecrets.model.audit import AuditEvent
 from clawsecrets.stores import manifest, rows
 from clawsecrets.stores.anchor import Anchor, Seen
 from clawsecrets.stores.database import rollback, shed_log, translated
-from clawsecrets.stores.faults import RESTORE
+from clawsecrets.stores.faults import RESTORE, not_writable
 from clawsecrets.stores.keys import KeySource
 from clawsecrets.stores.manifest import Head, Manifest, View
 from clawsecrets.stores.rows import Body
@@ -106,7 +106,7 @@ class Session:
     def _exclusive(self) -> Iterator[View]:
         """The write lock and a verified view; COMMIT at the end, ROLLBACK when anything is raised."""
         if not self.writable:
-            raise StoreError(f"{self.path} is read-only here", "reading works; to change it, make it writable")
+            raise not_writable(self.path)
         with self._turn, translated(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:

@@ -41,7 +41,7 @@ def _params(kind: str, content: bytes) -> dict[str, str | int]:
         params = json.loads(content)
         if isinstance(params, dict) and all(type(value) in (str, int) for value in params.values()):
             return params
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise damaged(f"the {kind!r} key slot has another form than format 1")
 

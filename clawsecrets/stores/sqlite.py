@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -32,7 +31,7 @@ from clawsecrets.stores.slots import made_slots, unlock, write_meta, write_slots
 
 if TYPE_CHECKING:
     from clawsecrets.ports import Store
-    from clawsecrets.stores.keys import KeySource
+    from clawsecrets.stores.keys import KeySource, Slot
 
 _BATCH = 256
 """Records or events read in one snapshot while iterating."""
@@ -230,7 +229,8 @@ def create(path: Path, anchor_path: Path, sources: Sequence[KeySource], *, recov
            event: AuditEvent | None = None) -> tuple[SqliteStore, SecretValue | None]:
     """Make a store with one key slot per source; gives it opened, and the recovery code to be shown once.
 
-    StoreError when there is one already, UsageError without a source, StoreLocked when the folder is loose.
+    StoreError when there is one already, UsageError without a source, StoreLocked when the folder is loose. When
+    anything is raised, neither store nor key stays.
     """
     if not sources:
         raise UsageError("a store needs a key", "choose --key-file, --passphrase-stdin, --keyring or a credential")
@@ -239,29 +239,50 @@ def create(path: Path, anchor_path: Path, sources: Sequence[KeySource], *, recov
     if path.exists():
         raise StoreError(f"there is a store at {path} already", "use it, or choose another place with --store")
     code = new_code() if recovery else None
-    with building(path) as draft:
-        with translated(path):
-            db = raw_connect(draft, "mode=rw", 5.0)
-            try:
-                _fill(db, [*sources, RecoveryCode(code)] if code is not None else sources)
-            finally:
-                db.close()
-        with suppress(OSError):
-            anchor_path.unlink(missing_ok=True)  # of a store that stood here before: a new one begins
-    store = open_store(path, anchor_path, sources)
-    if event is not None:
-        store.log(event)
-    return store, code
-
-
-def _fill(db: sqlite3.Connection, sources: Sequence[KeySource]) -> None:
     keys = Keys(new_key(), token_hex(16))
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
-    lay_out(db)
-    with made_slots(keys, sources) as slots:
-        write_slots(db, slots)
-        write_meta(db, keys, new_key())
-        empty = Manifest(1, manifest.root_of({}), manifest.slots_digest(slots), audit.genesis(keys.audit).hex(), 0)
-        manifest.write(db, keys, empty, {})
-        db.execute("COMMIT")
+    with made_slots(keys, [*sources, RecoveryCode(code)] if code is not None else sources) as slots:
+        with building(path) as draft:
+            _fill(draft, path, keys, slots)
+            made = draft.stat().st_ino
+            with suppress(OSError):
+                anchor_path.unlink(missing_ok=True)  # of a store that stood here before: a new one begins
+        return _first_opened(path, made, anchor_path, sources, event), code
+
+
+def _fill(draft: Path, path: Path, keys: Keys, slots: Sequence[Slot]) -> None:
+    """The draft of an empty store. StoreError."""
+    with translated(path):
+        db = raw_connect(draft, "mode=rw", 5.0)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN IMMEDIATE")
+            lay_out(db)
+            write_slots(db, slots)
+            write_meta(db, keys, new_key())
+            empty = Manifest(1, manifest.root_of({}), manifest.slots_digest(slots), audit.genesis(keys.audit).hex(), 0)
+            manifest.write(db, keys, empty, {})
+            db.execute("COMMIT")
+        finally:
+            db.close()
+
+
+def _first_opened(path: Path, made: int, anchor_path: Path, sources: Sequence[KeySource],
+                  event: AuditEvent | None) -> SqliteStore:
+    """The new store, opened by what is to open it from now on. When that fails nothing stays: its recovery code was
+    shown to nobody, and its keys are about to be destroyed."""
+    store: SqliteStore | None = None
+    try:
+        store = open_store(path, anchor_path, sources)
+        if event is not None:
+            store.log(event)
+        return store
+    except BaseException:
+        with suppress(StoreError):
+            if store is not None:
+                store.close()
+        with suppress(OSError):
+            if path.stat().st_ino == made:
+                for part in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+                    part.unlink(missing_ok=True)
+                anchor_path.unlink(missing_ok=True)
+        raise
