@@ -56,8 +56,8 @@ def test_a_full_disk_loses_nothing(place: Place, mount: Mount) -> None:
         for number in range(1000):
             put(store, f"s{number}", str(number) * 2000)
             stored.append(f"s{number}")
-    assert "full" in caught.value.message or "disk" in caught.value.message
-    assert caught.value.hint
+    assert "the disk is full" in caught.value.message
+    assert "make space" in caught.value.hint
     assert len(stored) > 3
     assert sorted(store.names()) == sorted(stored)
     store.close()
@@ -82,9 +82,13 @@ def test_a_completely_full_disk_can_be_read(place: Place, mount: Mount) -> None:
             filler.write(b"x" * 4096)
     store = sqlite.open_store(path, place.anchor, [place.key])
     assert store.value("a", 1) == SecretValue("kept")
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreError, match="the disk is full") as caught:
         put(store, "b")
-    assert caught.value.hint
+    assert "make space" in caught.value.hint
+    assert caught.value.exit_code == 3
+    assert "read-only" not in caught.value.message
+    with pytest.raises(StoreError, match="the disk is full"):
+        store.acquire("a", "me", 1.0)
     store.close()
     (disk / "filler").unlink()
     store = sqlite.open_store(path, place.anchor, [place.key])
@@ -102,7 +106,7 @@ def test_a_full_state_disk_stops_the_commit_before_it_happens(place: Place, moun
     with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
         while True:
             filler.write(b"x" * 4096)
-    with pytest.raises(StoreError, match="anchor"):
+    with pytest.raises(StoreError, match=r"anchor.*the disk is full"):
         put(store, "b")
     assert list(store.names()) == ["a"]
     (disk / "filler").unlink()
@@ -169,4 +173,31 @@ def test_a_read_only_state_folder_still_reads(place: Place, mount: Mount) -> Non
     with pytest.raises(StoreError, match="anchor"):
         put(store, "c")
     assert list(store.names()) == ["a", "b"]
+    store.close()
+
+
+def test_nothing_can_be_made_on_a_full_disk_and_nothing_stays(place: Place, mount: Mount) -> None:
+    disk = mount("size=64k")
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+        while True:
+            filler.write(b"x" * 4096)
+    before = place.key.path.read_bytes()
+    with pytest.raises(StoreError, match="the disk is full"):
+        sqlite.create(disk / "store.db", place.root / "other", [place.key])
+    assert [file.name for file in disk.iterdir()] == ["filler"]
+    assert place.key.path.read_bytes() == before
+
+
+def test_a_store_opened_while_the_disk_was_full_says_to_try_again(place: Place, mount: Mount) -> None:
+    disk = mount("size=400k")
+    store, _ = sqlite.create(disk / "store.db", place.anchor, [place.key])
+    store.close()
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+        while True:
+            filler.write(b"x" * 4096)
+    store = sqlite.open_store(disk / "store.db", place.anchor, [place.key])
+    (disk / "filler").unlink()
+    with pytest.raises(StoreError, match="only for reading") as caught:
+        put(store, "a")
+    assert "run the command again" in caught.value.hint
     store.close()

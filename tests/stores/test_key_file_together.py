@@ -61,7 +61,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path, monkeypatch: pytest
     """The first has read and is about to write when the second comes."""
     source, writing, go = KeyFile(tmp_path / "keys" / "master"), threading.Event(), threading.Event()
     source.create("0" * 32, b"m" * 32)
-    real = keys.write_private
+    real = files.write_private
 
     def slowly(path: Path, content: bytes) -> None:
         if threading.current_thread() is first:
@@ -97,7 +97,7 @@ def test_dropping_a_line_waits_too_and_not_for_ever(tmp_path: Path, monkeypatch:
 
 def overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that takes no lock puts back what it read before."""
-    real = keys.write_private
+    real = files.write_private
 
     def lost(path: Path, content: bytes) -> None:
         before = path.read_bytes() if path.exists() else b""
