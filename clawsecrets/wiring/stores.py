@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.config import Config, KeyPlace, Paths
-from clawsecrets.errors import StoreLocked, StoreMissing
+from clawsecrets.errors import ConfigError, StoreLocked, StoreMissing
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.secret import SecretValue
 
@@ -27,8 +27,16 @@ def open_store(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_olde
     path = config.store.url.path
     if not path.exists():
         raise StoreMissing(f"there is no store at {path}", "clawsecrets init makes one")
-    sources = _sources(config.store.key, described(path), paths, ask_passphrase)
-    return open_sqlite(path, config.store.anchor, sources, accept_older=accept_older)
+    place = config.store.key
+    sources = _sources(place, described(path), paths, ask_passphrase)
+    try:
+        return open_sqlite(path, config.store.anchor, sources, accept_older=accept_older)
+    except StoreLocked as error:
+        if not place.source:
+            raise
+        told = f"{config.file}: [store] key says to look for the key in {_said(place)}: is that right?"
+        fault = StoreLocked(error.message, f"{told} else {error.hint}" if error.hint else told)
+    raise fault
 
 
 def _sources(place: KeyPlace, slots: Sequence[Slot], paths: Paths, ask_passphrase: Ask) -> list[KeySource]:
@@ -48,6 +56,33 @@ def _sources(place: KeyPlace, slots: Sequence[Slot], paths: Paths, ask_passphras
     if not found and any(slot.kind == "passphrase" for slot in slots) and place.source in ("", "passphrase"):
         found.append(passphrase(ask_passphrase()))
     return found
+
+
+def _said(place: KeyPlace) -> str:
+    detail = place.path or place.credential
+    return f"{place.source} {detail}" if detail else f"the {place.source}"
+
+
+def _require_findable(config: Config, sources: Sequence[KeySource]) -> None:
+    """Refuse, before anything is made or changed, a key where this configuration would never look for it: the store
+    could not be opened any more. ConfigError."""
+    place = config.store.key
+    if place.source and sources and not any(_leads_to(place, source) for source in sources):
+        raise ConfigError(
+            f"{config.file}: [store] key says to look for the key in {_said(place)}, and the new key would be "
+            f"elsewhere ({', '.join(source.kind for source in sources)}): the store would not open",
+            "first remove or change `key` under [store] there, or give the place that it names")
+
+
+def _leads_to(place: KeyPlace, source: KeySource) -> bool:
+    """Whether who follows the configuration finds that source."""
+    from clawsecrets.stores.keys import KeyFile, SystemdCredential
+
+    if isinstance(source, KeyFile) and place.path is not None:
+        return place.source == source.kind and place.path.resolve() == source.path.resolve()
+    if isinstance(source, SystemdCredential):
+        return place.source == source.kind and place.credential == source.name
+    return place.source == source.kind
 
 
 # --- key sources ----------------------------------------------------------------------------------------------------
@@ -105,9 +140,11 @@ def fresh_key_line() -> bytes:
 
 def create_store(config: Config, sources: Sequence[KeySource], *, recovery: bool,
                  event: AuditEvent) -> SecretValue | None:
-    """Make the configured store; gives the recovery code."""
+    """Make the configured store; gives the recovery code. ConfigError when the configuration would look for the key
+    elsewhere."""
     from clawsecrets.stores.sqlite import create
 
+    _require_findable(config, sources)
     store, code = create(config.store.url.path, config.store.anchor, sources, recovery=recovery, event=event)
     store.close()
     return code
@@ -115,9 +152,11 @@ def create_store(config: Config, sources: Sequence[KeySource], *, recovery: bool
 
 def rekey(config: Config, paths: Paths, ask_passphrase: Ask, event: AuditEvent,
           sources: Sequence[KeySource], *, accept_older: bool = False) -> Sequence[str]:
-    """A new master key; gives a line for each old key that could not be destroyed."""
+    """A new master key; gives a line for each old key that could not be destroyed. ConfigError, and nothing changed,
+    when the configuration would look for the key elsewhere: for a new place, change `[store] key` or remove it."""
     from clawsecrets.stores.rekey import rekey as rekey_store
 
+    _require_findable(config, sources)
     store = open_store(config, paths, ask_passphrase, accept_older=accept_older)
     try:
         return rekey_store(store, event, sources)
@@ -137,9 +176,11 @@ def backup(config: Config, paths: Paths, ask_passphrase: Ask, file: Path, *, acc
 
 
 def restore(config: Config, file: Path, code: SecretValue, sources: Sequence[KeySource], event: AuditEvent) -> int:
-    """A new store from a backup; gives the number of its secrets."""
+    """A new store from a backup; gives the number of its secrets. ConfigError when the configuration would look for
+    the key elsewhere."""
     from clawsecrets.stores.backup import restore as restore_store
 
+    _require_findable(config, sources)
     store = restore_store(file, config.store.url.path, config.store.anchor, code, sources, event)
     try:
         return len(store.names())
