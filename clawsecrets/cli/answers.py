@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clawsecrets.cli.asking import how_to_give, without_paste
 from clawsecrets.cli.output import GREEN, RED, YELLOW, Trouble, clean, colour, say
 from clawsecrets.cli.session import Session
 from clawsecrets.cli.shapes import rotation_json
@@ -28,6 +29,8 @@ class Answer:
     """What went wrong on the way."""
     unused: bool = False
     """A value was given, and not taken: another one is current already."""
+    not_replaced: int = 0
+    """The version that leaked and is current still: an older rotation went on that does not replace it."""
 
 
 def answer_of(name: str, result: Result, troubles: Sequence[Trouble], *, supplied: bool = False) -> Answer:
@@ -50,9 +53,15 @@ def code_of(result: Result) -> int:
     return codes.get(rotation.state, WORK_LEFT)
 
 
-def tell(session: Session, answer: Answer) -> None:
-    """Say it: the outcome on stdout, what else there is to know on stderr."""
-    name, result, code, troubles = answer.name, answer.result, answer.code, answer.troubles
+def awaits(answer: Answer) -> bool:
+    """Whether it waits for a person's value now."""
+    rotation = None if isinstance(answer.result, ClawError) else answer.result.record.rotation
+    return rotation is not None and rotation.state is State.AWAITING
+
+
+def tell(session: Session, answer: Answer, *, asks: bool = False) -> None:
+    """Say it: the outcome on stdout, what else there is to know on stderr. `asks`: a prompt for the value follows."""
+    name, result, code = answer.name, answer.result, answer.code
     if isinstance(result, ClawError):
         where = "" if name in result.message else f"{name}: "
         say(f"clawsecrets: error: {where}{result.message}")
@@ -71,17 +80,27 @@ def tell(session: Session, answer: Answer) -> None:
         return
     shade = {DONE: GREEN, STUCK: RED, REFUSED: RED}.get(code, YELLOW)
     print(f"{name}: {colour(outcome_words(rotation), shade)} (version {number} is current)")
-    for step, outcome, detail in troubles if code != DONE else ():
+    _tell_rest(session, answer, result.record, asks)
+
+
+def _tell_rest(session: Session, answer: Answer, record: Record, asks: bool) -> None:
+    name, rotation, troubles = answer.name, record.rotation, answer.troubles
+    if rotation is None:
+        return
+    for step, outcome, detail in troubles if answer.code != DONE else ():
         say(f"  {step}: {outcome}{': ' + detail if detail else ''}")
     if rotation.note and not any(rotation.note in detail for _, _, detail in troubles):
         say(f"  {rotation.note}")
     for caveat in rotation.caveats:
         say(f"  not shown: {caveat}")
-    for line in _next(session, result.record):
+    for line in _next(session, record, asks):
         say(f"  {line}")
+    if answer.not_replaced:
+        say(f"{name}: version {answer.not_replaced}, the current one, was NOT replaced by this: run it again when this "
+            f"rotation has ended: clawsecrets rotate {name} --compromised")
 
 
-def _next(session: Session, record: Record) -> list[str]:
+def _next(session: Session, record: Record, asks: bool) -> list[str]:
     """What the person does next."""
     rotation, name = record.rotation, record.secret.name
     if rotation is None:
@@ -89,7 +108,7 @@ def _next(session: Session, record: Record) -> list[str]:
     if rotation.state is State.AWAITING:
         outfit = session.shop.outfit(record.secret, rotation.strategy)
         steps = list(outfit.issuer.explain(outfit.request(name, rotation.id)))
-        return [*steps, f"then: clawsecrets rotate {name} --new-value-stdin"]
+        return steps if asks else [*without_paste(steps), how_to_give(name)]
     if rotation.state is State.DELIVERED and rotation.parked:
         return [f"when you have seen that it uses the new one: clawsecrets rotations resume {name} --done",
                 f"to go back: clawsecrets rotations abort {name}"]
@@ -110,7 +129,8 @@ def answer_json(answer: Answer) -> dict[str, object]:
     rotation, current = result.record.rotation, result.record.current
     words = "already rotated" if result.already else outcome_words(rotation) if rotation else "nothing done"
     return {"secret": name, "exit_code": code, "outcome": words, "version": current.number if current else 0,
-            "already": result.already, "value_unused": answer.unused, "rotation": rotation_json(result.record),
+            "already": result.already, "value_unused": answer.unused,
+            "not_replaced": answer.not_replaced, "rotation": rotation_json(result.record),
             "troubles": [{"step": step, "outcome": outcome, "detail": detail} for step, outcome, detail in troubles],
             "revocations_pending": len(result.record.debts)}
 

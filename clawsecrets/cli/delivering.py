@@ -13,8 +13,12 @@ from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.config.shape import EnvFileTarget
 from clawsecrets.errors import ClawError, UsageError
+from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret
+
+NOTHING = 2
+"""A secret was named that is delivered nowhere."""
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +65,7 @@ def inject(
 ) -> int:
     """Write the current values to their targets again (after a restore, or a new target). Rotates nothing.
 
-    Exit codes: 0 written, 1 not now, 3 another process is rotating it, 4 a target cannot carry the value, 6 a target
+    Exit codes: 0 written, 1 not now, 2 there is nothing to write for a secret that was named, 3 another process is rotating it, 4 a target cannot carry the value, 6 a target
     could not be written.
     """
     worst, told = DONE, []
@@ -72,7 +76,8 @@ def inject(
         name = record.secret.name
         if not record.secret.injectors or record.secret.kind is Kind.ADMIN or record.current is None:
             if names:
-                say(f"{name}: nothing to deliver: it has no target, or no value")
+                say(f"{name}: nothing to deliver: {_why_nothing(record)}")
+                worst = max(worst, NOTHING)
             continue
         code, detail = _deliver(session, name)
         worst = max(worst, code)
@@ -82,6 +87,14 @@ def inject(
     if as_json:
         emit({"injected": told})
     return worst
+
+
+def _why_nothing(record: Record) -> str:
+    if record.current is None:
+        return "it has no value"
+    if record.secret.kind is Kind.ADMIN:
+        return "an admin credential goes nowhere"
+    return f"it has no target: clawsecrets configure {record.secret.name} --inject TARGET"
 
 
 def _deliver(session: Session, name: str) -> tuple[int, str]:

@@ -24,6 +24,7 @@ EXIT_INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _fill_closed()
     _guard()
     if sys.argv[1:2] == ["resolve"] and sys.argv[2:3] not in (["--help"], ["-h"]):
         from clawsecrets.injectors.resolve import main as resolve
@@ -31,6 +32,23 @@ def main() -> None:
         sys.exit(resolve(sys.argv[2:]))
     code = run(sys.argv[1:])
     sys.exit(code)
+
+
+def _fill_closed() -> None:
+    """Standard streams that the caller closed lead nowhere: no file that is opened later gets their number, and what
+    is read there is empty."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - for as long as the process lives
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _guard() -> None:
@@ -50,12 +68,13 @@ def run(argv: list[str]) -> int:
     from typer.main import get_command
 
     from clawsecrets.cli.app import build
+    from clawsecrets.cli.output import heard
 
     argv = {(): ["--help"], ("--version",): ["version"]}.get(tuple(argv), argv)
     try:
         # not `app(…)`: that would put typer's own exception hook, which prints values, over ours
         answer = get_command(build(argv))(args=argv, prog_name="clawsecrets", standalone_mode=False)
-        sys.stdout.flush()
+        heard(lambda: None)
         return _interrupted() if answer == EXIT_INTERRUPTED else answer if isinstance(answer, int) else 0
     except ClawError as error:
         return complain(error)
@@ -75,11 +94,11 @@ def run(argv: list[str]) -> int:
 
 def complain(error: ClawError) -> int:
     """Print an error's words and give its exit code."""
-    from clawsecrets.cli.output import clean
+    from clawsecrets.cli.output import say
 
-    print(f"clawsecrets: error: {clean(error.message)}", file=sys.stderr)
+    say(f"clawsecrets: error: {error.message}")
     if error.hint:
-        print(f"hint: {clean(error.hint)}", file=sys.stderr)
+        say(f"hint: {error.hint}")
     return error.exit_code
 
 

@@ -109,7 +109,7 @@ def _change(session: Session, store: Store, candidate: Candidate, inject: list[s
 
 def _tell(readings: Sequence[Reading], placement: Placement, states: dict[str, str]) -> None:
     if placement.candidates:
-        columns = [Column("SECRET", 10), Column("PROVIDER", 10), Column("KIND", 10),
+        columns = [Column("SECRET"), Column("PROVIDER", 10), Column("KIND", 10),
                    Column("FROM", 10), Column("STATE")]
         table(columns, [[c.name, c.provider, c.kind.value, c.where, states[c.name]] for c in placement.candidates])
     for skipped in placement.unplaced:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 SCHEMA = 1
@@ -18,13 +20,51 @@ RED, YELLOW, GREEN, DIM, BOLD, RESET = "\033[31m", "\033[33m", "\033[32m", "\033
 
 def say(text: str, *, bold: bool = False) -> None:
     """A line for the person: on stderr, so that stdout carries data only."""
-    text = clean(text)
+    text = flowed(clean(text))
     print(f"{BOLD}{text}{RESET}" if bold and sys.stderr.isatty() else text, file=sys.stderr)
 
+
+_WHOLE = re.compile(r"`[^`]+`|(?<=: )(?:clawsecrets|openclaw) [^;]+$")
+
+
+def flowed(text: str) -> str:
+    """Running text for stderr, wrapped at words where that is a terminal. What is to be copied stays on one line: a
+    command in backticks or after the last colon, and a line that begins with two spaces and a command."""
+    if not sys.stderr.isatty():
+        return text
+    import textwrap
+
+    try:
+        room = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        room = 80
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()))
+        if len(line) <= room or line.lstrip().startswith(("openclaw ", "$ ")):
+            lines.append(line)
+            continue
+        held = _WHOLE.sub(lambda found: found[0].replace(" ", "\xa0"), line)
+        pieces = textwrap.wrap(held.strip(), max(20, room - len(indent)), break_long_words=False,
+                               break_on_hyphens=False)
+        lines += [indent + piece.replace("\xa0", " ") for piece in pieces]
+    return "\n".join(lines)
 
 def emit(data: Mapping[str, object]) -> None:
     """A `--json` answer: one object with `schema`."""
     print(json.dumps({"schema": SCHEMA, **data}, indent=2, ensure_ascii=False))
+
+
+def heard(tell: Callable[[], None]) -> None:
+    """Tell something, now. A reader that has left stops neither the work nor its exit code: the stream leads nowhere
+    from then on."""
+    with contextlib.suppress(BrokenPipeError):
+        tell()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def clean(text: str) -> str:
@@ -43,11 +83,13 @@ def colour(text: str, code: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A table column; where the terminal is narrow it gives way down to `least` characters (0: never)."""
+    """A table column; where the terminal is narrow it gives way down to `least` characters (0: never), and goes away
+    altogether with a `drop`, the smallest first."""
 
     title: str
     least: int = 0
     right: bool = False
+    drop: int = 0
 
 
 def width() -> int | None:
@@ -63,7 +105,9 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], colours: Seq
     widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
     room = width()
     if room is not None:
-        widths = _fit(columns, widths, room)
+        shown = _shown(columns, widths, room)
+        columns, cells = [columns[i] for i in shown], [[row[i] for i in shown] for row in cells]
+        widths = _fit(columns, [widths[i] for i in shown], room)
     print(colour(_line(columns, [c.title for c in columns], widths), BOLD))
     for number, row in enumerate(cells):
         line = _line(columns, row, widths)
@@ -84,6 +128,16 @@ def wrapped(first: str, text: str, shade: str = "") -> None:
     print((colour(first, shade) if shade else first) + lines[0] if lines[0] else first.rstrip())
     for line in lines[1:]:
         print(" " * indent + line)
+
+
+def _shown(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
+    """The columns that stay: those with a `drop` go, one by one, until the rest could be made to fit."""
+    shown = list(range(len(columns)))
+    for going in sorted((i for i in shown if columns[i].drop), key=lambda i: columns[i].drop):
+        if sum(min(columns[i].least or widths[i], widths[i]) + 2 for i in shown) - 2 <= room:
+            break
+        shown.remove(going)
+    return shown
 
 
 def _fit(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
@@ -131,7 +185,7 @@ class Steps:
     def step(self, secret: str, state: str, step: str) -> None:
         """A step begins."""
         if self._shown:
-            print(f"  {clean(secret)}: {step} …", file=sys.stderr, flush=True)
+            heard(lambda: print(f"  {clean(secret)}: {step} …", file=sys.stderr))
 
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
@@ -139,5 +193,5 @@ class Steps:
         if outcome in ("refused", "unknown") and trouble not in self.troubles:
             self.troubles.append(trouble)
         if self._shown and (outcome != "ok" or detail):
-            print(f"  {clean(secret)}: {step}: {outcome}{' · ' + clean(detail) if detail else ''}", file=sys.stderr,
-                  flush=True)
+            words = f"  {clean(secret)}: {step}: {outcome}{' · ' + clean(detail) if detail else ''}"
+            heard(lambda: print(words, file=sys.stderr))

@@ -13,8 +13,8 @@ from clawsecrets.model.status import Status, Urgency, status
 
 _COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
             Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
-_COLUMNS = (Column("SECRET", 16), Column("KIND", 8), Column("PROVIDER", 8), Column("AGE", right=True),
-            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 9), Column("LAST PROOF", 14))
+_COLUMNS = (Column("SECRET"), Column("KIND", drop=1), Column("PROVIDER", 8, drop=2), Column("AGE", right=True),
+            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 24), Column("LAST PROOF", 10, drop=3))
 
 
 def register(app: typer.Typer) -> None:

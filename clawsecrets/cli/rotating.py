@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from clawsecrets.cli import asking
 from clawsecrets.cli.answers import (
     DONE,
     INCOMPLETE,
@@ -16,17 +19,19 @@ from clawsecrets.cli.answers import (
     Answer,
     answer_json,
     answer_of,
+    awaits,
     tell,
     tell_tried,
     tried_json,
 )
-from clawsecrets.cli.output import emit, moment, say, wrapped
+from clawsecrets.cli.output import emit, heard, moment, say, wrapped
 from clawsecrets.cli.session import JsonOption, Session, command, confirm, read_value
 from clawsecrets.errors import ClawError, StoreBusy, UsageError
 from clawsecrets.model.record import Record, retry_at
+from clawsecrets.model.secret import SecretValue
 from clawsecrets.model.status import status
 from clawsecrets.rotate import preflight
-from clawsecrets.rotate.engine import Order
+from clawsecrets.rotate.engine import Order, Result
 from clawsecrets.rotate.ledger import Tried
 
 
@@ -51,6 +56,8 @@ def rotate(
                                               "rotated`.")] = 0,
     new_value_stdin: Annotated[bool, typer.Option("--new-value-stdin", help="Assisted: the new value comes on standard "
                                                   "input (or a hidden prompt).")] = False,
+    as_it_is: Annotated[bool, typer.Option("--as-it-is", help="Take the new value although it does not look like the "
+                                           "provider's.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Rotate: mint, test, deliver, reload, prove, and only then revoke the old one and try that it is dead.
@@ -67,28 +74,53 @@ def rotate(
         return _dry_run(session, chosen, compromised, as_json)
     if len(chosen) > 1 or compromised:
         confirm(f"Rotate {len(chosen)} secret(s){' as compromised' if compromised else ''}?", yes)
-    supplied = read_value(f"new value of {chosen[0]}") if new_value_stdin else None
+    supplied = _supplied(session, chosen[0], from_version, as_it_is) if new_value_stdin else None
+    asks = bool(names) and not as_json and asking.can_ask()
     tried = _work_off(session, as_json) if due else []
-    results = _rotate_each(session, chosen, Order(from_version, compromised, revoke_unproven, supplied), as_json)
+    results = []
+    for name in chosen:
+        order = Order(from_version, compromised, revoke_unproven, supplied)
+        results.append(_rotate_one(session, name, order, told=not as_json, asks=asks, as_it_is=as_it_is))
     if as_json:
-        emit({"rotations": [answer_json(answer) for answer in results], "tried": [tried_json(item) for item in tried],
-              "left": [{"secret": name, "reason": reason} for name, reason in left.items()]})
-    for name, reason in left.items():
-        say(f"{name}: left for another run: {reason}")
-    if not (results or left or tried):
-        say("nothing is due" if due else "no secret has a value")
+        heard(lambda: emit({"rotations": [answer_json(answer) for answer in results],
+                            "tried": [tried_json(item) for item in tried],
+                            "left": [{"secret": name, "reason": reason} for name, reason in left.items()]}))
+    heard(lambda: _tell_left(left, "" if results or left or tried else
+                             "nothing is due" if due else "no secret has a value"))
     rest = WORK_LEFT if left or not all(item.dead for item in tried) else DONE
     return max([rest, *(answer.code for answer in results)])
 
 
-def _rotate_each(session: Session, names: Sequence[str], order: Order, as_json: bool) -> list[Answer]:
-    """Rotate one after the other, and say of each at once how it ended."""
-    results = []
-    for name in names:
-        results.append(_one(session, name, order))
-        if not as_json:
-            tell(session, results[-1])
-    return results
+def _tell_left(left: dict[str, str], nothing: str) -> None:
+    for name, reason in left.items():
+        say(f"{name}: left for another run: {reason}")
+    if nothing:
+        say(nothing)
+
+
+def _supplied(session: Session, name: str, from_version: int, as_it_is: bool) -> SecretValue:
+    """The value that a person gives, looked at where it would be taken."""
+    value, record = read_value(f"new value of {name}"), session.load(name)
+    unfinished = record.rotation if record.rotating else None
+    stale = not unfinished and from_version and (record.current is None or record.current.number != from_version)
+    strategy = unfinished.strategy if unfinished else session.shop.strategy(record.secret)
+    if not as_it_is and not stale and strategy in ("assisted", "cut-over"):
+        asking.require_look(session, name, value)
+    return value
+
+
+def _rotate_one(session: Session, name: str, order: Order, *, told: bool, asks: bool, as_it_is: bool) -> Answer:
+    """Rotate it, and say at once how it ended. Where it waits for a value and a person sits there, ask for it."""
+    answer = _one(session, name, order)
+    if told:
+        heard(lambda: tell(session, answer, asks=asks))
+    while asks and awaits(answer):
+        value = asking.ask_new(session, name, as_it_is=as_it_is)
+        if value is None:
+            break
+        answer = _one(session, name, replace(order, supplied=value))
+        tell(session, answer, asks=asks)
+    return answer
 
 
 def _work_off(session: Session, as_json: bool) -> list[Tried]:
@@ -99,7 +131,7 @@ def _work_off(session: Session, as_json: bool) -> list[Tried]:
             tried += ledger.work(name)
     if not as_json:
         for item in tried:
-            tell_tried(item)
+            heard(partial(tell_tried, item))
     return tried
 
 
@@ -142,10 +174,25 @@ def _one_of_each_group(session: Session, found: Sequence[Record]) -> dict[str, s
 def _one(session: Session, name: str, order: Order) -> Answer:
     session.steps.troubles.clear()
     try:
+        before = session.load(name)
         result = session.engine().rotate(name, order)
     except ClawError as error:
         return Answer(name, error, error.exit_code)
-    return answer_of(name, result, tuple(session.steps.troubles), supplied=order.supplied is not None)
+    answer = answer_of(name, result, tuple(session.steps.troubles), supplied=order.supplied is not None)
+    leaked = _not_replaced(before, result, order)
+    return replace(answer, not_replaced=leaked, code=max(answer.code, WORK_LEFT)) if leaked else answer
+
+
+def _not_replaced(before: Record, result: Result, order: Order) -> int:
+    """The version that leaked, where an older unfinished rotation went on that does not replace it; else 0."""
+    current, now = before.current, result.record.current
+    rotation = result.record.rotation
+    if not (order.compromised and before.rotating and before.rotation and rotation and current and now):
+        return 0
+    if now.number != current.number or order.from_version not in (0, current.number):
+        return 0
+    same = rotation.id == before.rotation.id
+    return now.number if same and (rotation.new_version == now.number or not rotation.compromised) else 0
 
 
 def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json: bool) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from clawsecrets.cli.asking import look_fault
 from clawsecrets.cli.delivering import withdraw
 from clawsecrets.cli.output import MASK, Column, emit, moment, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
@@ -66,6 +67,9 @@ def set_(
                     {version.number: value})
     session.store.commit([change])
     say(f"{name}: version {version.number} stored")
+    doubt = look_fault(session, record, value)
+    if doubt:
+        say(f"warning: {doubt}; it is stored as it is")
 
 
 def get(
@@ -118,7 +122,7 @@ def list_(
     if as_json:
         emit({"secrets": [secret_json(record) for record in records]})
         return
-    columns = [Column("SECRET", 10), Column("KIND"), Column("PROVIDER", 10),
+    columns = [Column("SECRET"), Column("KIND", drop=1), Column("PROVIDER", 8, drop=2),
                Column("VERSION", right=True), Column("VARIABLE", 10)]
     table(columns, [[r.secret.name, r.secret.kind.value, r.secret.provider,
                      str(r.current.number if r.current else 0), r.secret.env] for r in records])

@@ -13,7 +13,7 @@ import typer
 
 from clawsecrets.cli.output import Column, emit, say, table
 from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, confirm, read_value
-from clawsecrets.errors import UsageError
+from clawsecrets.errors import ConfigError, UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
@@ -240,7 +240,7 @@ def _confirm(session: Session, yes: bool, as_json: bool) -> int:
         emit({"secrets": [{"name": r.secret.name, "current": outcome, "detail": detail, "unfinished": r.rotating}
                           for r, outcome, detail in seen]})
     else:
-        table([Column("SECRET", 10), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", 10)],
+        table([Column("SECRET"), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", 10)],
               [[r.secret.name, outcome, "unfinished" if r.rotating else "-", detail] for r, outcome, detail in seen])
     confirm(f"Let rotation and delivery of {len(waiting)} secret(s) go on?", yes)
     session.store.commit([Change(replace(record, reconcile=False),
@@ -258,8 +258,16 @@ def _try_current(session: Session, record: Record) -> tuple[str, str]:
     current = record.current
     if current is None:
         return "none", ""
-    outfit = session.shop.outfit(record.secret)
-    value = session.store.value(record.secret.name, current.number)
+    try:
+        outfit, missing = session.shop.outfit(record.secret), ""
+    except ConfigError as error:  # of this secret alone: the others go on
+        outfit, missing = session.shop.outfit(record.secret, targets=False), error.message
+    outcome, detail = _tried(session, record, outfit)
+    return outcome, "; ".join(filter(None, (missing, detail)))
+
+
+def _tried(session: Session, record: Record, outfit: Outfit) -> tuple[str, str]:
+    value = session.store.value(record.secret.name, record.current.number if record.current else 0)
     if outfit.tests_elsewhere:
         return _try_at_consumers(record, outfit, value)
     reply = outfit.issuer.test(value, outfit.request(record.secret.name, ""))

@@ -38,7 +38,7 @@ def list_rotations(session: Session, as_json: JsonOption = False) -> int:
     if as_json:
         emit({"rotations": [rotation_json(record) for record in found]})
     else:
-        columns = [Column("SECRET", 10), Column("STATE"), Column("SINCE"), Column("WAITS FOR"),
+        columns = [Column("SECRET"), Column("STATE"), Column("SINCE"), Column("WAITS FOR"),
                    Column("WHY", 10)]
         rows = [[r.secret, r.state.value, moment(r.entered_at), r.waits_for.value or "-", r.note]
                 for r in (record.rotation for record in found) if r is not None]
@@ -91,7 +91,7 @@ def list_revocations(session: Session, as_json: JsonOption = False) -> int:
                                "since": e.since, "tries": e.tries, "next_at": e.next_at, "note": e.note,
                                "needs_person": e.needs_person} for n, e in owed]})
     elif owed:
-        columns = [Column("SECRET", 10), Column("VERSION", right=True), Column("REASON"), Column("SINCE"),
+        columns = [Column("SECRET"), Column("VERSION", right=True), Column("REASON"), Column("SINCE"),
                    Column("TRIES", right=True), Column("NEXT"), Column("WHY", 10)]
         table(columns, [[n, str(e.version), e.reason, moment(e.since), str(e.tries), moment(e.next_at), e.note]
                         for n, e in owed])

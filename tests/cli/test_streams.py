@@ -1,0 +1,54 @@
+"""Streams that are closed, or whose reader has left: no traceback, no batch that stops in silence."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import LIMIT, Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "s") as made:
+        made.provider()
+        made.init()
+        made.seeded(name="one")
+        made.seeded(name="two")
+        yield made
+
+
+def shell(desk: Desk, line: str) -> subprocess.CompletedProcess[str]:
+    """One line of bash; its exit code is that of the first command of a pipe."""
+    return subprocess.run(["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"], env=desk.env, cwd=desk.root, text=True,
+                          capture_output=True, timeout=LIMIT, stdin=subprocess.DEVNULL, check=False)
+
+
+@pytest.mark.parametrize(("line", "code"), [
+    ("clawsecrets list >&-", 0), ("clawsecrets list 2>&-", 0), ("clawsecrets list <&- >&- 2>&-", 0),
+    ("clawsecrets get one --raw >&-", 0), ("clawsecrets set fresh <&-", 2), ("clawsecrets status --json <&-", 0),
+    ("clawsecrets rotate one --new-value-stdin <&-", 2), ("clawsecrets nonsense 2>&-", 2),
+])
+def test_a_closed_stream_is_no_bug(desk: Desk, line: str, code: int) -> None:
+    ran = shell(desk, line)
+    assert ran.returncode == code and "Traceback" not in ran.stderr and "bug" not in ran.stderr
+    if code == 2 and "2>&-" not in line:
+        assert "nothing was given" in ran.stderr
+
+
+@pytest.mark.parametrize("pipe", ["| true", "2>&1 | true", "--verbose 2>&1 | true", "--json | true"])
+def test_a_reader_that_leaves_does_not_stop_the_batch(desk: Desk, pipe: str) -> None:
+    assert desk.fake is not None
+    ran = shell(desk, f"clawsecrets rotate one two --yes {pipe}")
+    assert ran.returncode == 1, ran  # no consumer shows that it is in use
+    versions = [line.split()[3] for line in desk.ok("list").out.splitlines() if line.split()[0] in ("one", "two")]
+    assert versions == ["2", "2"]
+
+
+def test_a_reader_that_leaves_does_not_hide_the_exit_code(desk: Desk) -> None:
+    assert desk.fake is not None
+    desk.fake.fault("test", "status", status=401, times=-1)
+    assert shell(desk, "clawsecrets rotate one two --yes | true").returncode == desk.run("rotate", "one").code != 0
