@@ -134,7 +134,7 @@ class Request:
 
     secret: str
     label: str
-    """The rotation's id: the credential at the provider carries it."""
+    """The label of this round (the rotation's id and a number): the credential at the provider carries it."""
     old: SecretValue | None = None
     old_handle: str = ""
     admin: SecretValue | None = None
@@ -209,6 +209,9 @@ class Injector(Protocol):
 
         OK: it is there, durable. REFUSED: it cannot carry a value (nothing was written). UNKNOWN: I/O failed.
         """
+
+    def could(self, entries: Sequence[Entry]) -> Reply:
+        """Could `deliver` carry these, into the target as it is now? Writes nothing. REFUSED: it could not."""
 
     def remove(self, bound: Mapping[str, str]) -> Reply:
         """Take secrets out of the target: name -> the variable it goes by (empty: the mapping's). Idempotent."""

@@ -43,6 +43,10 @@ class ResolverBundle:
         """Seal exactly these entries; what else was in the bundle is gone."""
         return attempt(lambda: self._deliver(entries))
 
+    def could(self, entries: Sequence[Entry]) -> Reply:
+        """Whether a bundle can hold them and the resolver answer with each. Writes nothing."""
+        return attempt(lambda: self._could(entries), Outcome.REFUSED)
+
     def remove(self, bound: Mapping[str, str]) -> Reply:
         """Seal again without these names."""
         return attempt(lambda: self._remove(bound))
@@ -74,9 +78,12 @@ class ResolverBundle:
     def _key_path(self) -> Path:
         return self._path.with_name(self._key_name)
 
+    def _could(self, entries: Sequence[Entry]) -> str:
+        self._sealed(os.urandom(bundle_format.KEY_BYTES), 1, _contents(entries))
+        return f"{self._path} could hold {len(entries)} secret(s)"
+
     def _deliver(self, entries: Sequence[Entry]) -> str:
-        mapping.refuse_collisions((entry.name, entry.name) for entry in entries)
-        content = [_checked(entry) for entry in entries]
+        content = _contents(entries)
         make_folder(self._path.parent, self._rights)
         with locked(self._path.parent) as folder:
             generation = self._write(folder, self._key(folder), content)
@@ -100,11 +107,14 @@ class ResolverBundle:
 
     def _write(self, folder: Folder, key: bytes, content: Sequence[tuple[str, int, bytes]]) -> int:
         generation = bundle_format.generation_of(folder.read(self._path.name) or b"") + 1
+        folder.replace(self._path.name, self._sealed(key, generation, content), self._rights)
+        return generation
+
+    def _sealed(self, key: bytes, generation: int, content: Sequence[tuple[str, int, bytes]]) -> bytes:
         sealed = bundle_format.sealed(key, generation, content)
         if len(sealed) > bundle_format.LARGEST:
             raise Refused(f"{self._path}: a bundle holds at most {bundle_format.LARGEST} bytes", "bind fewer secrets")
-        folder.replace(self._path.name, sealed, self._rights)
-        return generation
+        return sealed
 
     def _key(self, folder: Folder) -> bytes:
         """The key that the bundle is sealed with now; one that was never used is taken, a missing one made.
@@ -146,6 +156,11 @@ class ResolverBundle:
             for name in (self._path.name, self._key_name) if there else (".clawsecrets-preflight",):
                 folder.try_out(name, self._rights)
         return f"{self._path} can be written"
+
+
+def _contents(entries: Sequence[Entry]) -> list[tuple[str, int, bytes]]:
+    mapping.refuse_collisions((entry.name, entry.name) for entry in entries)
+    return [_checked(entry) for entry in entries]
 
 
 def _checked(entry: Entry) -> tuple[str, int, bytes]:

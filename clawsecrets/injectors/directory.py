@@ -35,6 +35,10 @@ class Directory:
         """Write these entries' files; all are checked before the first is written."""
         return attempt(lambda: self._deliver(entries))
 
+    def could(self, entries: Sequence[Entry]) -> Reply:
+        """Whether each can have a file there, in place of what stands there now. Writes nothing."""
+        return attempt(lambda: self._could(entries), Outcome.REFUSED)
+
     def remove(self, bound: Mapping[str, str]) -> Reply:
         """Delete these secrets' files."""
         return attempt(lambda: self._remove(bound))
@@ -56,9 +60,16 @@ class Directory:
         """One line."""
         return f"writes one file per secret into {self._path}"
 
+    def _could(self, entries: Sequence[Entry]) -> str:
+        files = _files(entries)
+        if self._path.exists():
+            with locked(self._path) as folder:
+                for file in files:
+                    folder.check(file)
+        return f"{self._path} could hold {len(files)} secret(s)"
+
     def _deliver(self, entries: Sequence[Entry]) -> str:
-        files = {mapping.file_name(_sound(entry).name): entry for entry in entries}
-        mapping.refuse_collisions((entry.name, mapping.file_name(entry.name)) for entry in entries)
+        files = _files(entries)
         make_folder(self._path, self._rights)
         with locked(self._path) as folder:
             for file in files:
@@ -83,6 +94,13 @@ class Directory:
         if self._path.is_symlink():
             raise Refused(f"{self._path} is a symbolic link, which is not followed", "give the folder's real path")
         return f"{self._path} can be written"
+
+
+def _files(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """By file name. Refused where one has none, or two have the same."""
+    files = {mapping.file_name(_sound(entry).name): entry for entry in entries}
+    mapping.refuse_collisions((entry.name, mapping.file_name(entry.name)) for entry in entries)
+    return files
 
 
 def _sound(entry: Entry) -> Entry:

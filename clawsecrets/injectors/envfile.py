@@ -42,6 +42,10 @@ class EnvFile:
         """Set the variables of these entries; touches no other."""
         return attempt(lambda: self._deliver(entries))
 
+    def could(self, entries: Sequence[Entry]) -> Reply:
+        """Whether the dialect can carry them in the file as it is now. Writes nothing."""
+        return attempt(lambda: self._could(entries), Outcome.REFUSED)
+
     def remove(self, bound: Mapping[str, str]) -> Reply:
         """Take every assignment of these secrets' variables out."""
         return attempt(lambda: self._remove(bound))
@@ -69,13 +73,24 @@ class EnvFile:
     def _variable(self, entry: Entry) -> str:
         return mapping.variable(replace(entry, env=self._variables.get(entry.name, entry.env)))
 
-    def _deliver(self, entries: Sequence[Entry]) -> str:
+    def _wanted(self, entries: Sequence[Entry]) -> tuple[dict[str, str], dict[str, str]]:
+        """By variable: the values, and how the dialect writes them. Refused where it cannot."""
         pairs = [(entry.name, self._variable(entry)) for entry in entries]
         mapping.refuse_collisions(pairs)
         wanted = {
             variable: text_of(variable, entry.value) for (_, variable), entry in zip(pairs, entries, strict=True)
         }
-        quoted = {name: self._dialect.quote(name, value) for name, value in wanted.items()}
+        return wanted, {name: self._dialect.quote(name, value) for name, value in wanted.items()}
+
+    def _could(self, entries: Sequence[Entry]) -> str:
+        wanted, quoted = self._wanted(entries)
+        with locked(self._path.parent) as folder:
+            before = self._read(folder)
+            self._verify(before, self._with(before, quoted), wanted)
+        return f"{self._path} could hold {len(wanted)} secret(s)"
+
+    def _deliver(self, entries: Sequence[Entry]) -> str:
+        wanted, quoted = self._wanted(entries)
         if not wanted:
             return "nothing is bound to it"
         with locked(self._path.parent) as folder:

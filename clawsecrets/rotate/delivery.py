@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clawsecrets.errors import NotFound
 from clawsecrets.model.record import Ack, Record
 from clawsecrets.model.rotation import Outcome
-from clawsecrets.model.secret import Kind
+from clawsecrets.model.secret import Kind, Secret
 from clawsecrets.ports import Entry, Injector, Reply, Store
 from clawsecrets.rotate.gear import Gear, Outfit
 
@@ -24,23 +24,28 @@ class Delivered:
     acks: tuple[Ack, ...] = ()
 
 
-def entries_for(store: Store, gear: Gear, target: str, ahead: Record | None = None) -> Sequence[Entry]:
+def entries_for(store: Store, gear: Gear | None, target: str, ahead: Record | None = None) -> Sequence[Entry]:
     """What `target` is to hold: every bound secret's served version. `ahead` replaces the stored record of its name.
 
     Read at the moment of writing, so that two rotations that share a target cannot undo each other's delivery.
+    Without `gear` (a dry run's look) a value that is only staged counts as not there yet.
     """
     found: list[Entry] = []
     for record in store.records():
         if ahead is not None and record.secret.name == ahead.secret.name:
             record = ahead
-        if target not in record.secret.injectors or record.secret.kind is Kind.ADMIN:
+        if target not in record.secret.injectors or _is_admin(gear, record.secret):
             continue
-        staged = record.rotating and target in gear.outfit(record.secret).staged
+        staged = gear is not None and record.rotating and target in gear.outfit(record.secret).staged
         version = record.serving(staged=staged)
         if version is not None and not version.erased_at:
             value = store.value(record.secret.name, version.number)
             found.append(Entry(record.secret.name, version.number, value, record.secret.env))
     return found
+
+
+def _is_admin(gear: Gear | None, secret: Secret) -> bool:
+    return secret.kind is Kind.ADMIN if gear is None else gear.is_admin(secret)
 
 
 def deliver(store: Store, gear: Gear, record: Record, outfit: Outfit, now: float,

@@ -58,6 +58,9 @@ class Gear(Protocol):
     def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
         """The outfit; `strategy` of an unfinished rotation wins over what would be chosen now."""
 
+    def is_admin(self, secret: Secret) -> bool:
+        """Whether it may create or revoke others, by its kind or by name: such a one is never delivered."""
+
 
 def local(target: str, host: str) -> bool:
     """Whether a target name (`name` or `name@host`) belongs to `host`."""

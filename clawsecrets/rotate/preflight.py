@@ -9,21 +9,45 @@ from clawsecrets.errors import NotFound
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.strategies import table_for
-from clawsecrets.ports import Handover, Reply, Request, Store
-from clawsecrets.rotate.gear import Outfit
+from clawsecrets.ports import Handover, Injector, Reply, Request, Store
+from clawsecrets.rotate.delivery import TURNS, entries_for
+from clawsecrets.rotate.gear import Gear, Outfit
 
 
-def checks(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:
-    """One reply for each thing looked at, lazily; changes nothing. `detail` names what was looked at."""
-    yield from essential(outfit)
-    yield from of_consumers(record, outfit, store)
+def checks(record: Record, outfit: Outfit, store: Store, gear: Gear | None = None, *,
+           compromised: bool = False) -> Iterator[Reply]:
+    """One reply for each thing looked at, lazily; changes nothing. `detail` names what was looked at.
+
+    Under `compromised` a consumer that is not well stops nothing: it is told as a note.
+    """
+    yield from essential(record, outfit, store, gear)
+    for reply in of_consumers(record, outfit, store):
+        if compromised and reply.outcome is not Outcome.OK:
+            reply = replace(reply, outcome=Outcome.OK,
+                            detail=f"{reply.detail} (does not stop the replacement of a compromised one)")
+        yield reply
 
 
-def essential(outfit: Outfit) -> Iterator[Reply]:
-    """Without these nothing can be done: the admin credential, and places to write to."""
+def essential(record: Record, outfit: Outfit, store: Store, gear: Gear | None) -> Iterator[Reply]:
+    """Without these nothing can be done: the admin credential, and places that can be written to and can carry
+    everything that they are to hold."""
     yield named("admin credential", outfit.admin_test())
     for target, injector in outfit.injectors.items():
-        yield named(f"injector {target}", injector.preflight())
+        reply = injector.preflight()
+        whole = _whole(record, target, injector, store, gear) if reply.outcome is Outcome.OK else reply
+        yield named(f"injector {target}", reply if whole.outcome is Outcome.OK else whole)
+
+
+def _whole(record: Record, target: str, injector: Injector, store: Store, gear: Gear | None) -> Reply:
+    """Could the target carry what it is to hold as a whole? The new value is not known yet: the current one stands
+    in for it."""
+    for _ in range(TURNS):
+        try:
+            entries = entries_for(store, gear, target, record)
+        except NotFound:  # erased between the look at its record and at its value, or a sleeper's record
+            continue
+        return injector.could(entries)
+    return Reply(Outcome.OK)
 
 
 def of_consumers(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:

@@ -21,7 +21,7 @@ def announce(job: Job) -> Done:
 
     A consumer that is not well stops neither the replacement of a compromised value nor that of a dead one.
     """
-    for reply in preflight.essential(job.outfit):
+    for reply in preflight.essential(job.record, job.outfit, job.store, job.gear):
         if reply.outcome is not Outcome.OK:
             return Done(Reply(Outcome.REFUSED, reply.detail))
     notes: list[str] = []

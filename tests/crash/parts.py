@@ -142,6 +142,9 @@ class CrashGear:
         self._place = place
         self._wrap = wrap
 
+    def is_admin(self, secret: Secret) -> bool:
+        return False
+
     def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
         place, out = self._place, self._place.folder / "out"
         injectors: dict[str, Injector] = {

@@ -28,6 +28,9 @@ class Shared:
         self.meanwhile: Callable[[], None] = lambda: None
         self.writes = 0
 
+    def could(self, entries: Sequence[Entry]) -> Reply:
+        return Reply(Outcome.OK)
+
     def deliver(self, entries: Sequence[Entry]) -> Reply:
         content = {entry.name: entry.value.reveal() for entry in entries}
         self.meanwhile()
@@ -41,9 +44,13 @@ class Two:
     def __init__(self, strategy: str = "overlap") -> None:
         self.store, self.file, self.strategy = MemoryStore(FakeClock()), Shared(), strategy
         self.world = World(strategy)
+        self.admin = ""
         for name in ("a", "b"):
             secret = Secret(name, "acme", Kind.API_KEY, 0.0, injectors=("file",), consumers=("app",))
             self._commit(Record(secret).put_current(Version(1, Stage.CURRENT, 0.0)), f"{name}1")
+
+    def is_admin(self, secret: Secret) -> bool:
+        return secret.name == self.admin
 
     def outfit(self, secret: Secret, strategy: str = "") -> Outfit:
         whole = WorldGear(self.world).outfit(secret, strategy)
@@ -112,5 +119,12 @@ def test_a_binding_to_another_target_is_not_written() -> None:
     two = Two()
     record = two.store.load("b")
     two._commit(replace(record, secret=replace(record.secret, injectors=("elsewhere",))))
+    assert two.write("a").outcome is Outcome.OK
+    assert two.file.holds_now == {"a": b"a1"}
+
+
+def test_who_is_an_admin_by_name_is_never_delivered() -> None:
+    two = Two()
+    two.admin = "b"
     assert two.write("a").outcome is Outcome.OK
     assert two.file.holds_now == {"a": b"a1"}

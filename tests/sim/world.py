@@ -100,6 +100,8 @@ class World(Checked):
         self.person: list[bytes] = []
         self.done: Counter[str] = Counter()
         """How often something outside was changed."""
+        self.carries = Outcome.OK
+        """Whether the target could hold everything that it is to hold."""
         self.asleep = False
         self.faulty = False
         self._at_commit = ""
