@@ -15,13 +15,15 @@ from clawsecrets.config.shape import KEY_SOURCES, Config, KeyPlace, ProviderConf
 from clawsecrets.config.tables import Source, Table, listed
 from clawsecrets.config.targets import read_consumers, read_injectors
 from clawsecrets.config.trust import require_owner, require_unshared
-from clawsecrets.data import data_path
+from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import DAY
 from clawsecrets.model.provider import RESERVED_OPTIONS, url_fault
 from clawsecrets.model.secret import Kind, valid_name
 
 LEASE, PATIENCE, RETENTION = 90.0, 30.0, 7 * DAY
+MOST = 1 << 20
+"""Bytes. A larger file is no configuration."""
 _OPTION = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -54,7 +56,7 @@ def load(file: Path, paths: Paths) -> Config:
     try:
         require_unshared(file)
         require_owner(file.parent)
-        raw = file.read_bytes()
+        raw = read_regular(file, MOST)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}", _reading_hint(error, paths)) from None
     try:
@@ -93,6 +95,10 @@ def _toml(text: str, file: str) -> Mapping[str, object]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         said = str(error)
+    except RecursionError:
+        raise ConfigError(f"{file}: is nested too deeply", "a configuration needs few brackets") from None
+    except ValueError:  # of int(): more digits than Python reads
+        raise ConfigError(f"{file}: holds a number that is too long", "write durations like 90s or 7d") from None
     _refuse_syntax(said, text, file)
 
 

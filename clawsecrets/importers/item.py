@@ -47,6 +47,6 @@ class Reading:
     file: str
     items: tuple[Item, ...] = ()
     references: tuple[Skipped, ...] = ()
-    """SecretRefs, `${VAR}` and file pointers: the value stands elsewhere."""
+    """SecretRefs, `${VAR}` and file pointers, whose value stands elsewhere; and what is no text."""
     notes: tuple[str, ...] = ()
     """What else a person should know: duplicates, includes."""

@@ -18,6 +18,7 @@ from clawsecrets.model.secret import SecretValue
 SOURCES = frozenset({"env", "file", "exec", "store"})
 """OpenClaw's SecretRef sources."""
 _VARIABLE = re.compile(r"(?<!\$)\$\{[A-Z_][A-Z0-9_]*\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FILLER = frozenset(
     {"entries", "config", "providers", "accounts", "channels", "models", "plugins", "request", "default", "defaults",
      "env", "vars"}
@@ -42,13 +43,21 @@ def parse(raw: bytes, file: str, fields: Fields | None = None) -> Reading:
     notes: list[str] = []
     for path, leaf in _leaves(document, ()):
         where = f"{file}: {dotted(path)}"
-        if path[-1] == "$include":
+        if not all(_whole(part) for part in (*path, leaf)):
+            references.append(Skipped(where, dotted(path), "holds half of a character (a lone surrogate), which no "
+                                                           "text can"))
+        elif path[-1] == "$include":
             notes.append(f"{where}: includes other files; import them as well")
         elif reason := _elsewhere(path, leaf, known):
             references.append(Skipped(where, dotted(path), reason))
         elif isinstance(leaf, str):
             items.append(_item(path, leaf, where, known, document))
     return Reading(file, tuple(items), tuple(references), tuple(notes))
+
+
+def _whole(part: object) -> bool:
+    """Whether it can be written as UTF-8, if it is a text. JSON can hold what no UTF-8 file can."""
+    return not isinstance(part, str) or not _SURROGATE.search(part)
 
 
 def gateway_port(raw: bytes, file: str) -> int:
@@ -172,7 +181,7 @@ def dotted(path: Path) -> str:
         elif re.fullmatch(r"[A-Za-z0-9_$-]+", part):
             text += f".{part}" if text else part
         else:
-            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+            text += f"[{json.dumps(part, ensure_ascii=not _whole(part))}]"
     return text
 
 

@@ -73,7 +73,7 @@ class Judge:
     def of(self, item: Item) -> Iterator[Draft | Skipped]:
         """Drafts for the values in it, or why there is none. Nothing for a text that nobody calls a secret."""
         text = _text(item.value)
-        loud = bool(item.env or item.known_as or item.kind)
+        loud = bool(item.env or item.known_as or item.kind or "\0" in text)
         reason = _no_value(item, text)
         if reason:
             if loud:
@@ -214,6 +214,8 @@ def _no_value(item: Item, text: str) -> str:
     """Why there is nothing to import; empty when there may be."""
     if item.kind == "public":
         return "a certificate or host key, no credential"
+    if "\0" in text:
+        return "holds a NUL, which no variable can carry"
     if not text.strip():
         return "is empty"
     return "looks like a placeholder" if looks.placeholder(text) else ""

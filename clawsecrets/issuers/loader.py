@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from clawsecrets.data import data_path
+from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.issuers.reading import Reader
 from clawsecrets.issuers.soundness import faults
@@ -32,6 +32,8 @@ from clawsecrets.model.provider import (
 from clawsecrets.model.secret import Kind
 from clawsecrets.model.strategies import NOT_YET, STRATEGIES
 
+MOST = 1 << 20
+"""Bytes. A larger file is no provider file."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "LIST")
 AUTH = ("none", "bearer", "path")
 AUTH_WITH_WORD = ("scheme", "header", "basic", "query", "form")
@@ -70,7 +72,7 @@ class ProviderFiles(Mapping[str, Provider]):
     def _text(self, code: str) -> bytes:
         if code not in self._texts:
             try:
-                self._texts[code] = self._files[code].read_bytes()
+                self._texts[code] = read_regular(self._files[code], MOST)
             except OSError as error:
                 fault = f"{self._files[code]}: cannot be read: {error.strerror}"
                 raise ConfigError(fault, "it must be a file that you may read") from None
@@ -109,15 +111,33 @@ def check_file(path: Path) -> list[str]:
 def _read(path: Path) -> tuple[Provider | None, list[str]]:
     found: list[str] = []
     try:
-        table = tomllib.loads(path.read_bytes().decode())
+        table = _table(read_regular(path, MOST).decode())
+        provider = _provider(Reader(table, found), path.stem)
+        return provider, found or faults(provider)
     except OSError as error:
-        return None, [f"cannot be read: {error.strerror}"]
+        fault = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError:
-        return None, ["is not UTF-8 text"]
+        fault = "is not UTF-8 text"
     except tomllib.TOMLDecodeError as error:
-        return None, [f"is not TOML: {error}"]
-    provider = _provider(Reader(table, found), path.stem)
-    return provider, found or faults(provider)
+        fault = f"is not TOML: {error}"
+    except RecursionError:
+        fault = "is nested too deeply"
+    except _TooLong:
+        fault = "holds a number that is too long"
+    return None, [fault]
+
+
+class _TooLong(Exception):
+    """More digits than Python reads."""
+
+
+def _table(text: str) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # of int()
+        raise _TooLong from None
 
 
 def _provider(top: Reader, stem: str) -> Provider:

@@ -48,7 +48,11 @@ class Reader:
     def real(self, key: str, default: float) -> float:
         """A number; a whole one is fine."""
         if isinstance(self.table.get(key), int):
-            return float(self.number(key, 0))
+            number = self.number(key, 0)
+            if abs(number) < 1 << 53:
+                return float(number)
+            self.fault(f"key {key!r} is too large")
+            return default
         return self._get(key, float, default, False)
 
     def flag(self, key: str, default: bool = False) -> bool:

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 
 DAY = 86400.0
+LONGEST = 36500 * DAY
+"""A hundred years: nothing here is kept, awaited or repeated for longer."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
+_TOO_LONG = "the duration is too long: write at most a hundred years (36500d)"
 _DURATION = re.compile(r"(\d+)(s|m|h|d|w)")
 
 
@@ -39,13 +42,19 @@ def due_at(policy: RotationPolicy, rotated_at: float) -> float | None:
 
 
 def parse_duration(text: str) -> float:
-    """`90d`, `12h`, `1d12h`, `30s`, or `0` as seconds. `ValueError` says what is accepted."""
+    """`90d`, `12h`, `1d12h`, `30s`, or `0` as seconds; a hundred years at most. `ValueError` says what is accepted."""
     if text == "0":
         return 0.0
     parts = _DURATION.findall(text)
     if not parts or "".join(n + u for n, u in parts) != text:
         raise ValueError(f"{text!r} is not a duration: write for example 90d, 12h, 30m or 1d12h")
-    return sum(int(n) * _UNITS[u] for n, u in parts)
+    # by its length first: int() refuses to read thousands of digits
+    if any(len(n.lstrip("0")) > 10 for n, _ in parts):
+        raise ValueError(_TOO_LONG)
+    seconds = sum(int(n.lstrip("0") or "0") * _UNITS[u] for n, u in parts)
+    if seconds > LONGEST:
+        raise ValueError(_TOO_LONG)
+    return seconds
 
 
 def format_duration(seconds: float) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from clawsecrets.config import InjectorConfig, Paths, ResolverBundleTarget, append_table
 from clawsecrets.config.append import Field
+from clawsecrets.data import read_regular
+from clawsecrets.errors import ConfigError
 from clawsecrets.model.provider import Provider
 
 if TYPE_CHECKING:
@@ -54,7 +56,12 @@ def read_deployment(files: Sequence[Path], providers: Iterable[Provider]) -> tup
 
 
 def gateway_url(file: Path) -> str:
-    """Where the gateway of an openclaw.json listens on this machine."""
+    """Where the gateway of an openclaw.json listens on this machine. ConfigError."""
+    from clawsecrets.importers import MOST
     from clawsecrets.importers.openclaw_json import gateway_port
 
-    return f"ws://127.0.0.1:{gateway_port(file.read_bytes(), str(file))}"
+    try:
+        raw = read_regular(file, MOST)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}", "it must be a file that you may read") from None
+    return f"ws://127.0.0.1:{gateway_port(raw, str(file))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from clawsecrets.config import (
     read_config,
 )
 from clawsecrets.config.tables import Table
-from clawsecrets.data import data_path
+from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError
-from clawsecrets.model.policy import DAY
+from clawsecrets.model.policy import DAY, parse_duration
 from clawsecrets.model.secret import Kind
 
 PATHS = find_paths(environ={"HOME": "/home/ann"}, uid=1000)
@@ -272,3 +273,53 @@ def test_other_store_urls_are_refused(url: str, fault: str) -> None:
         parse_store_url(url)
     assert "TOKEN" not in caught.value.message + caught.value.hint
     assert caught.value.hint
+
+
+# --- files that never end, and files that are made to break the reader ------------------------------------------------
+
+
+def loading(file: Path) -> str:
+    file.parent.chmod(0o700)
+    with pytest.raises(ConfigError) as caught:
+        load(file, PATHS)
+    assert caught.value.message.startswith(str(file))
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def test_a_fifo_or_device_as_configuration_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    assert "not a regular file" in loading(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    assert "not a regular file" in loading(tmp_path / "link")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_regular(Path("/dev/zero"), 10)
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate((1 << 20) + 1)
+    assert "larger than 1 MiB" in loading(tmp_path / "large")
+
+
+@pytest.mark.parametrize(("text", "fault"), [
+    ("x = " + "[" * 20_000, "nested too deeply"),
+    ("lease = " + "1" * 6_000, "a number that is too long"),
+])
+def test_what_the_toml_reader_breaks_on_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    assert fault in loading(file)
+
+
+@pytest.mark.parametrize("text", ["36501d", "9" * 6_000 + "d", "1" * 400 + "s", "36500d1s"])
+def test_a_duration_is_a_hundred_years_at_most(text: str) -> None:
+    with pytest.raises(ValueError, match="a hundred years"):
+        parse_duration(text)
+    assert "hundred years" in refused(f'[rotation]\nretention = "{text}"\n').message
+
+
+def test_the_longest_duration() -> None:
+    assert parse_duration("36500d") == parse_duration("3153600000s") == 36500 * DAY
+    assert parse_duration("0" * 50 + "5s") == 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,25 @@ def test_patterns_that_are_fine(pattern: str) -> None:
 ])
 def test_base_urls(url: str, fine: bool) -> None:
     assert (url_fault(url) == "") == fine
+
+
+@pytest.mark.parametrize(("text", "fault"), [
+    ("x = " + "[" * 20_000, "nested too deeply"),
+    ("x = " + "1" * 6_000, "a number that is too long"),
+    (ACME + "\n[[detect]]\nid = 'a'\npattern = 'a'\nexamples = ['a']\nentropy = 0x1" + "0" * 400, "too large"),
+    (ACME.replace("[test]", "json" + ".a" * 20_000 + " = 1\n[test]") + "\n[create.request.json" + ".a" * 5_000 + "]\n",
+     ""),
+])
+def test_what_the_reader_breaks_on_is_a_fault(tmp_path: Path, text: str, fault: str) -> None:
+    found = faults(tmp_path, text)
+    assert found
+    assert fault in found
+
+
+def test_a_fifo_or_device_is_no_provider_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "acme.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    for name in ("acme.toml", "zero.toml"):
+        assert check_file(tmp_path / name) == [f"{name}: cannot be read: it is not a regular file"]
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load_providers([tmp_path]).has_admin("acme-admin-key")
