@@ -65,8 +65,8 @@ def inject(
 ) -> int:
     """Write the current values to their targets again (after a restore, or a new target). Rotates nothing.
 
-    Exit codes: 0 written, 1 not now, 2 there is nothing to write for a secret that was named, 3 another process is rotating it, 4 a target cannot carry the value, 6 a target
-    could not be written.
+    Exit codes: 0 written, 1 not now, 2 nothing to write for one that was named, 3 another process is rotating it, 4 a
+    target cannot carry the value, 6 a target could not be written.
     """
     worst, told = DONE, []
     records = [session.load(name) for name in session.known(names)] if names else list(session.store.records())

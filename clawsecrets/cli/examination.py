@@ -6,19 +6,23 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.cli.session import Session, ask_passphrase
 from clawsecrets.errors import ClawError, ConfigError
-from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome, Wait
 from clawsecrets.model.secret import Kind
-from clawsecrets.ports import Entry
+from clawsecrets.model.status import outcome_words
+from clawsecrets.ports import Entry, Handover
 from clawsecrets.wiring import reading
 from clawsecrets.wiring import stores as store_wiring
 
 if TYPE_CHECKING:
     from clawsecrets.config import InjectorConfig
+    from clawsecrets.rotate.gear import Outfit
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
@@ -87,6 +91,9 @@ def _secrets(session: Session) -> Iterator[Finding]:
         name = record.secret.name
         if record.rotation is not None and record.rotation.stuck_in is not None:
             yield Finding(FAIL, f"{name}: stuck: {record.rotation.note}", f"clawsecrets rotations resume {name}")
+        elif record.rotation is not None and record.rotating and record.rotation.waits_for is Wait.PERSON:
+            yield Finding(WARN, f"{name}: its rotation waits for you: {outcome_words(record.rotation)}",
+                          f"clawsecrets rotate {name} says what is to be done")
         if record.debts:
             yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
                           f"clawsecrets revocations retry {name}")
@@ -98,8 +105,7 @@ def _secrets(session: Session) -> Iterator[Finding]:
             yield Finding(WARN, f"{name}: no consumer can be proven to use it, so its old value will not be revoked "
                           "unless you confirm", f"clawsecrets configure {name} --consume TARGET")
     if nowhere:
-        more = f" and {len(nowhere) - 3} more" if len(nowhere) > 3 else ""
-        yield Finding(WARN, f"delivered nowhere: {', '.join(nowhere[:3])}{more}",
+        yield Finding(WARN, f"delivered nowhere: {', '.join(nowhere)}",
                       f"clawsecrets configure {nowhere[0]} --inject TARGET (README, \"Your own service\")")
     yield Finding(OK, f"secrets: {count}")
 
@@ -107,15 +113,37 @@ def _secrets(session: Session) -> Iterator[Finding]:
 def _targets(session: Session) -> Iterator[Finding]:
     seen: set[str] = set()
     for record in session.store.records():
-        outfit = session.shop.outfit(record.secret)
-        for target, injector in outfit.injectors.items():
-            if target not in seen:
-                seen.add(target)
-                reply = injector.preflight()
-                level = OK if reply.outcome is Outcome.OK else FAIL
-                yield Finding(level, f"injector {target}: {reply.detail or injector.describe()}")
-            if not record.rotating:
-                yield from _held(session, record.secret.name, target)
+        yield from _guard(f"targets of {record.secret.name}", partial(_targets_of, session, record, seen))
+
+
+def _targets_of(session: Session, record: Record, seen: set[str]) -> Iterator[Finding]:
+    outfit = session.shop.outfit(record.secret)
+    for target, injector in outfit.injectors.items():
+        if target not in seen:
+            seen.add(target)
+            reply = injector.preflight()
+            level = OK if reply.outcome is Outcome.OK else FAIL
+            yield Finding(level, f"injector {target}: {reply.detail or injector.describe()}")
+        if not record.rotating:
+            yield from _held(session, record.secret.name, target)
+    yield from _consumers(session, record, outfit, seen)
+
+
+def _consumers(session: Session, record: Record, outfit: Outfit, seen: set[str]) -> Iterator[Finding]:
+    """Each consumer once, asked with the value that it holds now."""
+    fresh = {target: consumer for target, consumer in outfit.consumers.items() if f"consumer {target}" not in seen}
+    if not fresh or record.current is None:
+        return
+    secret, number = record.secret, record.current.number
+    value = session.store.value(secret.name, number)
+    handover = Handover(secret.name, secret.provider, secret.kind.value, value, number, value)
+    for target, consumer in fresh.items():
+        seen.add(f"consumer {target}")
+        reply = consumer.preflight(handover)
+        words = {Outcome.OK: "reachable", Outcome.REFUSED: "NOT well"}.get(reply.outcome, "not reachable")
+        yield Finding({Outcome.OK: OK, Outcome.REFUSED: FAIL}.get(reply.outcome, WARN),
+                      f"consumer {target}: {words}{': ' + reply.detail if reply.detail else ''}",
+                      "" if reply.outcome is Outcome.OK else "a rotation would not begin before that is mended")
 
 
 def _held(session: Session, name: str, target: str) -> Iterator[Finding]:

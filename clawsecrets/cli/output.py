@@ -41,7 +41,7 @@ def flowed(text: str) -> str:
     lines = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()))
-        if len(line) <= room or line.lstrip().startswith(("openclaw ", "$ ")):
+        if len(line) <= room or line.startswith(("$ ", "  openclaw ", "  clawsecrets ")):
             lines.append(line)
             continue
         held = _WHOLE.sub(lambda found: found[0].replace(" ", "\xa0"), line)

@@ -14,7 +14,8 @@ from clawsecrets.model.status import Status, Urgency, status
 _COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
             Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
 _COLUMNS = (Column("SECRET"), Column("KIND", drop=1), Column("PROVIDER", 8, drop=2), Column("AGE", right=True),
-            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 24), Column("LAST PROOF", 10, drop=3))
+            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 24),
+            Column("LAST PROOF", 10, drop=3))
 
 
 def register(app: typer.Typer) -> None:
@@ -29,27 +30,35 @@ def show_status(
 ) -> None:
     """The rotation table: every secret, its age, when it is due, where it stands, and what was last proven."""
     now, shop = session.clock.now(), session.shop
-    rows = [status(record, shop.policy(record.secret), now) for record in session.store.records()]
+    records = list(session.store.records())
+    rows = [status(record, shop.policy(record.secret), now) for record in records]
+    origins = {record.secret.name: record.current.origin if record.current else "" for record in records}
     rows.sort(key=lambda row: row.name if by_name else (row.urgency, row.due or 1e18, row.name))
     if as_json:
-        emit({"now": now, "secrets": [_status_json(row) for row in rows]})
+        emit({"now": now, "secrets": [_status_json(row, origins[row.name]) for row in rows]})
         return
     if not rows:
         say("no secrets yet: clawsecrets import FILE… brings them in")
         return
-    table(_COLUMNS, [_status_cells(row, now) for row in rows], [_COLOURS[row.urgency] for row in rows])
+    cells = [_status_cells(row, now, origins[row.name]) for row in rows]
+    table(_COLUMNS, cells, [_COLOURS[row.urgency] for row in rows])
     first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
     if first is not None:
         say(f"{first.name}: {first.detail}")
 
 
-def _status_cells(row: Status, now: float) -> list[str]:
+def _status_cells(row: Status, now: float, origin: str) -> list[str]:
     proof = f"{row.proof} {format_duration(now - row.proof_at)} ago" if row.proof_at else row.proof
     return [
-        row.name, row.kind, row.provider, "-" if row.age is None else format_duration(row.age),
+        row.name, row.kind, row.provider, _age(row, origin),
         "-" if row.interval is None else format_duration(row.interval),
         "-" if row.due is None else _due(row.due - now), row.state, proof,
     ]
+
+
+def _age(row: Status, origin: str) -> str:
+    """How old an imported value really is nobody knows: at least as old as its import."""
+    return "-" if row.age is None else ("≥" if origin == "import" else "") + format_duration(row.age)
 
 
 def _due(left: float) -> str:
@@ -57,9 +66,10 @@ def _due(left: float) -> str:
     return format_duration(round(left / DAY) * DAY) if abs(left) >= DAY else format_duration(left)
 
 
-def _status_json(row: Status) -> dict[str, object]:
+def _status_json(row: Status, origin: str) -> dict[str, object]:
     return {
         "name": row.name, "kind": row.kind, "provider": row.provider, "version": row.version, "age": row.age,
+        "origin": origin,
         "interval": row.interval, "due_at": row.due, "state": row.state, "detail": row.detail, "proof": row.proof,
         "proof_at": row.proof_at, "urgency": row.urgency.name.lower(),
     }

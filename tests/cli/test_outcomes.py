@@ -157,7 +157,7 @@ def test_inject_says_what_failed(desk: Desk) -> None:
     (desk.root / "out").write_text("a file where the folder belongs")
     ran = desk.run("inject", "acme-api-key")
     assert ran.code in (4, 6) and "out:" in ran.out, ran
-    assert desk.run("inject", "acme-admin").err == "acme-admin: nothing to deliver: it has no target, or no value\n"
+    assert desk.run("inject", "acme-admin").err == "acme-admin: nothing to deliver: an admin credential goes nowhere\n"
 
 
 # --- what a target still holds --------------------------------------------------------------------------------------
@@ -253,3 +253,29 @@ def test_a_self_issued_current_is_tried_at_its_consumer(desk: Desk, holds: str, 
     desk.write("holds", holds)
     ran = desk.run("restore", "--confirm", "--yes")
     assert word in ran.out and ran.code == code, ran
+
+
+# --- nothing to deliver, targets of another host ----------------------------------------------------------------------
+
+
+def test_inject_of_a_name_that_goes_nowhere_is_said(desk: Desk) -> None:
+    rented(desk)
+    desk.ok("set", "lonely", stdin=b"x")
+    ran = desk.run("inject", "lonely", "acme-api-key")
+    assert ran.code == 2 and "lonely: nothing to deliver: it has no target" in ran.err
+    assert "acme-api-key: delivered" in ran.out
+    assert desk.run("inject").code == 0  # nobody asked for it by name
+
+
+def test_a_target_that_is_not_configured_here_does_not_block_the_confirmation(desk: Desk) -> None:
+    rented(desk)
+    desk.ok("backup", str(desk.root / "b"))
+    file = desk.home / "clawsecrets.toml"
+    file.write_text(file.read_text().replace('[injectors.out]\n', '[injectors.other]\n'))
+    shutil.rmtree(desk.home / "data")
+    desk.ok("restore", str(desk.root / "b"), "--recovery-file", str(desk.root / "code"), "--key-file",
+            str(desk.root / "keys" / "second.key"))
+    ran = desk.run("restore", "--confirm", "--yes")
+    assert ran.code == 0 and "confirmed" in ran.err, ran
+    row = next(line for line in ran.out.splitlines() if line.startswith("acme-api-key"))
+    assert "accepted" in row and "out" in row

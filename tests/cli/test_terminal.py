@@ -44,10 +44,33 @@ def test_lines_fit_and_rows_stay_whole(desk: Desk, words: list[str]) -> None:
     ran = desk.run(*words, pty=True)
     lines = ESCAPES.sub("", ran.out).splitlines()
     wide = [line for line in lines if len(line) > 80 and max(map(len, line.split())) < 60]
-    assert lines and wide == []  # one word longer than the terminal cannot be cut and still be copied
-    if words[0] in ("status", "list", "rotations", "revocations"):
-        table = [line for line in lines if re.match(r"a-name\S*…", line)]
-        assert table and all(len(line) <= 80 for line in table)
+    if words[0] not in ("status", "list", "rotations", "revocations"):
+        assert lines and wide == []  # one word longer than the terminal cannot be cut and still be copied
+    else:  # the name is what is typed next
+        assert any(line.startswith(f"{LONG}-") for line in lines) and not any(re.match(r"a-name\S*…", x) for x in lines)
+
+
+def test_a_narrow_table_gives_up_other_columns_before_the_name(tmp_path: Path) -> None:
+    with Desk(tmp_path / "s") as made:
+        made.init()
+        made.ok("set", "openrouter-management-key", "--provider", "openrouter-management", stdin=b"x")
+        for env, gone in (("60", ("KIND", "PROVIDER")), ("100", ())):
+            out = made.run("status", env={"COLUMNS": env}).out
+            row = next(line for line in out.splitlines() if "openrouter-m" in line)
+            assert row.startswith("openrouter-management-key ") and all(len(x) <= int(env) for x in out.splitlines())
+            assert [title for title in ("KIND", "PROVIDER") if title not in out] == list(gone)
+
+
+def test_running_text_wraps_at_words_and_commands_stay_whole(tmp_path: Path) -> None:
+    with Desk(tmp_path / "s") as made:
+        made.init()
+        made.ok("set", "some-rather-long-name-of-a-secret", stdin=b"x")
+        ran = made.run("inject", "some-rather-long-name-of-a-secret", pty=True)
+        lines = ran.out.splitlines()
+        assert "clawsecrets configure some-rather-long-name-of-a-secret --inject TARGET" in lines
+        assert all(len(line) <= 80 for line in lines) and ran.code == 2
+        piped = made.run("inject", "some-rather-long-name-of-a-secret")
+        assert len(piped.err.splitlines()) == 1 and piped.code == 2
 
 
 @pytest.mark.parametrize("words", COMMANDS[:4], ids=lambda words: words[0])
