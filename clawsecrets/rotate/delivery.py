@@ -55,7 +55,7 @@ def deliver(store: Store, gear: Gear, record: Record, outfit: Outfit, now: float
     for target, injector in outfit.injectors.items():
         if only is not None and target not in only:
             continue
-        reply = _deliver_one(store, gear, record, target, injector)
+        reply = deliver_one(store, gear, record, target, injector)
         if reply.outcome is not Outcome.OK:
             return Delivered(reply, tuple(acks))
         version = record.serving(staged=target in outfit.staged)
@@ -63,7 +63,7 @@ def deliver(store: Store, gear: Gear, record: Record, outfit: Outfit, now: float
     return Delivered(Reply(Outcome.OK, f"{len(acks)} target(s)"), tuple(acks))
 
 
-def _deliver_one(store: Store, gear: Gear, record: Record, target: str, injector: Injector) -> Reply:
+def deliver_one(store: Store, gear: Gear, record: Record, target: str, injector: Injector) -> Reply:
     """Write until what was written is still what is wanted: whoever writes last has looked after its write, so that
     two processes that deliver different secrets to one target cannot leave an older value of the other in it."""
     told: tuple[tuple[str, int], ...] = ()

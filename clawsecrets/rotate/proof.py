@@ -11,6 +11,7 @@ from clawsecrets.model.secret import SecretValue, Version
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Consumer, Handover, Reply
 from clawsecrets.rotate.delivery import missing_hosts
+from clawsecrets.rotate.held import held
 from clawsecrets.rotate.job import BACKWARDS, GONE, Done, Job
 
 FORCE = "revoking now may break it (--revoke-unproven does it)"
@@ -85,10 +86,23 @@ def _worst(replies: Sequence[tuple[str, Reply]], order: Sequence[Outcome]) -> Re
 
 
 def confirm(job: Job) -> Done:
-    """Prove that every consumer uses it. Nobody to ask is `delivered, not proven`, never a success."""
+    """See that every target holds it, then prove that every consumer uses it. Nobody to ask is `delivered, not
+    proven`, never a success."""
     handover = job.handover()
     if handover is None:
         return Done(GONE)
+    targets = held(job)
+    if targets.trouble:
+        hurry = job.rotation.compromised and job.now - job.rotation.entered_at >= HURRY
+        return Done(Reply(Outcome.REFUSED if hurry else Outcome.LATER, targets.trouble, after=15.0))
+    done = _asked(job, handover)
+    if done.reply.outcome is not Outcome.OK or not targets.caveat:
+        return done
+    return replace(done, caveat="; ".join(filter(None, (done.caveat, targets.caveat))))
+
+
+def _asked(job: Job, handover: Handover) -> Done:
+    """Ask every consumer for its proof."""
     shown: list[tuple[str, str]] = []
     unshown: list[str] = []
     failed: list[tuple[str, Reply]] = []
@@ -142,11 +156,15 @@ def _unproven(job: Job, why: str) -> Done:
 
 
 def wait(job: Job) -> Done:
-    """Let the grace pass (none when the old one is compromised), then see that what was proven still holds."""
+    """Let the grace pass (none when the old one is compromised), then see that what was proven still holds, and that
+    the targets do: an old one that a target has come to hold again is not to be revoked."""
     grace = 0.0 if job.rotation.compromised else job.outfit.policy.grace or 0.0
     left = job.rotation.entered_at + grace - job.now
     if left > 0:
         return Done(Reply(Outcome.LATER, "grace: both are live", after=left))
+    trouble = held(job).trouble
+    if trouble:
+        return Done(Reply(Outcome.REFUSED, trouble))
     new = job.record.version(job.rotation.new_version)
     if new is not None and new.proven_at and job.now - new.proven_at > PROOF_LASTS:
         return confirm(job)
@@ -165,8 +183,12 @@ def revoke_old(job: Job) -> Done:
         return Done(Reply(Outcome.OK, "there is no older one"))
     if in_use(job.record, old):
         return _only_tried(job, old, "the old one")
+    trouble = held(job).trouble
     if job.vouched:
-        return Done(Reply(Outcome.OK, "revoked by a person"), caveat=f"revoked {BY_WORD}")
+        words = f"revoked {BY_WORD}"
+        return Done(Reply(Outcome.OK, "revoked by a person"), caveat=f"{words}; {trouble}" if trouble else words)
+    if trouble:  # nothing is revoked while a reader could come to read the old one: a person must stop what writes it
+        return Done(Reply(Outcome.LATER, f"{trouble}: stop that; nothing was revoked", person=True))
     job.renew()
     return Done(job.outfit.issuer.revoke(old.handle, job.value(old.number), job.request))
 

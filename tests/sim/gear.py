@@ -112,6 +112,11 @@ class _File:
         return Reply(Outcome.OK)
 
     def holds(self, entry: Entry) -> bool | None:
+        if self.w.unseen:
+            return None
+        if self.w.spoiled:
+            self.w.spoiled -= 1
+            self.w.target[NAME] = self.w.old
         return self.w.target.get(entry.name) == entry.value.reveal()
 
     def preflight(self) -> Reply:

@@ -31,6 +31,9 @@ class Shared:
     def could(self, entries: Sequence[Entry]) -> Reply:
         return Reply(Outcome.OK)
 
+    def holds(self, entry: Entry) -> bool | None:
+        return self.holds_now.get(entry.name) == entry.value.reveal()
+
     def deliver(self, entries: Sequence[Entry]) -> Reply:
         content = {entry.name: entry.value.reveal() for entry in entries}
         self.meanwhile()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.rotation import Outcome, State
 from clawsecrets.ports import Reply
 from clawsecrets.rotate import preflight
-from tests.sim.gear import WorldGear
+from tests.sim.gear import GRACE, WorldGear
 from tests.sim.test_more import ALL, state, world
 from tests.sim.world import NAME
 
@@ -41,3 +41,76 @@ def test_under_compromised_an_unwell_consumer_is_a_note(monkeypatch: pytest.Monk
     assert [r.detail for r in plain] == ["consumer app: it is down"]
     urgent = list(preflight.checks(record, outfit, it.store, compromised=True))
     assert all(r.outcome is Outcome.OK for r in urgent) and "it is down" in urgent[-1].detail
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_a_target_that_was_overwritten_once_is_written_again(strategy: str) -> None:
+    it = world(strategy)
+    it.faulty, it.spoiled = False, 1
+    record = it.rotate()
+    assert state(it) is State.DONE and record.rotation is not None and not record.rotation.caveats
+    it.check_end(record)
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_while_something_else_writes_a_target_nothing_is_concluded(strategy: str) -> None:
+    it = world(strategy, patience=20.0)
+    it.faulty, it.spoiled = False, 10_000
+    rotation = it.rotate().rotation
+    assert rotation is not None and state(it) is State.DELIVERED
+    assert rotation.note == "something else writes it: file"
+    if strategy in ("overlap", "assisted"):
+        assert it.old in it.live_values
+    it.spoiled, it.patience = 0, 200_000.0
+    it.clock.sleep(60.0)
+    it.check_end(it.rotate())
+    assert state(it) is State.DONE
+
+
+def test_under_compromised_it_ends_with_a_person_and_the_old_one_alive() -> None:
+    it = world(traits=("compromised", "forced"))
+    it.faulty, it.spoiled = False, 10_000
+    rotation = it.rotate().rotation
+    assert rotation is not None and state(it) is State.STUCK and "something else writes it: file" in rotation.note
+    assert it.old in it.live_values
+
+
+@pytest.mark.parametrize("strategy", ["overlap", "assisted"])
+def test_a_target_that_is_overwritten_during_the_grace_stops_the_revocation(strategy: str) -> None:
+    it = world(strategy, patience=1.0)
+    it.faulty = False
+    it.rotate()
+    assert state(it) is State.PROVEN
+    it.clock.sleep(GRACE)
+    it.spoiled = 10_000
+    it.rotate()
+    assert state(it) is State.STUCK and it.old in it.live_values
+    it.spoiled = 0
+    it.engine().resume(NAME)
+    it.clock.sleep(GRACE)
+    it.check_end(it.rotate())
+    assert state(it) is State.DONE
+
+
+def test_it_is_asked_again_when_the_revocation_itself_comes_late() -> None:
+    it = world("overlap", "retiring.revoke later", patience=200.0)
+    it.rotate()
+    assert state(it) is State.DONE
+    it = world("overlap", "retiring.revoke before")
+    it.run_once()
+    it.store.dead.add(it.holder)
+    it.faulty, it.spoiled = False, 10_000
+    rotation = it.rotate().rotation
+    assert rotation is not None and state(it) is State.RETIRING and "nothing was revoked" in rotation.note
+    assert it.old in it.live_values
+    it.spoiled = 0
+    it.check_end(it.rotate())
+    assert state(it) is State.DONE
+
+
+def test_what_cannot_be_looked_at_is_a_caveat() -> None:
+    it = world()
+    it.faulty, it.unseen = False, True
+    rotation = it.rotate().rotation
+    assert rotation is not None and rotation.state is State.DONE
+    assert rotation.caveats == ("could not look at what is in file",)

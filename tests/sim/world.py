@@ -100,6 +100,10 @@ class World(Checked):
         self.person: list[bytes] = []
         self.done: Counter[str] = Counter()
         """How often something outside was changed."""
+        self.unseen = False
+        """Whether the target cannot be looked at."""
+        self.spoiled = 0
+        """How often, before it is looked at, somebody else writes the old value into the target."""
         self.carries = Outcome.OK
         """Whether the target could hold everything that it is to hold."""
         self.asleep = False
