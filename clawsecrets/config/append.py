@@ -36,12 +36,19 @@ def append_table(file: Path, section: str, name: str, fields: Mapping[str, Field
         raise ConfigError(f"[{section}.{name}] cannot be added", f"sections: {', '.join(SECTIONS)}")
     target = Path(os.path.realpath(file))  # a linked configuration file stays a link
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folders(target.parent)
         with _locked(target.parent):
             return _append(target, section, name, fields, paths)
     except OSError as error:
         fault = error.strerror
     raise ConfigError(f"{file}: cannot be written: {fault}", f"check that you may write in {target.parent}")
+
+
+def _make_folders(folder: Path) -> None:
+    """Every folder that is made is 0700: `mkdir(parents=True)` leaves the modes of the parents to the umask."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _append(target: Path, section: str, name: str, fields: Mapping[str, Field], paths: Paths) -> Config:

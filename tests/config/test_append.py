@@ -129,3 +129,13 @@ def test_any_field_is_written_so_that_toml_reads_it_back(fields: dict[str, Field
 def test_what_is_rendered_is_what_parse_reads() -> None:
     text = "\n".join(_rendered("injectors", "x", FILES))
     assert parse(text, "c.toml", PATHS).injectors["x"] == DirectoryTarget("x", Path("/srv/s"))
+
+
+def test_every_folder_that_is_made_is_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        file = tmp_path / "a" / "b" / "clawsecrets.toml"
+        append_table(file, "consumers", "bot", {"kind": "none"}, find_paths(environ={"CLAWSECRETS_HOME": str(tmp_path)}))
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (file.parent, file.parent.parent)] == [0o700, 0o700]
