@@ -36,6 +36,12 @@ class Commits:
         self._progress = progress
         self._actor = actor
 
+    def begin(self, record: Record, rotation: Rotation, lease: Lease) -> Record:
+        """Make a rotation's first state durable. StaleRecord when somebody edited the record meanwhile: what it
+        replaces must be decided anew, on theirs."""
+        entered = enter(record, rotation, self._clock.now(), None)
+        return self._commit(Change(entered, self.event(entered, rotation, "begin", "")), lease)
+
     def write(self, record: Record, rotation: Rotation, lease: Lease, step: str, detail: str,
               done: Done | None = None, value: SecretValue | None = None) -> Record:
         """Make it durable. When somebody edited the record meanwhile (not its rotation), decide again on theirs.

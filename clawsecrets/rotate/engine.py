@@ -7,17 +7,18 @@ is durable before its step runs, so that after a kill the next run settles it wi
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from clawsecrets.errors import ClawError, Fenced, StoreBusy, StoreError, UsageError
+from clawsecrets.errors import ClawError, Fenced, StaleRecord, StoreBusy, StoreError, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import Record, Revocation, owe_late
 from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wait
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
-from clawsecrets.rotate.commits import Commits
+from clawsecrets.rotate.commits import TURNS, Commits
 from clawsecrets.rotate.delivery import Delivered
 from clawsecrets.rotate.fenced import make_good
 from clawsecrets.rotate.gear import Gear
@@ -91,21 +92,28 @@ class Engine:
         expected = order.from_version or self._current(self._store.load(name))
         lease = self._acquire(name)
         try:
-            record = self._ready(name)
-            if expected > record.last_number:
-                raise UsageError(f"{name} has no version {expected}", f"version {self._current(record)} is current")
-            if not self._concerns(record, order, expected):
-                return Result(record, already=True)
-            if not record.rotating:
-                return Result(self._advance(self._begin(record, order, lease), lease, order.supplied))
-            record = self._advance(self._join(record, order, lease), lease, order.supplied)
-            rotation = self._rotation(record)
-            if order.compromised and rotation.final and not rotation.compromised:
-                # It was on its way back when the order came: the leaked value is current again, so begin anew.
-                record = self._advance(self._begin(record, order, lease), lease, order.supplied)
-            return Result(record)
+            for _ in range(TURNS - 1):
+                with suppress(StaleRecord):  # edited between our look and our beginning: look again
+                    return self._rotate(name, order, expected, lease)
+            return self._rotate(name, order, expected, lease)
         finally:
             self._store.release(lease)
+
+    def _rotate(self, name: str, order: Order, expected: int, lease: Lease) -> Result:
+        """Under the lease. StaleRecord when somebody edited the record just as a rotation was to begin."""
+        record = self._ready(name)
+        if expected > record.last_number:
+            raise UsageError(f"{name} has no version {expected}", f"version {self._current(record)} is current")
+        if not self._concerns(record, order, expected):
+            return Result(record, already=True)
+        if not record.rotating:
+            return Result(self._advance(self._begin(record, order, lease), lease, order.supplied))
+        record = self._advance(self._join(record, order, lease), lease, order.supplied)
+        rotation = self._rotation(record)
+        if order.compromised and rotation.final and not rotation.compromised:
+            # It was on its way back when the order came: the leaked value is current again, so begin anew.
+            record = self._advance(self._begin(record, order, lease), lease, order.supplied)
+        return Result(record)
 
     def resume(self, name: str, *, vouched: bool = False) -> Result:
         """Go on with an unfinished rotation. `vouched`: a person says that what it waits for has been done; that
@@ -267,7 +275,7 @@ class Engine:
             failures=record.rotation.failures if record.rotation else 0, compromised=order.compromised,
             revoke_unproven=order.revoke_unproven,
         )
-        return self._commit(record, rotation, lease, "begin", "")
+        return self._commits.begin(record, rotation, lease)
 
     def _concerns(self, record: Record, order: Order, expected: int) -> bool:
         """Whether there is something to do: the expected version is current, or its rotation is unfinished."""

@@ -89,6 +89,14 @@ class Job:
         held = (v.number for v in self.record.versions if not v.erased_at)
         return next((number for number in held if self.value(number) == value), 0)
 
+    def revoked_as(self, value: SecretValue) -> int:
+        """The version of the whole history that had this value, and is dead; 0 = none. One that this rotation itself
+        took and the provider did not accept yet is none: it may be given again."""
+        mark = self.store.fingerprint(value)
+        return next((version.number for version in self.store.history(self.record.secret.name)
+                     if version.erased_at and version.fingerprint == mark
+                     and not (version.label and version.label in self.rotation.labels)), 0)
+
     @property
     def request(self) -> Request:
         """What the issuer is told in this round."""

@@ -61,10 +61,15 @@ def recreate(job: Job) -> Done:
 
 def obtain(job: Job) -> Done:
     """Take the value that a person supplied, or ask for it. One that stands in the store already (in use, or owed a
-    revocation) is not taken: it would be revoked as the older version that it is."""
+    revocation) is not taken: it would be revoked as the older version that it is. Nor is one that was revoked: it is
+    known to others, or was never accepted."""
     known = 0 if job.supplied is None else job.known_as(job.supplied)
     if known:
         return Done(Reply(Outcome.LATER, f"the value given is version {known}; give the new one", person=True))
+    gone = 0 if job.supplied is None else job.revoked_as(job.supplied)
+    if gone:
+        why = f"the value given was version {gone}, which is revoked; give the new one"
+        return Done(Reply(Outcome.LATER, why, person=True))
     return Done(_new(job, job.outfit.issuer.create(job.request)))
 
 
@@ -74,7 +79,7 @@ def _new(job: Job, reply: Reply) -> Reply:
         return reply
     if not reply.value:
         return Reply(Outcome.UNKNOWN, "the provider answered without a value")
-    known = job.known_as(reply.value)
+    known = job.known_as(reply.value) or job.revoked_as(reply.value)
     return Reply(Outcome.REFUSED, f"the provider gave the value of version {known} again") if known else reply
 
 
