@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from clawsecrets.errors import Refused, StoreBusy
+from clawsecrets.injectors.atomic import Changed
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Reply
@@ -26,6 +27,8 @@ def attempt(work: Callable[[], str], on_failure: Outcome = Outcome.UNKNOWN) -> R
 
 def words(error: OSError) -> str:
     """One line for an I/O error: where and what."""
+    if isinstance(error, Changed):
+        return str(error)
     what = os.strerror(error.errno) if error.errno else "the system refused"
     return f"{error.filename}: {what}" if error.filename else what
 

@@ -11,14 +11,13 @@ no regular file, or has further hard links (they would keep the old value); an o
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +29,20 @@ LOOSEST = 0o640
 NEW_FILE = 0o600
 LARGEST = 16 * 1024 * 1024
 """Bytes; a target that is larger is not ours."""
+TURNS = 5
+"""Times that a file is rewritten anew because somebody else changed it."""
 LOCK_WAIT = 10.0
 """Seconds to wait for another writer of the same folder."""
 _DRAFT = re.compile(r"\.clawsecrets-[0-9a-f]{16}\.new\Z")
 _MOUNT_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class Changed(OSError):
+    """Somebody who does not take our lock wrote the file meanwhile."""
+
+
+Seen = tuple[int, int, int] | None
+"""How a file stood there: inode, time of its last change, size. None: there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +132,48 @@ class Folder:
                           "remove the other links")
         return found
 
-    def replace(self, name: str, content: bytes, rights: Access) -> None:
-        """Make `name` hold `content`, durably; it is the old file or the new one at every instant."""
+    def seen(self, name: str) -> Seen:
+        """How it stands there now. Asked before the content that a new one is made from is read."""
+        return _seen(self._found(name))
+
+    def rewrite(self, name: str, rewritten: Callable[[bytes], bytes], rights: Access) -> None:
+        """Replace it by what is made of its content (b"" for none). When somebody else changes it meanwhile, begin
+        again with theirs, a few times; then Changed."""
+        for _ in range(TURNS - 1):
+            with suppress(Changed):
+                return self._rewrite(name, rewritten, rights)
+        return self._rewrite(name, rewritten, rights)
+
+    def _rewrite(self, name: str, rewritten: Callable[[bytes], bytes], rights: Access) -> None:
+        self.check(name)
+        seen = self.seen(name)
+        content = rewritten(self.read(name) or b"")
+        self.replace(name, content, rights, unless_changed=lambda: self._same(name, seen))
+
+    def _same(self, name: str, seen: Seen) -> None:
+        if self.seen(name) != seen:
+            raise Changed(f"{self.path / name}: somebody else changed it while it was written")
+
+    def replace(self, name: str, content: bytes, rights: Access,
+                unless_changed: Callable[[], None] = lambda: None) -> None:
+        """Make `name` hold `content`, durably; it is the old file or the new one at every instant.
+
+        `unless_changed` is asked right before the rename: what it raises leaves everything as it is.
+        """
         found = self.check(name)
         if found is not None and _is_as(found, rights) and self.read(name) == content:
             self._sync(name)  # it may stem from a run that was killed before it was durable
             return
         draft = self._draft(name, content, found, rights)
         try:
+            unless_changed()
             os.rename(draft, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
         except BaseException:
             self._drop(draft)
             raise
         os.fsync(self._fd)
         if self.read(name) != content:
-            raise OSError(errno.EIO, "what was written does not read back", str(self.path / name))
+            raise Changed(f"{self.path / name}: somebody else changed it right after it was written")
 
     def try_out(self, name: str, rights: Access) -> None:
         """Do all of `replace` but the rename; leaves nothing."""
@@ -206,6 +242,10 @@ class Folder:
     def _drop(self, draft: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=self._fd)
+
+
+def _seen(found: os.stat_result | None) -> Seen:
+    return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _is_as(found: os.stat_result, rights: Access) -> bool:

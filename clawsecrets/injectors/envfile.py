@@ -85,8 +85,7 @@ class EnvFile:
     def _could(self, entries: Sequence[Entry]) -> str:
         wanted, quoted = self._wanted(entries)
         with locked(self._path.parent) as folder:
-            before = self._read(folder)
-            self._verify(before, self._with(before, quoted), wanted)
+            self._set(_encoded(self._read(folder)), wanted, quoted)
         return f"{self._path} could hold {len(wanted)} secret(s)"
 
     def _deliver(self, entries: Sequence[Entry]) -> str:
@@ -94,23 +93,29 @@ class EnvFile:
         if not wanted:
             return "nothing is bound to it"
         with locked(self._path.parent) as folder:
-            before = self._read(folder)
-            after = self._with(before, quoted)
-            self._verify(before, after, wanted)
-            folder.replace(self._path.name, _encoded(after), self._rights)
+            folder.rewrite(self._path.name, lambda content: self._set(content, wanted, quoted), self._rights)
         return f"read back {', '.join(sorted(wanted))}"
+
+    def _set(self, content: bytes, wanted: Mapping[str, str], quoted: Mapping[str, str]) -> bytes:
+        before = _decoded(content)
+        after = self._with(before, quoted)
+        self._verify(before, after, wanted)
+        return _encoded(after)
 
     def _remove(self, bound: Mapping[str, str]) -> str:
         gone = {self._variables.get(name) or env or mapping.env_name(name) for name, env in bound.items()}
         with locked(self._path.parent) as folder:
             if folder.check(self._path.name) is None:
                 return "the file is not there"
-            before = self._read(folder)
-            lines = self._sound(before, gone)
-            after = "".join(line.text for line in lines if line.name not in gone)
-            self._verify(before, after, {}, gone)
-            folder.replace(self._path.name, _encoded(after), self._rights)
+            folder.rewrite(self._path.name, lambda content: self._without(content, gone), self._rights)
         return f"removed {', '.join(sorted(gone))}"
+
+    def _without(self, content: bytes, gone: Collection[str]) -> bytes:
+        before = _decoded(content)
+        lines = self._sound(before, gone)
+        after = "".join(line.text for line in lines if line.name not in gone)
+        self._verify(before, after, {}, gone)
+        return _encoded(after)
 
     def _preflight(self) -> str:
         with locked(self._path.parent) as folder:
