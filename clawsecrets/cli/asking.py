@@ -15,6 +15,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue
 
 _PASTE = re.compile(r"(?:,?\s*\b(?:and|then)\s+)?\bpaste (?:it|its value|the [\w ]+?) here(?: at once)?\b", re.I)
+_HERE = re.compile(r"\bpaste (it|its value|the [\w ]+?) here((?: at once)?)\b", re.I)
 
 
 def can_ask() -> bool:
@@ -25,6 +26,12 @@ def can_ask() -> bool:
 def without_paste(steps: Sequence[str]) -> list[str]:
     """The steps of a provider without "paste it here", for where no prompt follows."""
     return [left for step in steps if (left := _PASTE.sub("", step).strip())]
+
+
+def to_read(text: str) -> str:
+    """A provider's step where it is only described: it says where the value goes instead of "paste it here"."""
+    return _HERE.sub(lambda found: f"{'Give' if found[0][0] == 'P' else 'give'} {found[1]} to `clawsecrets rotate`"
+                     f"{found[2]}", text)
 
 
 def how_to_give(name: str) -> str:

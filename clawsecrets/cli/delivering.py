@@ -76,7 +76,7 @@ def inject(
         name = record.secret.name
         if not record.secret.injectors or record.secret.kind is Kind.ADMIN or record.current is None:
             if names:
-                say(f"{name}: nothing to deliver: {_why_nothing(record)}")
+                say(f"{name}: nothing to deliver: {_why_nothing(session, record)}")
                 worst = max(worst, NOTHING)
             continue
         code, detail = _deliver(session, name)
@@ -89,10 +89,10 @@ def inject(
     return worst
 
 
-def _why_nothing(record: Record) -> str:
+def _why_nothing(session: Session, record: Record) -> str:
     if record.current is None:
         return "it has no value"
-    if record.secret.kind is Kind.ADMIN:
+    if session.shop.is_admin(record.secret):
         return "an admin credential goes nowhere"
     return f"it has no target: clawsecrets configure {record.secret.name} --inject TARGET"
 

@@ -14,7 +14,6 @@ from clawsecrets.cli.session import Session, ask_passphrase
 from clawsecrets.errors import ClawError, ConfigError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Wait
-from clawsecrets.model.secret import Kind
 from clawsecrets.model.status import outcome_words
 from clawsecrets.ports import Entry, Handover
 from clawsecrets.wiring import reading
@@ -97,7 +96,7 @@ def _secrets(session: Session) -> Iterator[Finding]:
         if record.debts:
             yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
                           f"clawsecrets revocations retry {name}")
-        if record.secret.kind is Kind.ADMIN or record.current is None:
+        if session.shop.is_admin(record.secret) or record.current is None:
             continue
         if not record.secret.injectors:
             nowhere.append(name)
@@ -140,9 +139,10 @@ def _consumers(session: Session, record: Record, outfit: Outfit, seen: set[str])
     for target, consumer in fresh.items():
         seen.add(f"consumer {target}")
         reply = consumer.preflight(handover)
-        words = {Outcome.OK: "reachable", Outcome.REFUSED: "NOT well"}.get(reply.outcome, "not reachable")
+        words = "NOT well" if reply.outcome is Outcome.REFUSED else "not reachable"
+        told = reply.detail or "reachable" if reply.outcome is Outcome.OK else f"{words}: {reply.detail}"
         yield Finding({Outcome.OK: OK, Outcome.REFUSED: FAIL}.get(reply.outcome, WARN),
-                      f"consumer {target}: {words}{': ' + reply.detail if reply.detail else ''}",
+                      f"consumer {target}: {told}",
                       "" if reply.outcome is Outcome.OK else "a rotation would not begin before that is mended")
 
 

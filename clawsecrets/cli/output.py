@@ -144,7 +144,8 @@ def _fit(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[in
     """Take from the columns that may give, the one farthest above its least first."""
     fitted = list(widths)
     least = [c.least or size for c, size in zip(columns, widths, strict=True)]
-    for floors in (least, [min(floor, 4) if c.least else floor for c, floor in zip(columns, least, strict=True)]):
+    lower = [min(floor, 4) if c.least else floor for c, floor in zip(columns, least, strict=True)]
+    for floors in (least, lower if sum(lower) + 2 * (len(lower) - 1) <= room else least):
         while sum(fitted) + 2 * (len(fitted) - 1) > room:
             excess = [size - floor for size, floor in zip(fitted, floors, strict=True)]
             if max(excess) <= 0:

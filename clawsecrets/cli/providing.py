@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from clawsecrets import __version__
+from clawsecrets.cli.asking import to_read
 from clawsecrets.cli.helping import Command
 from clawsecrets.cli.output import Column, emit, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, Session, command, group
@@ -51,7 +52,7 @@ def show(
     if as_json:
         emit({"provider": _json(provider)})
         return
-    for line in explain_provider(provider):
+    for line in map(to_read, explain_provider(provider)):
         wrapped(" " * (len(line) - len(line.lstrip())), line.lstrip())
 
 

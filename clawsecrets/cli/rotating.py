@@ -191,7 +191,7 @@ def _not_replaced(before: Record, result: Result, order: Order) -> int:
         return 0
     if now.number != current.number or order.from_version not in (0, current.number):
         return 0
-    same = rotation.id == before.rotation.id
+    same = rotation.id == before.rotation.id and not before.rotation.compromised  # else it goes on with that order
     return now.number if same and (rotation.new_version == now.number or not rotation.compromised) else 0
 
 

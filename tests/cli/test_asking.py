@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clawsecrets.cli.asking import _beginning, without_paste
+from clawsecrets.cli.asking import _beginning, to_read, without_paste
 from clawsecrets.issuers.loader import load_providers
 from tests.cli.desk import Desk
 
@@ -58,6 +58,7 @@ def test_no_provider_says_paste_where_no_prompt_follows() -> None:
     files = load_providers([])
     for code in files:
         left = without_paste(files[code].manual.steps)
+        assert not any("paste" in to_read(step).lower() for step in files[code].manual.steps), code
         assert left and not any("paste" in step.lower() for step in left), code
 
 

@@ -279,3 +279,44 @@ def test_a_target_that_is_not_configured_here_does_not_block_the_confirmation(de
     assert ran.code == 0 and "confirmed" in ran.err, ran
     row = next(line for line in ran.out.splitlines() if line.startswith("acme-api-key"))
     assert "accepted" in row and "out" in row
+
+
+# --- what is known, and what is not -----------------------------------------------------------------------------------
+
+
+def test_the_age_of_an_imported_value_is_at_least_that(desk: Desk) -> None:
+    desk.init()
+    desk.write("app.env", "ANTHROPIC_API_KEY=sk-ant-api03-" + "A1b2C3d4E5" * 9 + "xyzAA\n")
+    desk.ok("import", "app.env")
+    desk.ok("set", "made-here", stdin=b"x")
+    rows = {line.split()[0]: line for line in desk.ok("status").out.splitlines()}
+    assert "≥" in rows["anthropic-api-key"] and "≥" not in rows["made-here"]
+    found = {row["name"]: row["origin"] for row in json.loads(desk.ok("status", "--json").out)["secrets"]}
+    assert found == {"anthropic-api-key": "import", "made-here": "set"}
+
+
+def test_doctor_asks_the_consumers_and_names_what_waits(desk: Desk) -> None:
+    rented(desk, APP.format(probe="false"))
+    for name in ("p", "q", "r", "s", "t"):
+        desk.ok("set", name, stdin=b"x")
+    told = " ".join(desk.run("doctor").out.split())
+    assert "consumer app: NOT well" in told or "consumer app: not reachable" in told, told
+    assert "delivered nowhere: p, q, r, s, t" in told
+    desk.ok("configure", "acme-api-key", "--strategy", "assisted", "--no-consume", "app")
+    assert desk.run("rotate", "acme-api-key").code == 1
+    assert "acme-api-key: its rotation waits for you: waiting for the new value" in desk.run("doctor").out
+
+
+def test_a_version_closed_on_a_persons_word_has_no_date_of_death(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("revoke", "status", status=403, times=-1)
+    fake.fault("test", "status", status=500, times=0)
+    desk.run("rotate", "acme-api-key")
+    owed = json.loads(desk.run("revocations", "--json").out)["revocations"]
+    assert [item["version"] for item in owed] == [1]
+    desk.ok("revocations", "resolve", "acme-api-key", "1")
+    versions = {v["version"]: v for v in json.loads(desk.ok("history", "acme-api-key", "--json").out)["versions"]}
+    assert versions[1]["dead_at"] == 0
+    row = next(line for line in desk.ok("history", "acme-api-key").out.splitlines() if line.split()[0] == "1")
+    assert row.split()[4] == "-"

@@ -39,6 +39,7 @@ _PUT = [
     (re.compile(r"\b[0-9a-f]{16}\b"), "<fingerprint>   "),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"(?: \d|\d\d)s\b(?! timeout)"), " Ns"),
+    (re.compile(r"≥\d+s\b"), "≥Ns"),
     (re.compile(r"[^\s`\"]+/bin/python[\d.]*"), "PYTHON"),
 ]
 _TIMES = re.compile(r"(_at|now|since|until|age|at|due)$")
