@@ -135,7 +135,7 @@ def test_every_folder_that_is_made_is_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         file = tmp_path / "a" / "b" / "clawsecrets.toml"
-        append_table(file, "consumers", "bot", {"kind": "none"}, find_paths(environ={"CLAWSECRETS_HOME": str(tmp_path)}))
+        append_table(file, "consumers", "bot", {"kind": "none"}, PATHS)
     finally:
         os.umask(before)
     assert [path.stat().st_mode & 0o777 for path in (file.parent, file.parent.parent)] == [0o700, 0o700]
