@@ -107,7 +107,7 @@ def _next(session: Session, record: Record, asks: bool) -> list[str]:
         return []
     if rotation.state is State.AWAITING:
         outfit = session.shop.outfit(record.secret, rotation.strategy)
-        steps = list(outfit.issuer.explain(outfit.request(name, rotation.id)))
+        steps = list(outfit.issuer.explain(outfit.request(name, rotation.label)))
         return steps if asks else [*without_paste(steps), how_to_give(name)]
     if rotation.state is State.DELIVERED and rotation.parked:
         return [f"when you have seen that it uses the new one: clawsecrets rotations resume {name} --done",

@@ -203,7 +203,8 @@ def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json:
         steps = preflight.effects(record, outfit, compromised=compromised)
         targets = [*((target, i.describe()) for target, i in outfit.injectors.items()),
                    *((target, c.describe()) for target, c in outfit.consumers.items())]
-        checks = [(reply.outcome.value, reply.detail) for reply in preflight.checks(record, outfit, session.store)]
+        found = preflight.checks(record, outfit, session.store, session.shop, compromised=compromised)
+        checks = [(reply.outcome.value, reply.detail) for reply in found]
         checks.append(("ok", "store: writable") if session.shop.writable() else ("refused", "store: read-only"))
         worst = max(worst, _verdict({outcome for outcome, _ in checks}), key=(DONE, INCOMPLETE, REFUSED).index)
         plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
