@@ -165,6 +165,9 @@ def test_fifty_readers_while_the_bundle_changes(run: Run, tmp_path: Path, change
     try:
         with ThreadPoolExecutor(10) as pool:
             answers = list(pool.map(lambda _: run(path, ask("a", "b", "c")), range(50)))
+            # However slow the machine is, the readers go on until the bundle has changed often.
+            while len(written) <= 20 and writer.is_alive():
+                answers += pool.map(lambda _: run(path, ask("a", "b", "c")), range(10))
     finally:
         stop.set()
         writer.join()
