@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from clawsecrets.model.audit import AuditEvent, ChainedEvent
+from clawsecrets.model.finding import Content, Coverage, Place, Provenance, Report, Skipped
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, Version
@@ -288,3 +289,54 @@ class Progress(Protocol):
 
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
+
+
+# --- the scan ----------------------------------------------------------------------------------------------------
+
+
+class Notes(Protocol):
+    """What a source tells while it is read, apart from content."""
+
+    def skipped(self, skipped: Skipped) -> None:
+        """Something could not be looked at."""
+
+    def looked(self, objects: int, size: int) -> None:
+        """So many contents of so many bytes were given since the last call (for coverage and progress)."""
+
+    def cached(self, objects: int) -> None:
+        """So many contents were left out: an earlier scan found them clean."""
+
+    def known(self, message: str) -> None:
+        """A line for the person, on a terminal only."""
+
+
+class Part(Protocol):
+    """A share of a source that one worker process reads from its beginning to its end."""
+
+    def contents(self, notes: Notes) -> Iterable[Content]:
+        """Everything in it, once. What cannot be read goes to `notes.skipped`; only a KeyboardInterrupt escapes."""
+
+
+class Source(Protocol):
+    """Something to scan. Made and asked in the parent process; its parts are read in forked workers."""
+
+    def parts(self, workers: int) -> Sequence[Part]:
+        """Shares of about equal work, at most `workers`. Incomplete or UsageError when it cannot be looked at at
+        all."""
+
+    def size(self) -> int:
+        """About how many bytes all parts will tell by `Notes.looked`; 0 = not known."""
+
+    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        """How each place can be reached, the most telling first: asked for findings only, after the parts were
+        read."""
+
+    def coverage(self) -> Coverage:
+        """What it is, and what of it could not be looked at, beyond what the parts told."""
+
+
+class Reporter(Protocol):
+    """Writes a report in one format."""
+
+    def write(self, report: Report) -> str:
+        """The whole text."""

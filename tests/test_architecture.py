@@ -30,6 +30,7 @@ REVEAL: Mapping[str, str] = {
     "clawsecrets/clients/": "puts it on the wire",
     "clawsecrets/importers/recognise.py": "looks at it: patterns, placeholders, entropy",
     "clawsecrets/importers/candidates.py": "hashes it in memory, to find equal ones",
+    "clawsecrets/scan/": "matches it, masks it, takes its fingerprint",
     "clawsecrets/cli/": "prints it when --reveal or --raw asks for it",
 }
 """Where `.reveal()` and `.reveal_text()` may be called (a file, or a folder with a slash at its end), and why."""

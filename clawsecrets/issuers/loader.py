@@ -211,7 +211,8 @@ def _options(reader: Reader | None) -> dict[str, Option]:
 
 def _detect(reader: Reader) -> Detect:
     rule = Detect(reader.text("id", need=True), reader.text("pattern", need=True), reader.texts("examples", need=True),
-                  reader.texts("negative"), reader.text("confidence", "high"), reader.real("entropy", 0.0))
+                  reader.texts("negative"), reader.text("confidence", "high"), reader.real("entropy", 0.0),
+                  reader.text("name"), reader.texts("near"), reader.text("checksum"))
     reader.done()
     return rule
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from clawsecrets.model.expression import expression
 from clawsecrets.model.secret import Kind
 
 OPERATIONS = ("create", "test", "revoke", "list", "recover")
@@ -164,13 +165,24 @@ class Detect:
     """high: the look alone is proof. medium, low: other things look like it."""
     entropy: float = 0.0
     """Least Shannon entropy of the secret, bits a character; 0 = not asked."""
+    name: str = ""
+    """What it finds, for people; empty: the provider's name."""
+    near: tuple[str, ...] = ()
+    """Words one of which must name the value. `pattern` is then the value alone (see scan/expressions.py)."""
+    checksum: str = ""
+    """The checksum that the format carries (see scan/checksums.py)."""
+
+    @property
+    def expression(self) -> str:
+        """The whole expression, with what `near` adds."""
+        return expression(self.pattern, self.near)
 
     def find(self, text: str) -> list[str]:
         """The secrets in `text`, in order (entropy is not looked at here)."""
-        return [match.group(1 if match.re.groups else 0) for match in re.finditer(self.pattern, text)]
+        return [match.group(1 if match.re.groups else 0) for match in re.finditer(self.expression, text)]
 
     def fits(self, value: str) -> bool:
-        """Whether `value` as a whole looks like this credential."""
+        """Whether `value` as a whole looks like this credential. One that only its name tells never does."""
         return value in self.find(value)
 
 

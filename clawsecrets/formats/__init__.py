@@ -1,0 +1,1 @@
+"""Readers of file formats: bounded in memory, time and depth on any input. Mechanism without policy."""

@@ -1,0 +1,30 @@
+"""The whole expression of a detection rule: its pattern, or, with `near`, a name, what may stand between, and a value.
+
+Pure, and here because the importers and the scan read rules alike. Every part is bounded, so that the expression runs
+in linear time in Hyperscan and cannot backtrack far in Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_BETWEEN = r"""(?:[^\r\n]{0,48}?|[^\r\n]{0,24}\r?\n[^\r\n]{0,40}?)"""
+"""From the name to the value: the rest of the key, and a separator; a new line at most once (nested JSON5, YAML)."""
+_BEFORE = r"""["'`\s=:(,>|/@]"""
+"""What stands directly before a value."""
+_AFTER = r"""(?:[^A-Za-z0-9_\-./+=]|[.=,]?(?:\s|["'`]|$))"""
+"""What stands directly after it: the value must not go on."""
+
+
+def expression(pattern: str, near: Sequence[str] = ()) -> str:
+    """The expression to search for; group 1 (or the whole match, without a group) is the secret.
+
+    `near` words are compared without case, and with `-`, `_`, `.` or nothing where they have a space. The pattern of
+    such a rule is the value alone, in a group or not, without what surrounds it.
+    """
+    if not near:
+        return pattern
+    words = "|".join(r"[-_. ]?".join(re.escape(part) for part in word.split()) for word in near)
+    value = pattern if re.compile(pattern).groups else f"({pattern})"
+    return f"(?i:{words}){_BETWEEN}{_BEFORE}{value}{_AFTER}"

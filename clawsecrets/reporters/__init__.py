@@ -1,0 +1,1 @@
+"""Writes a scan's report: text, JSON, SARIF, JUnit, annotations, HTML."""

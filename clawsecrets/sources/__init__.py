@@ -1,0 +1,1 @@
+"""Reads places where secrets hide, and yields their content: files, git, images, hosts."""
