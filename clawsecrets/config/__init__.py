@@ -8,28 +8,36 @@
     place.py     store URLs
     trust.py     who may say what clawsecrets does
     append.py    adds a target to an existing file, keeping everything that stands there
+
+Its names are imported when they are first used: a scan of staged files needs `paths` alone, and at once.
 """
 
-from clawsecrets.config.append import append_table
-from clawsecrets.config.load import load, parse, read_config
-from clawsecrets.config.paths import Paths, find_paths
-from clawsecrets.config.place import StoreUrl, parse_store_url
-from clawsecrets.config.shape import (
-    CommandTarget,
-    Config,
-    ConsumerConfig,
-    DirectoryTarget,
-    EnvFileTarget,
-    InjectorConfig,
-    KeyPlace,
-    NoneTarget,
-    OpenClawTarget,
-    ProviderConfig,
-    ResolverBundleTarget,
-    RotationConfig,
-    StoreConfig,
-)
-from clawsecrets.config.trust import require_provider_folder
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clawsecrets.config.append import append_table
+    from clawsecrets.config.load import parse, read_config
+    from clawsecrets.config.paths import Paths, find_paths
+    from clawsecrets.config.place import StoreUrl, parse_store_url
+    from clawsecrets.config.shape import (
+        CommandTarget,
+        Config,
+        ConsumerConfig,
+        DirectoryTarget,
+        EnvFileTarget,
+        InjectorConfig,
+        KeyPlace,
+        NoneTarget,
+        OpenClawTarget,
+        ProviderConfig,
+        ResolverBundleTarget,
+        RotationConfig,
+        StoreConfig,
+    )
+    from clawsecrets.config.trust import require_provider_folder
 
 __all__ = [
     "CommandTarget",
@@ -49,9 +57,38 @@ __all__ = [
     "StoreUrl",
     "append_table",
     "find_paths",
-    "load",
     "parse",
     "parse_store_url",
     "read_config",
     "require_provider_folder",
 ]
+
+_HOMES = {
+    "CommandTarget": "shape",
+    "Config": "shape",
+    "ConsumerConfig": "shape",
+    "DirectoryTarget": "shape",
+    "EnvFileTarget": "shape",
+    "InjectorConfig": "shape",
+    "KeyPlace": "shape",
+    "NoneTarget": "shape",
+    "OpenClawTarget": "shape",
+    "Paths": "paths",
+    "ProviderConfig": "shape",
+    "ResolverBundleTarget": "shape",
+    "RotationConfig": "shape",
+    "StoreConfig": "shape",
+    "StoreUrl": "place",
+    "append_table": "append",
+    "find_paths": "paths",
+    "parse": "load",
+    "parse_store_url": "place",
+    "read_config": "load",
+    "require_provider_folder": "trust",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,9 +1,12 @@
 """Where configuration, data and state stand. The order is a contract (ARCHITECTURE.md, "Names, places, formats").
 
-    CLAWSECRETS_HOME=/dir     all of it under /dir: clawsecrets.toml, data/, state/
-    XDG_*_HOME                $XDG_CONFIG_HOME/clawsecrets, $XDG_DATA_HOME/clawsecrets, $XDG_STATE_HOME/clawsecrets
-    uid 0                     /etc/clawsecrets, /var/lib/clawsecrets, /var/lib/clawsecrets/state
-    anyone else               ~/.config, ~/.local/share, ~/.local/state (home: HOME, else the password database)
+    CLAWSECRETS_HOME=/dir     all of it under /dir: clawsecrets.toml, data/, state/, cache/
+    XDG_*_HOME                $XDG_CONFIG_HOME/clawsecrets, $XDG_DATA_HOME/clawsecrets, $XDG_STATE_HOME/clawsecrets,
+                              $XDG_CACHE_HOME/clawsecrets
+    uid 0                     /etc/clawsecrets, /var/lib/clawsecrets, /var/lib/clawsecrets/state,
+                              /var/cache/clawsecrets
+    anyone else               ~/.config, ~/.local/share, ~/.local/state, ~/.cache (home: HOME, else what the password
+                              database says)
 
 The configuration file alone: `--config`, then CLAWSECRETS_CONFIG, then the folder above. For uid 0, HOME plays no
 part: `sudo` often leaves it at the caller's, and a root service must find its store whoever starts it.
@@ -38,6 +41,8 @@ class Paths:
     state: Path
     home: Path
     """What `~/` means in the configuration."""
+    cache: Path = Path("/nonexistent")
+    """What can be made again: compiled rules, ids of content that was scanned and clean."""
 
     @property
     def database(self) -> Path:
@@ -76,7 +81,12 @@ def find_paths(given: str = "", environ: Mapping[str, str] | None = None, uid: i
         config_dir, data, state = _standard(env, who, home)
     chosen = given or env.get("CLAWSECRETS_CONFIG", "")
     config = Path(os.path.abspath(chosen)) if chosen else config_dir / FILE
-    return Paths(config, bool(chosen), config_dir, data, state, home or config_dir)
+    cache = root / "cache" if root is not None else _cache(env, who, home)
+    return Paths(config, bool(chosen), config_dir, data, state, home or config_dir, cache)
+
+
+def _cache(env: Mapping[str, str], uid: int, home: Path | None) -> Path:
+    return _xdg(env, "XDG_CACHE_HOME") or (Path("/var/cache") / NAME if uid == 0 else _under(home, ".cache"))
 
 
 def _standard(env: Mapping[str, str], uid: int, home: Path | None) -> tuple[Path, Path, Path]:

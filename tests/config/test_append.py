@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawsecrets.config import DirectoryTarget, EnvFileTarget, append_table, find_paths, load, parse
+from clawsecrets.config import DirectoryTarget, EnvFileTarget, append_table, find_paths, parse
 from clawsecrets.config.append import Field, _rendered
+from clawsecrets.config.load import load
 from clawsecrets.data import data_path
 from clawsecrets.errors import ConfigError
 

@@ -20,11 +20,11 @@ from clawsecrets.config import (
     ResolverBundleTarget,
     StoreUrl,
     find_paths,
-    load,
     parse,
     parse_store_url,
     read_config,
 )
+from clawsecrets.config.load import load
 from clawsecrets.config.tables import Table
 from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clawsecrets.config import find_paths, load, require_provider_folder
+from clawsecrets.config import find_paths, require_provider_folder
+from clawsecrets.config.load import load
 from clawsecrets.errors import ConfigError
 
 PATHS = find_paths(environ={"HOME": "/home/ann"}, uid=1000)
