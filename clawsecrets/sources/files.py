@@ -1,0 +1,207 @@
+"""Files and folders as they stand on disk: every regular file, ignored by git or not; no link is followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from clawsecrets.errors import UsageError
+from clawsecrets.formats.pieces import PIECE, cut
+from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
+
+WHOLE = 2 * PIECE
+"""Bytes. Larger files are read in pieces."""
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | os.O_NOFOLLOW
+_SPECIAL = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+Chosen = Callable[[str], bool]
+"""Whether a path relative to what is scanned is to be looked at (the operator's filters)."""
+
+
+def everything(path: str) -> bool:
+    """No filter."""
+    return True
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Files and folders. `roots` are paths as the person named them; what they lead to may be a link."""
+
+    roots: Sequence[str]
+    chosen: Chosen = everything
+    listed: Sequence[str] | None = None
+    """Paths relative to the one root: only these (git's list of what is not ignored)."""
+    optional: bool = False
+    """Roots that are not there are no fault (a list of usual places)."""
+    kind: Kind = Kind.FILE
+    label: str = "path"
+    repositories: bool = False
+    """Whether `.git` folders are walked as well (else they are told as left to `scan git`)."""
+
+    def parts(self, workers: int) -> Sequence[FilePart]:
+        """Files are dealt out by a hash of their path, so that no list of them is needed. UsageError."""
+        if not self.optional:
+            for root in self.roots:
+                if not os.path.lexists(root):
+                    raise UsageError(f"{root}: there is no such file or folder", "check the path")
+        single = len(self.roots) == 1 and os.path.isfile(self.roots[0])
+        count = 1 if single else workers
+        return [FilePart(self, number, count) for number in range(count)]
+
+    def size(self) -> int:
+        """Not known before all folders were walked."""
+        return 0
+
+    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        """A file stands where it stands."""
+        return {place: (Provenance(place.kind, path=place.path),) for place in places}
+
+    def coverage(self) -> Coverage:
+        """What was named."""
+        return Coverage(tuple(f"{self.label} {root}" for root in self.roots))
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """The files whose path falls to one worker."""
+
+    source: FileSource
+    number: int
+    count: int
+    many: bool = field(default=False)
+
+    def contents(self, notes: Notes) -> Iterable[Content]:
+        """Every file of it, and the names in every folder of it."""
+        for root in self.source.roots:
+            yield from self._root(root, notes)
+
+    def _root(self, root: str, notes: Notes) -> Iterator[Content]:
+        try:
+            mode = os.stat(root).st_mode
+        except FileNotFoundError:
+            if self.source.optional:
+                return
+            notes.skipped(Skipped(root, "it is gone, or a link that leads nowhere"))
+            return
+        except OSError as error:
+            notes.skipped(Skipped(root, _why(error)))
+            return
+        many = len(self.source.roots) > 1
+        if not stat.S_ISDIR(mode):
+            if self._mine(root):
+                path = root if many else os.path.basename(root)
+                yield from self._file(os.path.realpath(root), path, notes)
+        elif self.source.listed is not None:
+            yield from self._list(root, self.source.listed, notes)
+        else:
+            yield from self._walk(root, f"{root.rstrip('/')}/" if many else "", notes)
+
+    def _list(self, root: str, paths: Iterable[str], notes: Notes) -> Iterator[Content]:
+        for path in paths:
+            if self._mine(path) and self.source.chosen(path):
+                yield from self._file(os.path.join(root, path), path, notes)
+
+    def _walk(self, root: str, shown: str, notes: Notes) -> Iterator[Content]:
+        """Depth first, folder by folder, without recursion."""
+        folders = [(root, shown)]
+        while folders:
+            folder, path = folders.pop()
+            names: list[str] = []
+            try:
+                entries = os.scandir(folder)
+            except OSError as error:
+                if self.number == 0:
+                    notes.skipped(Skipped(path or folder, _why(error)))
+                continue
+            with entries:
+                for entry in self._entries(entries, path or folder, notes):
+                    names.append(entry.name)
+                    inside = path + entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        if self._enters(entry.name, inside, notes):
+                            folders.append((entry.path, inside + "/"))
+                    elif self._mine(inside) and self.source.chosen(inside):
+                        yield from self._entry(entry, inside, notes)
+            if names and self._mine(path):
+                yield Content(os.fsencode("\n".join(names)), Place(self.source.kind, folder, path or "./"))
+
+    def _entries(self, entries: Iterator[os.DirEntry[str]], path: str, notes: Notes) -> Iterator[os.DirEntry[str]]:
+        try:
+            yield from entries
+        except OSError as error:
+            if self.number == 0:
+                notes.skipped(Skipped(path, _why(error)))
+
+    def _enters(self, name: str, path: str, notes: Notes) -> bool:
+        if name == ".git" and not self.source.repositories:
+            if self.number == 0:
+                notes.skipped(Skipped(path, "a repository's own folder: `scan git` looks at it", by_choice=True))
+            return False
+        return self.source.chosen(path + "/")
+
+    def _entry(self, entry: os.DirEntry[str], path: str, notes: Notes) -> Iterator[Content]:
+        try:
+            link = entry.is_symlink()
+            target = os.readlink(entry.path) if link else ""
+        except OSError as error:
+            notes.skipped(Skipped(path, _why(error)))
+            return
+        if link:
+            notes.looked(1, len(target))
+            yield Content(os.fsencode(target), Place(self.source.kind, entry.path, path))
+        else:
+            yield from self._file(entry.path, path, notes)
+
+    def _file(self, full: str, path: str, notes: Notes) -> Iterator[Content]:
+        try:
+            handle = os.open(full, _FLAGS)
+        except OSError as error:
+            try:
+                special = _SPECIAL.get(stat.S_IFMT(os.lstat(full).st_mode), "")
+            except OSError:
+                special = ""
+            notes.skipped(Skipped(path, special or _why(error), by_choice=bool(special)))
+            return
+        try:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                notes.skipped(Skipped(path, _SPECIAL.get(stat.S_IFMT(found.st_mode), "no regular file"),
+                                      by_choice=not stat.S_ISDIR(found.st_mode)))
+                return
+            yield from self._content(handle, found.st_size, full, path, notes)
+        except OSError as error:
+            notes.skipped(Skipped(path, _why(error)))
+        finally:
+            os.close(handle)
+
+    def _content(self, handle: int, size: int, full: str, path: str, notes: Notes) -> Iterator[Content]:
+        place = Place(self.source.kind, full, path)
+        if size <= WHOLE:
+            data = os.read(handle, size + 1)
+            if len(data) == size:  # it neither grew nor is it one of /proc's, whose size is no size
+                notes.looked(1, size)
+                yield Content(data, place)
+                return
+            os.lseek(handle, 0, os.SEEK_SET)
+        for number, piece in enumerate(cut(lambda n: os.read(handle, n))):
+            notes.looked(0 if number else 1, len(piece.data) - piece.overlap)
+            yield Content(piece.data, place, offset=piece.offset, line=piece.line, column=piece.column,
+                          overlap=piece.overlap, whole=None if number else lambda: _opened(full))
+
+    def _mine(self, path: str) -> bool:
+        return self.count == 1 or zlib.crc32(os.fsencode(path)) % self.count == self.number
+
+
+def _opened(path: str) -> BinaryIO:
+    return os.fdopen(os.open(path, _FLAGS), "rb")
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else "it could not be read"
