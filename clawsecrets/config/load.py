@@ -11,12 +11,13 @@ from typing import NoReturn
 
 from clawsecrets.config.paths import Paths
 from clawsecrets.config.place import StoreUrl, parse_store_url
-from clawsecrets.config.shape import KEY_SOURCES, Config, KeyPlace, ProviderConfig, RotationConfig, StoreConfig
+from clawsecrets.config.shape import KEY_SOURCES, Config, KeyPlace, ProviderConfig, RotationConfig, ScanConfig, StoreConfig
 from clawsecrets.config.tables import Source, Table, listed
 from clawsecrets.config.targets import read_consumers, read_injectors
 from clawsecrets.config.trust import require_owner, require_unshared
 from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError
+from clawsecrets.model.finding import CONFIDENCES
 from clawsecrets.model.policy import DAY
 from clawsecrets.model.provider import RESERVED_OPTIONS, url_fault
 from clawsecrets.model.secret import Kind, valid_name
@@ -85,6 +86,7 @@ def parse(text: str, file: str, paths: Paths) -> Config:
         root.paths("providers_dirs"),
         injectors,
         read_consumers(root, injectors),
+        _scan(root.table("scan")),
     )
     root.done()
     return config
@@ -119,6 +121,13 @@ def _store(table: Table, paths: Paths) -> StoreConfig:
         except ConfigError as error:
             table.fail(f"url: {error.message}", error.hint)
     config = StoreConfig(url, _key(table.table("key")), table.path("anchor") or paths.anchor_of(url.path))
+    table.done()
+    return config
+
+
+def _scan(table: Table) -> ScanConfig:
+    config = ScanConfig(table.texts("exclude"), table.texts("disable"),
+                        table.choice("confidence", CONFIDENCES, "medium"), table.paths("rules"))
     table.done()
     return config
 

@@ -141,6 +141,19 @@ class NoneTarget:
     reads: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ScanConfig:
+    """[scan]: what the operator leaves out. Nothing that is scanned can say so itself."""
+
+    exclude: tuple[str, ...] = ()
+    """Patterns of paths (fnmatch; `*` crosses slashes), relative to what is scanned."""
+    disable: tuple[str, ...] = ()
+    """Ids of rules, or a provider's code followed by `.*`."""
+    confidence: str = "medium"
+    rules: tuple[Path, ...] = ()
+    """Files with more rules."""
+
+
 InjectorConfig = EnvFileTarget | DirectoryTarget | ResolverBundleTarget
 ConsumerConfig = OpenClawTarget | CommandTarget | NoneTarget
 
@@ -157,3 +170,4 @@ class Config:
     providers_dirs: tuple[Path, ...]
     injectors: Mapping[str, InjectorConfig]
     consumers: Mapping[str, ConsumerConfig]
+    scan: ScanConfig = ScanConfig()
