@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_BETWEEN = r"""(?:[^\r\n]{0,48}?|[^\r\n]{0,24}\r?\n[^\r\n]{0,40}?)"""
-"""From the name to the value: the rest of the key, and a separator; a new line at most once (nested JSON5, YAML)."""
+_BETWEEN = r"""(?:[^\r\n]{0,32}\r?\n)??[^\r\n]{0,48}?"""
+"""From the name to the value: the rest of the key, and a separator; a new line at most once (nested JSON5, YAML). One
+optional line and one gap, rather than two alternatives, halves the time that Hyperscan takes to compile it."""
+_SHORT = 4
+"""A word of so many letters must not follow another letter: `xai` is no part of `maxair`."""
 _BEFORE = r"""["'`\s=:(,>|/@]"""
 """What stands directly before a value."""
 _AFTER = r"""(?:[^A-Za-z0-9_\-./+=]|[.=,]?(?:\s|["'`]|$))"""
@@ -25,6 +28,11 @@ def expression(pattern: str, near: Sequence[str] = ()) -> str:
     """
     if not near:
         return pattern
-    words = "|".join(r"[-_. ]?".join(re.escape(part) for part in word.split()) for word in near)
+    words = "|".join(_word(word) for word in near)
     value = pattern if re.compile(pattern).groups else f"({pattern})"
     return f"(?i:{words}){_BETWEEN}{_BEFORE}{value}{_AFTER}"
+
+
+def _word(word: str) -> str:
+    spelled = r"[-_. ]?".join(re.escape(part) for part in word.split())
+    return rf"(?:^|[^A-Za-z]){spelled}" if len(word) <= _SHORT else spelled

@@ -1,0 +1,125 @@
+"""Compiled rules, kept in the cache folder, so that a start neither reads TOML nor compiles.
+
+The file is `rules` in a folder that only we may write to: a line with format and version, the key, a checksum of the
+rest, and the rest: plain values (marshal) with the rules, what was found out about them, and Hyperscan's database. The
+key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
+Hyperscan's. A file that is not ours, has another key, or is damaged is left aside and written again. Nothing in it can
+run code, but it could hide a leak: hence the owner and the mode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import platform
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import hyperscan
+
+from clawsecrets import __version__
+from clawsecrets.model.finding import Rule
+from clawsecrets.scan.ruleset import Ruleset
+
+NAME = "rules"
+_HEAD = b"clawsecrets rules 1\n"
+_MOST = 256 << 20
+_HERE = Path(__file__).resolve().parent
+CODE = (_HERE, _HERE.parent / "formats", _HERE.parent / "model")
+"""Folders of the code that decides what is found."""
+
+
+def rules_for(files: Sequence[Path], folder: Path, make: Callable[[], Iterable[Rule]]) -> Ruleset:
+    """The ruleset of these rule files: from the cache in `folder`, else of the rules that `make` reads, and then kept
+    there. A cache that cannot be used or written only costs time. What `make` raises escapes; so does the ConfigError
+    for a rule that Hyperscan cannot run."""
+    code = [path for place in CODE for path in sorted(place.rglob("*.py"))]
+    key = _key([*files, *code])
+    found = _load(folder / NAME, key)
+    if found is not None:
+        return found
+    ruleset = Ruleset(tuple(make()), _content(code))
+    _keep(folder, key, ruleset)
+    return ruleset
+
+
+def _key(files: Iterable[Path]) -> bytes:
+    """Hex. A file that is not there counts as such."""
+    seen = [__version__, str(hyperscan.__version__), platform.machine(), platform.python_version()]
+    for path in files:
+        try:
+            at = path.stat()
+            seen.append(f"{path}\0{at.st_size}\0{at.st_mtime_ns}\0{at.st_ino}")
+        except OSError:
+            seen.append(f"{path}\0-")
+    return hashlib.blake2b("\n".join(seen).encode("utf-8", "surrogateescape"), digest_size=20).hexdigest().encode()
+
+
+def _content(code: Iterable[Path]) -> str:
+    """A hash of the code itself: the same in every checkout and on every machine."""
+    state = hashlib.blake2b(__version__.encode(), digest_size=16)
+    for path in code:
+        with suppress(OSError):
+            state.update(path.name.encode() + b"\0" + path.read_bytes())
+    return state.hexdigest()
+
+
+def _load(path: Path, key: bytes) -> Ruleset | None:
+    data = _read(path)
+    head = _HEAD + key + b"\n"
+    if data is None or not data.startswith(head):
+        return None
+    digest, body = data[len(head):len(head) + 32], memoryview(data)[len(head) + 32:]
+    if hashlib.blake2b(body, digest_size=32).digest() != digest:
+        return None
+    try:
+        code, rules, made, compiled = marshal.loads(body)
+        ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled)
+        _ = ruleset.database
+    except (ValueError, TypeError, EOFError):
+        return None
+    return ruleset
+
+
+def _read(path: Path) -> bytes | None:
+    """The file's bytes, if it and its folder are ours and nobody else may write to them."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(handle, "rb") as file:
+        try:
+            if not (_ours(os.fstat(handle)) and _ours(path.parent.stat())) or os.fstat(handle).st_size > _MOST:
+                return None
+            return file.read(_MOST)
+        except OSError:
+            return None
+
+
+def _ours(at: os.stat_result) -> bool:
+    return (at.st_uid == os.geteuid() and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            and (stat.S_ISREG(at.st_mode) or stat.S_ISDIR(at.st_mode)))
+
+
+def _keep(folder: Path, key: bytes, ruleset: Ruleset) -> None:
+    rules = [(r.id, r.provider, r.name, r.pattern, r.confidence, r.entropy, r.near, r.checksum, r.examples, r.negative)
+             for r in ruleset.rules]
+    body = marshal.dumps((ruleset.code, rules, ruleset.facts(), ruleset.serialized))
+    data = b"".join((_HEAD, key, b"\n", hashlib.blake2b(body, digest_size=32).digest(), body))
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _ours(folder.stat()):
+            return
+        handle, temporary = tempfile.mkstemp(prefix=".rules-", dir=folder)  # 0600
+        try:
+            with open(handle, "wb") as file:
+                file.write(data)
+            os.replace(temporary, folder / NAME)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
