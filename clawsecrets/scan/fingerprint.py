@@ -1,0 +1,120 @@
+"""A name for a value that tells nothing of it: stable over commits, lines, squashes and moves of files.
+
+    fingerprint = hex(scrypt(value, salt, n, r=8, p=1, 16 bytes))      32 hex digits
+    n           = 2**6 when bits(value) >= 80, else 2**12
+
+scrypt is RFC 7914. Stretching buys something for values that can be guessed only (a password, a word with a year):
+there each guess must cost. 80 bits of chance cannot be tried out whatever a try costs, and most findings are such
+keys; so thousands of them take a second. The salt stands in the baseline's header; without a baseline it is
+`STANDARD_SALT`, so that a report is comparable with the next one anyway.
+
+`bits` is part of the format, since it chooses n: tests/vectors hold its edges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+STANDARD_SALT = hashlib.sha256(b"clawsecrets fingerprint 1").digest()[:16]
+"""The salt where no baseline says another."""
+STRONG = 80.0
+"""Bits from which on a value cannot be guessed."""
+QUICK, SLOW = 2 ** 6, 2 ** 12
+"""scrypt's n for a strong value, and for a weak one."""
+LOOKED_AT = 512
+"""Bytes of a value that `bits` looks at: more cannot make it weaker than what it asks for."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}")
+_VOWELS = frozenset("aeiouyAEIOUY")
+_WORD_BITS = 2.0
+"""Bits of a letter that stands in something like a word: 13 bits, a short dictionary, for six or seven of them."""
+_PROSE_BITS = 1.5
+"""Bits of a character of a sentence: what has spaces in it was not made by a generator."""
+_AGAIN_BITS = 8.0
+"""Bits of a piece that stood there before, or that everybody knows."""
+_STEP_BITS = 0.5
+"""Bits of a character that follows its neighbour as that one followed its own: aaaa, 4567, dcba."""
+_PIECE = 4
+_KNOWN = (
+    "qwertyuiop asdfghjkl zxcvbnm qazwsxedc 1q2w3e4r5t 1234567890 0987654321 abcdefghijklmnopqrstuvwxyz deadbeef "
+    "cafebabe password passw0rd p@ssw0rd secret admin administrator changeme letmein welcome monkey dragon master "
+    "login guest root user test example default token openclaw gateway telegram discord database postgres mysql redis "
+    "company january february march april june july august september october november december monday friday summer "
+    "winter spring autumn love hello sunshine princess football baseball trustno1 iloveyou superman batman shadow "
+    "2019 2020 2021 2022 2023 2024 2025 2026 2027 http:// https:// www. .com"
+)
+
+
+def bits(value: bytes) -> float:
+    """About how many bits of chance are in a value, rather too few than too many: length times the bits of its
+    alphabet, less for words, repetitions, runs and what everybody knows."""
+    text = value[:LOOKED_AT].decode("latin-1")
+    if not text:
+        return 0.0
+    each = min(math.log2(_alphabet(text)), _PROSE_BITS if " " in text else 8.0)
+    costs = [each] * len(text)
+    for word in _WORD.finditer(text):
+        if _like_a_word(word[0]):
+            costs[word.start():word.end()] = [min(each, _WORD_BITS)] * len(word[0])
+    steps = [ord(b) - ord(a) for a, b in pairwise(text)]
+    for at in range(2, len(text)):
+        if steps[at - 1] == steps[at - 2] and abs(steps[at - 1]) <= 1:
+            costs[at] = min(costs[at], _STEP_BITS)
+    return _without_repeats(text.lower(), costs)
+
+
+def _alphabet(text: str) -> int:
+    """How many characters it could have been made of, judged by those that are in it."""
+    if all(c in "0123456789abcdef" for c in text) or all(c in "0123456789ABCDEF" for c in text):
+        return 10 if text.isdigit() else 16
+    size = 10 * any("0" <= c <= "9" for c in text) + 26 * any("a" <= c <= "z" for c in text)
+    size += 26 * any("A" <= c <= "Z" for c in text) + 64 * any(c > "~" for c in text)
+    marks = {c for c in text if c <= "~" and not c.isalnum()}
+    return max(2, size + (0 if not marks else 2 if len(marks) <= 2 else 32))
+
+
+def _like_a_word(word: str) -> bool:
+    vowels = sum(c in _VOWELS for c in word)
+    return 0.2 <= vowels / len(word) <= 0.65
+
+
+def _without_repeats(text: str, costs: list[float]) -> float:
+    """The sum of the costs; a piece of four characters and more that stood before, or is known, counts once."""
+    whole = _KNOWN + "\0" + text
+    first = len(_KNOWN) + 1
+    seen = {whole[at:at + _PIECE]: at for at in range(first - _PIECE)}
+    total, at = 0.0, first
+    while at < len(whole):
+        found = seen.get(whole[at:at + _PIECE], -1) if at + _PIECE <= len(whole) else -1
+        length = 1
+        if found >= 0:
+            while at + length < len(whole) and whole[found + length] == whole[at + length]:
+                length += 1
+        plain = sum(costs[at - first:at - first + length])
+        total += min(plain, _AGAIN_BITS) if found >= 0 else plain
+        for done in range(at, at + length):
+            seen.setdefault(whole[done:done + _PIECE], done)
+        at += length
+    return total
+
+
+def fingerprint(value: bytes, salt: bytes = STANDARD_SALT) -> str:
+    """The fingerprint of one value: 32 hex digits."""
+    cost = QUICK if bits(value) >= STRONG else SLOW
+    return hashlib.scrypt(value, salt=salt, n=cost, r=8, p=1, maxmem=1 << 24, dklen=16).hex()
+
+
+def fingerprints(values: Collection[bytes], salt: bytes = STANDARD_SALT) -> dict[bytes, str]:
+    """The fingerprints of many values, by value; on all processors (scrypt runs outside of the interpreter's lock)."""
+    different = list(dict.fromkeys(values))
+    if len(different) < 2:
+        return {value: fingerprint(value, salt) for value in different}
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        made = pool.map(lambda value: fingerprint(value, salt), different, chunksize=16)
+        return dict(zip(different, made, strict=True))
