@@ -20,7 +20,10 @@ PROMISED = {
     "discord", "slack", "whatsapp", "matrix", "mattermost", "github", "gitlab", "vault-approle", "tailscale",
     "sendgrid", "generic", "anthropic-admin", "openai-admin", "openrouter-management",
 }
-SHARED = {("openrouter-management", "openrouter.key"): "a management key looks like an inference key"}
+SHARED = {
+    ("openrouter-management", "openrouter.key"): "a management key looks like an inference key",
+    ("telegram-manager", "telegram.bot-token"): "a manager is a bot as any other; its variable's name tells",
+}
 """Examples that another provider's sure rule matches too, and why that is right."""
 
 
