@@ -6,6 +6,7 @@ since 2021 (github.blog, "Behind GitHub's new authentication token formats") and
 `crc32-base62-whole`: the same over everything before the last 6 characters, the prefix included.
 `gitlab-crc32-base36`: GitLab's routable tokens: after the last `.`, 2 characters of length and 7 of CRC-32, base 36,
 over everything before these 7.
+`basic-auth`: base64 of printable `user:password` (RFC 7617).
 `jwt`: header and payload are base64url of JSON objects, and the header names an algorithm (RFC 7519).
 """
 
@@ -49,6 +50,14 @@ def _gitlab(value: bytes) -> bool:
     return len(value) > 7 and value[-7:] == crc32_digits(value[:-7], _BASE36, 7).encode()
 
 
+def _basic_auth(value: bytes) -> bool:
+    try:
+        text = base64.b64decode(value + b"=" * (-len(value) % 4), validate=True).decode()
+    except ValueError:
+        return False
+    return text.isprintable() and bool(text.partition(":")[2])
+
+
 def _jwt(value: bytes) -> bool:
     header, _, rest = value.partition(b".")
     claims = rest.partition(b".")[0]
@@ -64,6 +73,7 @@ ALGORITHMS: Mapping[str, Callable[[bytes], bool]] = {
     "crc32-base62": _crc32_base62,
     "crc32-base62-whole": _crc32_base62_whole,
     "gitlab-crc32-base36": _gitlab,
+    "basic-auth": _basic_auth,
     "jwt": _jwt,
 }
 """What a rule's `checksum` may name."""

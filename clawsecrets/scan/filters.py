@@ -1,17 +1,62 @@
-"""Reasons not to report what an expression has matched: each a pure function of one sighting, asked in order."""
+"""Reasons not to report what an expression has matched: each a pure function of one sighting, asked in order.
+
+Rules of high confidence are asked only whether the value is a placeholder, a published example, too plain, or carries
+a wrong checksum. The others, whose expressions fit ordinary text too, must also look random (or, for passwords, like
+no name or word), and stand in no context of hashes, identifiers, packed or public data.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
 from clawsecrets.model.finding import Rule
-from clawsecrets.scan import checksums
+from clawsecrets.scan import checksums, placeholders
+from clawsecrets.scan.ruleset import GENERIC
+from clawsecrets.scan.words import wordy
 
 _AROUND = 160
 """Bytes before and after a value that judgements may look at."""
+_SHAPED = re.compile(rb"-----BEGIN |\$(?:2[abxy]|[0-9]|y|apr1|argon2id?)\$")
+"""The beginning of a key block, or of a hashed password (crypt(5))."""
+_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.I)
+_HEX = re.compile(rb"(?:0x)?[0-9a-f]+\Z|[0-9A-F]+\Z")
+_DIGEST_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
+_HASHED = re.compile(
+    rb"""(?:sha-?(?:1|224|256|384|512)|\bmd5|blake[23]|checksum|digest|integrity|fingerprint|\bhash(?:es)?\b|_hash\b
+    |(?<=[a-z])Hash\b|commit(?:_?id|_?sha)?\b|\brev(?:ision)?\b|\betag\b|\btree\b|\bblob\b|\bsha\b|resolved|nonce
+    |\bsri\b|\bgit\b|\boid\b|content[-_]?id|cache[-_]?key|\bthumbprint)[^\r\n]{0,48}\Z""", re.X | re.I,
+)
+"""Ends the text before a value that is most likely a hash, a digest or an object's id."""
+_PUBLIC = re.compile(
+    rb"""(?:public[-_ ]?key|pub[-_]?key|publishable|ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-|BEGIN\ (?:CERTIFICATE|PUBLIC)
+    |data:[a-z]+/[a-z0-9.+-]+;base64,|site[-_]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature
+    |(?:next|prev(?:ious)?|page|continuation|sync|cursor|csrf|xsrf)[-_]?token|primary[-_ ]?key|foreign[-_ ]?key
+    |sort[-_ ]?key|partition[-_ ]?key|translation[-_]?key|i18n)[^\r\n]{0,24}\Z""", re.X | re.I,
+)
+"""Ends the text before a value that may be public."""
+_CODE = re.compile(
+    rb"""(?:[A-Za-z_][\w]*(?:\.|->|::)[A-Za-z_][\w.]*|[a-z]+(?:[A-Z][a-z0-9]+)+|[a-z]+(?:[-_./:][a-z]+)+
+    |(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+|[A-Za-z]+(?:-[A-Za-z]+)*|[a-z_]+[0-9]{0,3})\Z""", re.X,
+)
+"""The look of a name: a member, camelCase, snake_case, kebab-case, a path, a constant, a word with a number."""
+_PLAIN = re.compile(
+    rb"""(?:[-+]?[0-9][0-9.,:_]*(?:[a-z]{1,2})?|v?[0-9]+(?:\.[0-9]+)+[\w.+-]*|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::\d+)?
+    |[0-9]{4}-[0-9]{2}-[0-9]{2}[T0-9:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?|wss?|file|git)://[^:@]*
+    |[~.]{0,2}/[\w./@+-]*|[A-Za-z]:\\.*|\#[0-9A-Fa-f]{3,8}|[\w./-]+\.(?:js|ts|py|json|md|txt|ya?ml|toml|go|rs|html
+      |css|png|svg|jpe?g|pem|key|crt|sh|env|lock|mjs|cjs|tsx?|c|h|java)|[^A-Za-z]*|\d+x\d+)\Z""", re.X,
+)
+"""A number, a version, an address, a date, an e-mail address, a path, a file, a colour."""
+_CALLED = re.compile(rb"\s{0,2}[(\[]")
+_DOCUMENTATION_HOST = re.compile(
+    rb"@(?:[\w.-]*example(?:\.\w+)?|[\w.-]*\.(?:test|invalid|example)|host(?:name)?|server|my[-.]?\w*host|domain\.\w+"
+    rb"|your[\w.-]*|proxy\.(?:company|corp)\w*\.\w+|addr(?:ess)?|ip|\.\.\.)(?:[:/\s\"'`,)\\]|\Z)", re.I,
+)
 
 
 class Sighting(NamedTuple):
@@ -23,6 +68,21 @@ class Sighting(NamedTuple):
     """At most 160 bytes before it."""
     after: bytes
     prefix: str
+
+    @property
+    def sure(self) -> bool:
+        """Whether the look alone is proof."""
+        return self.rule.confidence == "high" and not self.rule.near
+
+    @property
+    def password(self) -> bool:
+        """Whether it may have been chosen by a person: words and short values count."""
+        return "password" in self.rule.id or self.rule.id.endswith("-url")
+
+    @property
+    def shaped(self) -> bool:
+        """Whether the expression says enough of the value itself (a key block, a hash): it need not look random."""
+        return bool(_SHAPED.match(self.value)) or bool(self.rule.checksum)
 
 
 Reason = Callable[[Sighting], str]
@@ -49,6 +109,35 @@ def entropy(value: bytes) -> float:
     return -sum(count / total * math.log2(count / total) for count in Counter(value).values()) if total else 0.0
 
 
+# --- asked of every rule ------------------------------------------------------------------------------------------
+
+
+def is_reference(seen: Sighting) -> str:
+    """It says where the secret is: `${VAR}`, `{{ … }}`, `process.env.X`, `op://…`."""
+    return "" if seen.shaped else placeholders.reference(seen.value)
+
+
+def is_published(seen: Sighting) -> str:
+    """A vendor's documents show it."""
+    return placeholders.published(seen.value)
+
+
+def is_placeholder(seen: Sighting) -> str:
+    """Somebody was meant to put the real value there."""
+    if _SHAPED.match(seen.value):
+        body = seen.value[40:104]
+        return placeholders.placeholder(body) if b"..." in body or b"\xe2\x80\xa6" in body else ""
+    if seen.rule.checksum == "basic-auth":
+        return placeholders.placeholder(_decoded(seen.value).partition(b":")[2])
+    return placeholders.placeholder(seen.value, seen.prefix.encode())
+
+
+def wrong_checksum(seen: Sighting) -> str:
+    """The checksum that the format carries is wrong: nobody issued it."""
+    name = seen.rule.checksum
+    return f"its checksum ({name}) is wrong" if name and not checksums.holds(name, seen.value) else ""
+
+
 def too_plain(seen: Sighting) -> str:
     """Less entropy than the rule asks for."""
     least = seen.rule.entropy
@@ -58,10 +147,98 @@ def too_plain(seen: Sighting) -> str:
     return f"entropy {has:.1f} is below {least:.1f} bits a character" if has < least else ""
 
 
-def wrong_checksum(seen: Sighting) -> str:
-    """The checksum that the format carries is wrong: nobody issued it."""
-    name = seen.rule.checksum
-    return f"its checksum ({name}) is wrong" if name and not checksums.holds(name, seen.value) else ""
+# --- asked of rules whose expression is no proof ------------------------------------------------------------------
 
 
-REASONS: tuple[Reason, ...] = (too_plain, wrong_checksum)
+def is_plain(seen: Sighting) -> str:
+    """A setting, a number, a path, a name in code."""
+    if seen.sure or seen.shaped:
+        return ""
+    if _UUID.match(seen.value):
+        return "" if "{8}-" in seen.rule.pattern else "a UUID"
+    if seen.rule.provider == GENERIC and not seen.rule.id.endswith("-url") and _PLAIN.match(seen.value):
+        return "a number, an address, a path or a file"
+    if seen.rule.provider == GENERIC and _CALLED.match(seen.after):
+        return "a call or an index"
+    return ""
+
+
+def is_named(seen: Sighting) -> str:
+    """It reads like words or like a name in code."""
+    if seen.sure or seen.shaped:
+        return ""
+    if seen.password:
+        chosen = seen.rule.provider == GENERIC and not seen.rule.id.endswith(("-url", "-words"))
+        return "a name or a word" if chosen and _CODE.match(seen.value.rstrip(b"!?.:*")) else ""
+    if wordy(seen.value[len(seen.prefix):]) or _CODE.match(seen.value) and not _random_case(seen.value):
+        return "it reads like words"
+    return ""
+
+
+def is_hash(seen: Sighting) -> str:
+    """It stands where hashes, digests and ids of objects stand."""
+    if seen.sure or seen.shaped or seen.password:
+        return ""
+    value = seen.value
+    if value.startswith((b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"sha1-", b"h1:", b"md5-")):
+        return "a digest"
+    line = seen.before[seen.before.rfind(b"\n") + 1:]
+    if _HASHED.search(line) and (_HEX.match(value) and len(value) in _DIGEST_LENGTHS or value.endswith(b"=")):
+        return "it stands where a hash or an id stands"
+    return "it stands where something public stands" if _PUBLIC.search(line) else ""
+
+
+def is_packed(seen: Sighting) -> str:
+    """Part of something encoded: an image, a bundle, a source map."""
+    if seen.sure or seen.shaped:
+        return ""
+    tail, head = seen.after[:64], seen.before[-64:]
+    if len(tail) == 64 and re.match(rb"[A-Za-z0-9+/=]{64}\Z", tail) or re.match(rb"[A-Za-z0-9+/]{64}\Z", head):
+        return "a part of something encoded"
+    return ""
+
+
+def is_documentation(seen: Sighting) -> str:
+    """A URL in a document: its host is nobody's, or user and password say so."""
+    if not seen.rule.id.endswith("-url"):
+        return ""
+    if _DOCUMENTATION_HOST.match(seen.after):
+        return "its host is one of documents"
+    user = re.search(rb"://([^:/@\s]*):\Z", seen.before)
+    if user and user[1].lower() == seen.value.lower():
+        return "user and password are the same word"
+    return ""
+
+
+def is_weak(seen: Sighting) -> str:
+    """A generic value that is too short or too even to be a secret."""
+    if seen.rule.provider != GENERIC or seen.shaped or seen.sure:
+        return ""
+    value = seen.value
+    if seen.password:
+        return "" if len(value) >= 6 or seen.rule.id.endswith("-url") else "too short for a password"
+    if len(value) < 16:
+        return "too short for a key"
+    least = 2.6 if _HEX.match(value) else 3.0
+    return f"less than {least} bits a character" if entropy(value) < least else ""
+
+
+def _random_case(value: bytes) -> bool:
+    """Whether its case changes as only chance would have it."""
+    letters = [65 <= char <= 90 for char in value if chr(char).isalpha()]
+    changes = sum(one != other for one, other in zip(letters, letters[1:], strict=False))
+    return len(letters) >= 12 and changes * 3 >= len(letters) and not wordy(value)
+
+
+def _decoded(value: bytes) -> bytes:
+    try:
+        return base64.b64decode(value + b"=" * (-len(value) % 4))
+    except (ValueError, binascii.Error):
+        return b""
+
+
+REASONS: tuple[Reason, ...] = (
+    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_plain, is_named, is_hash,
+    is_packed, is_weak,
+)
+"""In this order: the first one that is given is told."""
