@@ -1,0 +1,54 @@
+"""Text of strangers, made safe to show: what a terminal, a log or a browser would obey is written out instead."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Controls, format characters (bidirectional overrides, zero widths, tags), surrogates, private and unassigned ones,
+line and paragraph separators."""
+_ODD_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
+"""Letters and marks that look like nothing."""
+_IN_JSON = re.compile("[\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+                      "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
+                      "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]")
+
+
+def visible(text: str) -> str:
+    """One line that shows every character: `\\n`, `\\x1b`, `\\u202e`; a byte that is no UTF-8 as `\\xff`. A backslash
+    stays as it is. `##[`, which GitHub's runner obeys anywhere in a line, is broken up."""
+    if text.isprintable() and "##[" not in text and not _ODD_BLANKS.intersection(text):
+        return text
+    return "".join(c if _plain(c) else _written(c) for c in text).replace("##[", "#\\x23[")
+
+
+def _plain(character: str) -> bool:
+    if character in _ODD_BLANKS or (character != " " and unicodedata.category(character) == "Zs"):
+        return False
+    return unicodedata.category(character) not in _UNSEEN
+
+
+def _written(character: str) -> str:
+    number = ord(character)
+    if character in "\n\r\t":
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character]
+    if 0xDC80 <= number <= 0xDCFF:
+        return f"\\x{number - 0xDC00:02x}"  # surrogateescape: a byte of a file name
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def without_bytes(text: str) -> str:
+    """The text with bytes that are no UTF-8 written out: what JSON and XML cannot carry. Everything else stays."""
+    if text.isascii():
+        return text
+    return "".join(_written(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
+
+
+def as_json(data: Mapping[str, object] | list[object]) -> str:
+    """JSON, readable, with a newline at its end; characters that a terminal obeys or that nobody sees are escaped (in
+    JSON that changes nothing of what it says)."""
+    plain = json.dumps(data, indent=2, ensure_ascii=False)
+    return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", plain) + "\n"
