@@ -1,10 +1,10 @@
 """Checksums that credential formats carry, by the name that a rule's `checksum` says.
 
-`crc32-base62`: the last 6 characters are the CRC-32 of what stands between the prefix (up to and with the last `_` of
+`github-crc32`, `npm-crc32`: the last 6 characters are the CRC-32 of what stands between the prefix (up to and with the last `_` of
 the first 13 characters) and them, in base 62 (digits, upper case, lower case), left-padded with `0`: GitHub's tokens
 since 2021 (github.blog, "Behind GitHub's new authentication token formats") and npm's.
 `crc32-base62-whole`: the same over everything before the last 6 characters, the prefix included.
-`gitlab-crc32-base36`: GitLab's routable tokens: after the last `.`, 2 characters of length and 7 of CRC-32, base 36,
+`gitlab-crc32`: GitLab's routable tokens: after the last `.`, 2 characters of length and 7 of CRC-32, base 36,
 over everything before these 7.
 `basic-auth`: base64 of printable `user:password` (RFC 7617).
 `jwt`: header and payload are base64url of JSON objects, and the header names an algorithm (RFC 7519).
@@ -70,9 +70,10 @@ def _jwt(value: bytes) -> bool:
 
 
 ALGORITHMS: Mapping[str, Callable[[bytes], bool]] = {
-    "crc32-base62": _crc32_base62,
+    "github-crc32": _crc32_base62,
+    "npm-crc32": _crc32_base62,
     "crc32-base62-whole": _crc32_base62_whole,
-    "gitlab-crc32-base36": _gitlab,
+    "gitlab-crc32": _gitlab,
     "basic-auth": _basic_auth,
     "jwt": _jwt,
 }
