@@ -1,0 +1,175 @@
+"""All objects of a repository, as far as that is told before any is read: packs, loose ids, what is given twice, what
+is asked for, and what an earlier scan found clean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawsecrets.model.finding import Skipped
+from clawsecrets.sources.git import loose, shares
+from clawsecrets.sources.git.delta import Damaged
+from clawsecrets.sources.git.layout import Layout, listed
+from clawsecrets.sources.git.packs import Pack
+
+Array = NDArray[Any]
+
+GIVE, CLEAN, ELSEWHERE = 0, 1, 2
+"""What happens to an object: it is given; left out since it was found clean; left out since it is given elsewhere, or
+was not asked for."""
+
+
+@dataclass
+class Held:
+    """A pack, and what is to be done with its objects."""
+
+    pack: Pack
+    roles: Array
+    """GIVE, CLEAN or ELSEWHERE, by position."""
+    root: Array
+    must: Array
+    """Whether it must be made: to be given, or because one that is given is built on it."""
+    large: Array
+    """Positions of those that come in pieces."""
+
+
+@dataclass
+class Database:
+    """What there is to read."""
+
+    layout: Layout
+    packs: list[Held] = field(default_factory=list)
+    loose: dict[str, int] = field(default_factory=dict)
+    """Ids -> which of the layout's object folders they stand in."""
+    skipped: list[Skipped] = field(default_factory=list)
+    cached: int = 0
+    numbers: Array = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """The first 8 bytes of every id that is there, ascending."""
+    promisor: bool = False
+
+    def known(self, numbers: Array) -> Array:
+        """Which ids, by their first 8 bytes, are there."""
+        if not len(self.numbers):
+            return np.zeros(len(numbers), bool)
+        at = np.searchsorted(self.numbers, numbers)
+        return np.asarray(self.numbers[np.minimum(at, len(self.numbers) - 1)] == numbers)
+
+
+
+def load(layout: Layout, wanted: Collection[bytes] | None = None, clean: Callable[[bytes], bool] | None = None,
+         clean_many: Callable[[Array], Array] | None = None) -> Database:
+    """Read the indexes of all packs and list all loose objects.
+
+    `wanted`: only these ids. `clean`: whether an earlier scan found the object of this id clean, or, asked with a
+    pack's own checksum, all objects of that pack; `clean_many`: the same for an array of ids (dtype S20 or S32)."""
+    base = Database(layout)
+    chosen = None if wanted is None else np.array(sorted(wanted), dtype=f"S{layout.width}")
+    names: list[Array] = []
+    checksums: set[bytes] = set()
+    for pack in _packs(layout, base):
+        if pack.checksum in checksums:
+            continue
+        checksums.add(pack.checksum)
+        base.promisor = base.promisor or pack.promisor
+        its = pack.sorted_names()
+        roles = np.full(pack.count, GIVE, np.uint8)
+        for earlier in names:
+            roles[among(its, earlier)] = ELSEWHERE
+        if chosen is not None:
+            roles[~among(its, chosen)] = ELSEWHERE
+        if clean is not None and clean(pack.checksum):
+            roles[roles == GIVE] = CLEAN
+        elif clean_many is not None:
+            roles[(roles == GIVE) & clean_many(its)] = CLEAN
+        base.cached += int((roles == CLEAN).sum())
+        names.append(its)
+        base.packs.append(_held(pack, roles[pack.order]))
+    _loose(base, names, chosen, clean)
+    _number(base)
+    return base
+
+
+def _packs(layout: Layout, base: Database) -> list[Pack]:
+    found = []
+    for store in layout.stores:
+        try:
+            files = {path.name for path in listed(store / "pack")}
+        except OSError as error:
+            base.skipped.append(Skipped(f"{store}/pack", f"cannot be read: {error.strerror}"))
+            continue
+        for name in sorted(files):
+            stem, _, suffix = name.rpartition(".")
+            if suffix == "pack" and stem + ".idx" not in files:
+                base.skipped.append(Skipped(name, "the pack has no index; `git index-pack` makes it"))
+            elif suffix == "idx" and stem + ".pack" not in files:
+                base.skipped.append(Skipped(name, "the index has no pack: its objects are gone"))
+            elif suffix == "pack":
+                try:
+                    found.append(Pack(store / "pack" / name, layout.width))
+                except Damaged as error:
+                    base.skipped.append(Skipped(name, str(error)))
+                except OSError as error:
+                    base.skipped.append(Skipped(name, f"cannot be read: {error.strerror}"))
+    return sorted(found, key=lambda pack: -pack.count)
+
+
+def _held(pack: Pack, roles: Array) -> Held:
+    large = shares.large(pack)
+    give = roles == GIVE
+    must = give if give.all() else shares.needed(pack, give)
+    if len(large):
+        must = must.copy()
+        must[large] = False
+    return Held(pack, roles, shares.roots(pack), must, large[give[large]])
+
+
+def among(some: Array, others: Array) -> Array:
+    """Which of `some` are in `others` too (both ids in ascending order)."""
+    if not len(others) or not len(some):
+        return np.zeros(len(some), bool)
+    at = np.minimum(np.searchsorted(others, some), len(others) - 1)
+    return np.asarray(others[at] == some)
+
+
+def _loose(base: Database, names: list[Array], chosen: Array | None, clean: Callable[[bytes], bool] | None) -> None:
+    found: dict[str, int] = {}
+    for number, store in enumerate(base.layout.stores):
+        try:
+            for name in loose.ids(store, base.layout.width):
+                found.setdefault(name, number)
+        except OSError as error:
+            base.skipped.append(Skipped(f"{error.filename or store}", f"cannot be read: {error.strerror}"))
+    if not found:
+        return
+    ordered = sorted(found)
+    ids = np.frombuffer(bytes.fromhex("".join(ordered)), dtype=f"S{base.layout.width}")
+    give = np.ones(len(ordered), bool)
+    for earlier in names:
+        give &= ~among(ids, earlier)
+    if chosen is not None:
+        give &= among(ids, chosen)
+    base.numbers = _eight(ids, base.layout.width)
+    for name, wanted in zip(ordered, give.tolist(), strict=True):
+        if wanted and clean is not None and clean(bytes.fromhex(name)):
+            base.cached += 1
+        elif wanted:
+            base.loose[name] = found[name]
+
+
+def _eight(ids: Array, width: int) -> Array:
+    """The first 8 bytes of each id as a number."""
+    rows = np.frombuffer(ids.tobytes(), np.uint8).reshape(-1, width)
+    return np.ascontiguousarray(rows[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+
+
+def _number(base: Database) -> None:
+    parts = [base.numbers, *(_eight(held.pack.sorted_names(), base.layout.width) for held in base.packs)]
+    parts = [part for part in parts if len(part)]
+    if len(parts) == 1:
+        base.numbers = parts[0]
+    elif parts:
+        base.numbers = np.unique(np.concatenate(parts))

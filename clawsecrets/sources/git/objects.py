@@ -1,0 +1,170 @@
+"""Any one object by its id: loose, or out of a pack's index by bisection. Slow for many, quick for a few, and without
+numpy, so that looking at one staged file costs nothing more."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from clawsecrets.sources.git import loose
+from clawsecrets.sources.git.delta import Damaged, apply
+
+LIMIT = 160 << 20
+"""Bytes of the largest object that is made here."""
+_DEPTH = 4096
+"""Deltas upon deltas: git makes no longer chains."""
+_TYPES = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
+_OFS, _REF = 6, 7
+
+
+class _Packed:
+    """A pack whose index is read in place."""
+
+    def __init__(self, index: Path, width: int) -> None:
+        self._width = width
+        self._idx = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._pack = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            os.close(self._idx)
+            raise
+        head = os.pread(self._idx, 1032, 0)
+        self._old = head[:4] != b"\xfftOc"
+        fan = head[:1024] if self._old else head[8:]
+        self._fan = [0, *(int.from_bytes(fan[4 * i:4 * i + 4], "big") for i in range(256))]
+
+    def close(self) -> None:
+        os.close(self._idx)
+        os.close(self._pack)
+
+    def offset(self, name: bytes) -> int:
+        """Where the object begins; 0 when it is not in here."""
+        low, high = self._fan[name[0]], self._fan[name[0] + 1]
+        width, step = self._width, self._width + (4 if self._old else 0)
+        begin = 1028 if self._old else 1032
+        while low < high:
+            middle = (low + high) // 2
+            found = os.pread(self._idx, width, begin + middle * step)
+            if found == name:
+                return self._at(middle)
+            low, high = (middle + 1, high) if found < name else (low, middle)
+        return 0
+
+    def _at(self, place: int) -> int:
+        width, count = self._width, self._fan[256]
+        if self._old:
+            return int.from_bytes(os.pread(self._idx, 4, 1024 + place * (width + 4)), "big")
+        begin = 1032 + count * (width + 4)
+        offset = int.from_bytes(os.pread(self._idx, 4, begin + 4 * place), "big")
+        if offset >> 31:
+            far = begin + 4 * count + 8 * (offset & 0x7FFFFFFF)
+            offset = int.from_bytes(os.pread(self._idx, 8, far), "big")
+        return offset
+
+    def entry(self, offset: int) -> tuple[int, int | bytes, bytes]:
+        """Kind; of a delta, where its base begins or its id; content as it stands. Damaged."""
+        head = os.pread(self._pack, 64, offset)
+        try:
+            kind, size, shift, q = head[0] >> 4 & 7, head[0] & 15, 4, 1
+            while head[q - 1] & 0x80:
+                size |= (head[q] & 0x7F) << shift
+                shift, q = shift + 7, q + 1
+            base: int | bytes = 0
+            if kind == _OFS:
+                back, q = head[q] & 0x7F, q + 1
+                while head[q - 1] & 0x80:
+                    back, q = back + 1 << 7 | head[q] & 0x7F, q + 1
+                base = offset - back
+            elif kind == _REF:
+                base, q = head[q:q + self._width], q + self._width
+        except IndexError:
+            raise Damaged("its header in the pack is damaged") from None
+        return kind, base, self._inflated(offset + q, size)
+
+    def _inflated(self, begin: int, size: int) -> bytes:
+        if size > LIMIT:
+            raise Damaged(f"it is larger than {LIMIT >> 20} MiB")
+        inflate, parts, got = zlib.decompressobj(), [], 0
+        block = min(size + 256, 1 << 20)
+        try:
+            while not inflate.eof and got <= size:
+                raw = inflate.unconsumed_tail or os.pread(self._pack, block, begin)
+                if not raw:
+                    break
+                begin += 0 if inflate.unconsumed_tail else len(raw)
+                parts.append(inflate.decompress(raw, size + 1 - got))
+                got += len(parts[-1])
+        except zlib.error as error:
+            raise Damaged("its zlib stream is damaged") from error
+        if got != size or not inflate.eof:
+            raise Damaged("it has not the size that it says")
+        return b"".join(parts)
+
+
+class Missing(Damaged):
+    """There is no such object here."""
+
+
+class Objects:
+    """All objects of some object folders."""
+
+    def __init__(self, stores: Sequence[Path], width: int) -> None:
+        """`width`: bytes of an id. Nothing is opened yet."""
+        self._stores, self._width = stores, width
+        self._packs: list[_Packed] | None = None
+
+    def read(self, name: str) -> tuple[str, bytes]:
+        """Type (blob, commit, tag, tree) and content. Missing, Damaged or OSError."""
+        deltas: list[bytes] = []
+        kind, data = self._entry(name, deltas)
+        while deltas:
+            try:
+                data = apply(deltas.pop(), data, 0, LIMIT)[0]
+            except IndexError:
+                raise Damaged("its delta is cut off") from None
+        return kind, data
+
+    def _entry(self, name: str, deltas: list[bytes]) -> tuple[str, bytes]:
+        for store in self._stores:
+            try:
+                return loose.read(store, name, LIMIT)
+            except FileNotFoundError:
+                continue
+        for pack in self._open():
+            offset = pack.offset(bytes.fromhex(name))
+            while offset > 0 and len(deltas) < _DEPTH:
+                kind, base, data = pack.entry(offset)
+                if kind in _TYPES:
+                    return _TYPES[kind], data
+                if kind not in (_OFS, _REF):
+                    raise Damaged("its header in the pack is damaged")
+                deltas.append(data)
+                if isinstance(base, bytes):
+                    offset = pack.offset(base)
+                    if not offset:
+                        return self._entry(base.hex(), deltas)
+                else:
+                    offset = base
+            if offset:
+                raise Damaged("its base in the pack is damaged")
+        raise Missing("it is not there")
+
+    def _open(self) -> Sequence[_Packed]:
+        if self._packs is None:
+            self._packs = list(_all(self._stores, self._width))
+        return self._packs
+
+    def close(self) -> None:
+        """Close what is open; it can be used again."""
+        for pack in self._packs or ():
+            pack.close()
+        self._packs = None
+
+
+def _all(stores: Sequence[Path], width: int) -> Iterator[_Packed]:
+    for store in stores:
+        for index in sorted((store / "pack").glob("*.idx")):
+            if index.with_suffix(".pack").exists():
+                yield _Packed(index, width)

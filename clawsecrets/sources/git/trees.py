@@ -1,0 +1,166 @@
+"""What is looked at in trees: names, and whether what they refer to is there.
+
+Most of a history's objects are trees, and most differ from their base in one id of 20 bytes. So only the ranges that a
+delta changed are looked at, `CONTEXT` bytes wider on each side, many trees at a time: a secret of 16 characters or more
+that is new in a name makes a run of 16 printable characters that touches such a range; an id that is new stands in one
+whole, behind the NUL that ends its name and before the mode of the next entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clawsecrets.sources.git.delta import Ranges
+
+Array = NDArray[Any]
+
+CONTEXT = 40
+"""Bytes on each side of a change: more than an id of 32 with the mode behind it, and more than a run."""
+RUN = 16
+"""Characters of the shortest secret that is looked for in a name."""
+_BATCH = 4 << 20
+_PRINTABLE = bytes(0x78 if 0x21 <= byte < 0x7F else 0 for byte in range(256))
+_RUN = b"x" * RUN
+_APART = b"\xff" * 48
+_END = b"40000 "
+"""Put behind the last entry of a tree, as if another followed."""
+_SEEN = 1 << 18
+_MANY = 1 << 15
+GITLINK = b"160000"
+
+
+def entries(data: bytes, width: int) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Mode, name and id of each entry; ends where the tree is damaged."""
+    at, end = 0, len(data)
+    while at < end:
+        space = data.find(b" ", at, at + 8)
+        nul = data.find(b"\0", space)
+        if space < 0 or nul < 0 or nul + 1 + width > end:
+            return
+        yield data[at:space], data[space + 1:nul], data[nul + 1:nul + 1 + width]
+        at = nul + 1 + width
+
+
+class Trees:
+    """Collects what changed in trees, and looks at it many trees at a time."""
+
+    def __init__(self, width: int, known: Callable[[Array], Array] | None) -> None:
+        """`known`: which ids, by their first 8 bytes as a number, are there; None: not asked."""
+        self._width, self._known = width, known
+        self._windows: list[bytes] = []
+        self._owners: list[tuple[bytes, bytes]] = []
+        self._begins: list[int] = []
+        self._filled = 0
+        self._seen: set[bytes] = set()
+        self._links: set[int] = set()
+        self._ids: list[bytes] = []
+        self._by: list[bytes] = []
+        self._missing: dict[bytes, bytes] = {}
+
+    def add(self, tree: bytes, data: bytes, fresh: Ranges | None) -> bool:
+        """One more tree by its id. True when it is time for `names`."""
+        end = len(data)
+        for a, b in ((0, end),) if fresh is None else fresh:
+            window = data[a:b] if b < end else data[a:] + _END
+            self._windows.append(window)
+            self._owners.append((tree, data))
+            self._begins.append(a)
+            self._filled += len(window) + 64
+        self._filled += end >> 2
+        return self._filled > _BATCH
+
+    def names(self) -> Iterator[tuple[bytes, bytes]]:
+        """Trees and the new names (parts of names without spaces, of at least `RUN` characters) in them, of all that
+        was added since the last call."""
+        if not self._windows:
+            return
+        joined = _APART.join(self._windows) + _APART
+        steps = np.fromiter(map(len, self._windows), np.int64, len(self._windows)) + len(_APART)
+        starts = np.concatenate(([0], np.cumsum(steps)))
+        if self._known is not None:
+            self._look_up(joined, starts)
+        yield from self._runs(joined, starts)
+        self._windows, self._owners, self._begins, self._filled = [], [], [], 0
+        if len(self._seen) > _SEEN:
+            self._seen.clear()
+
+    def _runs(self, joined: bytes, starts: Array) -> Iterator[tuple[bytes, bytes]]:
+        marks = joined.translate(_PRINTABLE)
+        at = marks.find(_RUN)
+        while at >= 0:
+            end = marks.find(b"\0", at)
+            run = joined[at:end]
+            if run not in self._seen:
+                self._seen.add(run)
+                window = int(np.searchsorted(starts, at, "right")) - 1
+                tree, data = self._owners[window]
+                whole = _whole(data, self._begins[window] + at - int(starts[window]))
+                if whole == run or whole not in self._seen:
+                    self._seen.add(whole)
+                    yield tree, whole
+            at = marks.find(_RUN, end)
+
+    # --- whether what they refer to is there
+
+    def refers(self, by: bytes, ids: list[bytes]) -> None:
+        """A commit or tag refers to other objects."""
+        self._ids += ids
+        self._by += [by] * len(ids)
+        if len(self._ids) > _MANY:
+            self._check()
+
+    def finish(self) -> Mapping[bytes, bytes]:
+        """Ids that are not there, and which object refers to each."""
+        self._check()
+        return self._missing
+
+    def _check(self) -> None:
+        if self._known is not None and self._ids:
+            there = self._known(np.fromiter((int.from_bytes(name[:8], "big") for name in self._ids), np.uint64,
+                                            len(self._ids)))
+            for i in np.nonzero(~there)[0].tolist():
+                self._missing.setdefault(self._ids[i], self._by[i])
+        self._ids, self._by = [], []
+
+    def _look_up(self, joined: bytes, starts: Array) -> None:
+        width, known = self._width, self._known
+        assert known is not None
+        array = np.frombuffer(joined, np.uint8)
+        nuls = np.flatnonzero(array[:len(array) - width - 8] == 0)
+        mode = array[nuls + width + 1]
+        nuls = nuls[((mode == 0x31) & (array[nuls + width + 7] == 0x20)) | ((mode == 0x34) & (array[nuls + width + 6]
+                                                                                             == 0x20))]
+        if not len(nuls):
+            return
+        eight = np.lib.stride_tricks.sliding_window_view(array, 8)[nuls + 1]
+        numbers = np.ascontiguousarray(eight).view(">u8").reshape(-1).astype(np.uint64)
+        unique, firsts = np.unique(numbers, return_index=True)
+        absent = ~known(unique)
+        for number, first in zip(unique[absent].tolist(), firsts[absent].tolist(), strict=True):
+            if number not in self._links:
+                window = int(np.searchsorted(starts, nuls[first], "right")) - 1
+                self._refers(number, *self._owners[window])
+
+    def _refers(self, number: int, tree: bytes, data: bytes) -> None:
+        """An id that is not there: a submodule's commit, not an id at all, or missing."""
+        begin = number.to_bytes(8, "big")
+        for mode, _, name in entries(data, self._width):
+            if name.startswith(begin):
+                if mode == GITLINK:
+                    self._links.add(number)
+                else:
+                    self._missing.setdefault(name, tree)
+
+
+def _whole(data: bytes, at: int) -> bytes:
+    """The run of printable characters around a place."""
+    begin, end = at, at
+    while begin > 0 and 0x21 <= data[begin - 1] < 0x7F:
+        begin -= 1
+    while end < len(data) and 0x21 <= data[end] < 0x7F:
+        end += 1
+    return data[begin:end]
