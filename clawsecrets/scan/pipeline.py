@@ -138,19 +138,17 @@ def run(sources: Sequence[Source], make: Make, rules: Callable[[], dict[str, Rul
         told: Told) -> tuple[list[Outcome], bool]:
     """Scan all sources; the outcome of each, and whether the person interrupted it (Ctrl-C)."""
     desk = _Desk(len(sources), rules, told)
-    interrupted = False
-    shares: list[list[tuple[int, Part]]] = []
+    parts = [source.parts(workers) for source in sources]
+    shares = [[(number, given[k]) for number, given in enumerate(parts) if k < len(given)]
+              for k in range(max(map(len, parts), default=0))]
+    stop = _Stop()
+    before = signal.signal(signal.SIGINT, stop.ask)
     try:
-        parts = [source.parts(workers) for source in sources]
-        shares = [[(number, given[k]) for number, given in enumerate(parts) if k < len(given)]
-                  for k in range(max(map(len, parts), default=0))]
-    except KeyboardInterrupt:
-        interrupted = True
-    if len(shares) == 1:
-        interrupted = _read(shares[0], make, lambda kind, *values: desk.take(kind, values), lambda: None)
-    elif shares:
-        interrupted = _fork_all(shares, make, desk)
-    return desk.outcomes, interrupted
+        if len(shares) == 1:
+            return desk.outcomes, _read(shares[0], make, lambda kind, *values: desk.take(kind, values), stop.check)
+        return desk.outcomes, bool(shares) and _fork_all(shares, make, desk, stop)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _read(share: Sequence[tuple[int, Part]], make: Make, send: Callable[..., None],
@@ -188,7 +186,7 @@ def _read_part(part: Part, inspector: Looks, notes: _Notes, send: Callable[..., 
         notes.skipped(Skipped(f"{lost} matches", f"more than {MATCHES} in one share; the first ones are reported"))
 
 
-def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _Desk) -> bool:
+def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _Desk, stop: _Stop) -> bool:
     sys.stdout.flush()
     sys.stderr.flush()
     readers: dict[int, tuple[int, int]] = {}
@@ -204,7 +202,7 @@ def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _D
         readers[out] = (pid, number)
     interrupted = False
     try:
-        interrupted = _collect(readers, shares, desk)
+        interrupted = _collect(readers, shares, desk, stop)
     finally:
         for pid, _ in readers.values():
             os.kill(pid, signal.SIGKILL)
@@ -215,7 +213,7 @@ def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _D
 def _child(share: Sequence[tuple[int, Part]], make: Make, into: int) -> None:
     """A worker, from its fork to its end. Nothing of the parent's runs in it afterwards."""
     code, stop = 1, _Stop()
-    signal.signal(signal.SIGINT, stop.ask)  # not in the middle of a frame
+    signal.signal(signal.SIGINT, lambda *_: setattr(stop, "asked", True))  # not in the middle of a frame
     try:
         stopped = _read(share, make, lambda kind, *values: wire.send(into, kind, *values), stop.check)
         wire.send(into, wire.END, 0, stopped)
@@ -230,13 +228,15 @@ def _child(share: Sequence[tuple[int, Part]], make: Make, into: int) -> None:
 
 
 class _Stop:
-    """Remembers Ctrl-C until it is safe to stop."""
+    """Remembers Ctrl-C until it is safe to stop; a second one does not wait."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def ask(self, *_: object) -> None:
         """The signal came."""
+        if self.asked:
+            raise KeyboardInterrupt
         self.asked = True
 
     def check(self) -> None:
@@ -245,36 +245,33 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def _collect(readers: dict[int, tuple[int, int]], shares: Sequence[Sequence[tuple[int, Part]]], desk: _Desk) -> bool:
+def _collect(readers: dict[int, tuple[int, int]], shares: Sequence[Sequence[tuple[int, Part]]], desk: _Desk,
+             stop: _Stop) -> bool:
     """Take frames until every worker has closed its pipe. `readers` holds those that have not."""
     frames = {out: wire.Frames() for out in readers}
     ended: dict[int, bool] = {}
-    interrupted = False
+    told = False
     with selectors.DefaultSelector() as selector:
         for out in readers:
             selector.register(out, selectors.EVENT_READ)
         while readers:
-            try:
-                for key, _ in selector.select():
-                    data = os.read(key.fd, 1 << 20)
-                    for kind, values in frames[key.fd].feed(data):
-                        if kind == wire.END:
-                            ended[key.fd] = values[1]
-                        else:
-                            desk.take(kind, values)
-                    if not data:
-                        selector.unregister(key.fd)
-                        os.close(key.fd)
-                        pid, number = readers.pop(key.fd)
-                        _buried(pid, shares[number], key.fd in ended or interrupted, desk)
-                        interrupted = interrupted or ended.get(key.fd, False)
-            except KeyboardInterrupt:
-                if interrupted:
-                    raise  # a second Ctrl-C: at once
-                interrupted = True
+            for key, _ in selector.select(TICK):
+                data = os.read(key.fd, 1 << 20)
+                for kind, values in frames[key.fd].feed(data):
+                    if kind == wire.END:
+                        ended[key.fd] = values[1]
+                    else:
+                        desk.take(kind, values)
+                if not data:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                    pid, number = readers.pop(key.fd)
+                    _buried(pid, shares[number], key.fd in ended, desk)
+            if stop.asked and not told:
+                told = True
                 for pid, _ in readers.values():
-                    os.kill(pid, signal.SIGINT)
-    return interrupted
+                    os.kill(pid, signal.SIGINT)  # from a terminal they have it already: once more is a no-op
+    return stop.asked or any(ended.values())
 
 
 def _buried(pid: int, share: Sequence[tuple[int, Part]], whole: bool, desk: _Desk) -> None:
