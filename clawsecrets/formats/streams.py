@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from clawsecrets.formats.bounds import Limits
 
 KINDS = ("gz", "bz2", "xz", "lzma", "zstd")
-"""What `decompressed` reads, by the names that `sniff` gives."""
+"""Files that `decompressed` reads, by the names that `sniff` gives. It reads two more, which are parts of other
+formats: `deflate` and `zlib`, each a single stream; what stands behind it is left over."""
 _PACKED = 128 << 10
 _CHUNK = 1 << 20
 _MEMORY = 160 << 20
@@ -45,11 +46,14 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-class _Gzip:
-    """zlib's object with the words of the others. Checks lengths and CRC (RFC 1952)."""
+_GZIP, _ZLIB, _DEFLATE = 31, 15, -15
 
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
+
+class _Inflater:
+    """zlib's object with the words of the others. Checks what the wrapping carries: RFC 1952 a length and a CRC."""
+
+    def __init__(self, wrapping: int) -> None:
+        self._inner = zlib.decompressobj(wbits=wrapping)
         self.needs_input = True
 
     @property
@@ -76,10 +80,14 @@ def _zstd() -> tuple[Callable[[], _Decoder], type[Exception]]:
     return lambda: zstd.ZstdDecompressor(options=options), zstd.ZstdError
 
 
+_ZLIBS = {"gz": _GZIP, "zlib": _ZLIB, "deflate": _DEFLATE}
+
+
 def _maker(kind: str) -> tuple[Callable[[], _Decoder], type[Exception]]:
     """What decodes one stream, and what it raises for a damaged one."""
-    if kind == "gz":
-        return _Gzip, zlib.error
+    if kind in _ZLIBS:
+        wrapping = _ZLIBS[kind]
+        return lambda: _Inflater(wrapping), zlib.error
     if kind == "bz2":
         return bz2.BZ2Decompressor, OSError
     if kind in ("xz", "lzma"):
@@ -110,6 +118,11 @@ class Decompressed:
             parts.append(data)
             missing -= len(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    @property
+    def left_over(self) -> bytes:
+        """What was read from the file behind the end of a single stream."""
+        return self._packed
 
     def _some(self, most: int) -> bytes:
         """At least one byte, but at the end."""
@@ -150,6 +163,8 @@ class Decompressed:
     def _next(self) -> bool:
         """Begin the next stream, if there is one."""
         if self._begun:
+            if self._kind in ("deflate", "zlib"):
+                return False
             self._packed = self._packed.lstrip(b"\0")
             while not self._packed:
                 if not self._fill():
