@@ -1,8 +1,8 @@
 """Checksums that credential formats carry, by the name that a rule's `checksum` says.
 
-`github-crc32`, `npm-crc32`: the last 6 characters are the CRC-32 of what stands between the prefix (up to and with the last `_` of
-the first 13 characters) and them, in base 62 (digits, upper case, lower case), left-padded with `0`: GitHub's tokens
-since 2021 (github.blog, "Behind GitHub's new authentication token formats") and npm's.
+`github-crc32`, `npm-crc32`: the last 6 characters are the CRC-32 of what stands between the prefix (up to and with the
+last `_` of the first 13 characters) and them, in base 62 (digits, upper case, lower case), left-padded with `0`:
+GitHub's tokens since 2021 (github.blog, "Behind GitHub's new authentication token formats") and npm's.
 `crc32-base62-whole`: the same over everything before the last 6 characters, the prefix included.
 `gitlab-crc32`: GitLab's routable tokens: after the last `.`, 2 characters of length and 7 of CRC-32, base 36,
 over everything before these 7.

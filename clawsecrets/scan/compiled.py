@@ -12,9 +12,8 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-import platform
 import stat
-import tempfile
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +48,7 @@ def rules_for(files: Sequence[Path], folder: Path, make: Callable[[], Iterable[R
 
 def _key(files: Iterable[Path]) -> bytes:
     """Hex. A file that is not there counts as such."""
-    seen = [__version__, str(hyperscan.__version__), platform.machine(), platform.python_version()]
+    seen = [__version__, str(getattr(hyperscan, "__version__", "")), os.uname().machine, sys.version]
     for path in files:
         try:
             at = path.stat()
@@ -77,7 +76,7 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
     if hashlib.blake2b(body, digest_size=32).digest() != digest:
         return None
     try:
-        code, rules, made, compiled = marshal.loads(body)
+        code, rules, made, compiled = marshal.loads(body)  # noqa: S302  (plain values, of a file that only we write)
         ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled)
         _ = ruleset.database
     except (ValueError, TypeError, EOFError):
@@ -110,6 +109,8 @@ def _keep(folder: Path, key: bytes, ruleset: Ruleset) -> None:
              for r in ruleset.rules]
     body = marshal.dumps((ruleset.code, rules, ruleset.facts(), ruleset.serialized))
     data = b"".join((_HEAD, key, b"\n", hashlib.blake2b(body, digest_size=32).digest(), body))
+    import tempfile
+
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _ours(folder.stat()):

@@ -13,12 +13,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from clawsecrets.model.finding import Rule
 from clawsecrets.scan import checksums, placeholders
 from clawsecrets.scan.ruleset import GENERIC
-from clawsecrets.scan.words import wordy
+from clawsecrets.scan.words import wordiness, wordy
 
 _AROUND = 160
 """Bytes before and after a value that judgements may look at."""
@@ -35,16 +36,20 @@ _HASHED = re.compile(
 """Ends the text before a value that is most likely a hash, a digest or an object's id."""
 _PUBLIC = re.compile(
     rb"""(?:public[-_ ]?key|pub[-_]?key|publishable|ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-|BEGIN\ (?:CERTIFICATE|PUBLIC)
-    |data:[a-z]+/[a-z0-9.+-]+;base64,|site[-_]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature
+    |data:[a-z]+/[a-z0-9.+-]+;base64,|site[-_]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature|\b(?:gpg|pgp)\b|websocket-key
     |(?:next|prev(?:ious)?|page|continuation|sync|cursor|csrf|xsrf)[-_]?token|primary[-_ ]?key|foreign[-_ ]?key
     |sort[-_ ]?key|partition[-_ ]?key|translation[-_]?key|i18n)[^\r\n]{0,24}\Z""", re.X | re.I,
 )
 """Ends the text before a value that may be public."""
-_CODE = re.compile(
-    rb"""(?:[A-Za-z_][\w]*(?:\.|->|::)[A-Za-z_][\w.]*|[a-z]+(?:[A-Z][a-z0-9]+)+|[a-z]+(?:[-_./:][a-z]+)+
-    |(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+|[A-Za-z]+(?:-[A-Za-z]+)*|[a-z_]+[0-9]{0,3})\Z""", re.X,
+_MEMBER = re.compile(rb"[*&!]{0,2}[A-Za-z_$][\w$]*(?:\[\w*\])?(?:[?!]?\.|->|::)[A-Za-z_$][\w$.?]*\Z")
+"""A member of something: `config.password`, `a?.b`."""
+_NAME = re.compile(
+    rb"""(?:[a-z]+(?:[A-Z][a-z0-9]+)+|[a-z]+(?:[-_./:][a-z]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+
+    |[A-Za-z]+(?:-[A-Za-z]+)*|[a-z_]+[0-9]{0,3}|\#[A-Za-z_]+)\Z""", re.X,
 )
-"""The look of a name: a member, camelCase, snake_case, kebab-case, a path, a constant, a word with a number."""
+"""The look of a name: camelCase, snake_case, kebab-case, a path, a constant, a word with a number."""
+_MARKUP = re.compile(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
+"""Brackets around it, or a piece of code."""
 _PLAIN = re.compile(
     rb"""(?:[-+]?[0-9][0-9.,:_]*(?:[a-z]{1,2})?|v?[0-9]+(?:\.[0-9]+)+[\w.+-]*|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::\d+)?
     |[0-9]{4}-[0-9]{2}-[0-9]{2}[T0-9:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?|wss?|file|git)://[^:@]*
@@ -127,8 +132,9 @@ def is_placeholder(seen: Sighting) -> str:
     if _SHAPED.match(seen.value):
         body = seen.value[40:104]
         return placeholders.placeholder(body) if b"..." in body or b"\xe2\x80\xa6" in body else ""
-    if seen.rule.checksum == "basic-auth":
-        return placeholders.placeholder(_decoded(seen.value).partition(b":")[2])
+    user, _, password = _decoded(seen.value).partition(b":") if seen.value.isascii() else (b"", b"", b"")
+    if password and not seen.sure and (found := placeholders.placeholder(password)) and (user + password).isascii():
+        return found
     return placeholders.placeholder(seen.value, seen.prefix.encode())
 
 
@@ -158,6 +164,8 @@ def is_plain(seen: Sighting) -> str:
         return "" if "{8}-" in seen.rule.pattern else "a UUID"
     if seen.rule.provider == GENERIC and not seen.rule.id.endswith("-url") and _PLAIN.match(seen.value):
         return "a number, an address, a path or a file"
+    if seen.rule.id == "generic.password-quoted" and _MARKUP.match(seen.value):
+        return "markup or code"
     if seen.rule.provider == GENERIC and _CALLED.match(seen.after):
         return "a call or an index"
     return ""
@@ -165,27 +173,44 @@ def is_plain(seen: Sighting) -> str:
 
 def is_named(seen: Sighting) -> str:
     """It reads like words or like a name in code."""
-    if seen.sure or seen.shaped:
+    value, generic = seen.value, seen.rule.provider == GENERIC
+    if seen.sure or seen.shaped or seen.rule.id.endswith(("-url", "-words")):
         return ""
+    if generic and _MEMBER.match(value):
+        return "a member of something in code"
+    if not (generic or seen.rule.near):
+        return ""
+    body = value.strip(b"!?.:*&") if seen.password else value[len(seen.prefix):]
+    named = bool(_NAME.match(body))
     if seen.password:
-        chosen = seen.rule.provider == GENERIC and not seen.rule.id.endswith(("-url", "-words"))
-        return "a name or a word" if chosen and _CODE.match(seen.value.rstrip(b"!?.:*")) else ""
-    if wordy(seen.value[len(seen.prefix):]) or _CODE.match(seen.value) and not _random_case(seen.value):
+        return "a name or a word" if named and (wordy(body) or wordiness(body)[1] < 4) else ""
+    if wordy(body) or (generic and named and not _random_case(body)):
         return "it reads like words"
     return ""
 
 
 def is_hash(seen: Sighting) -> str:
     """It stands where hashes, digests and ids of objects stand."""
-    if seen.sure or seen.shaped or seen.password:
+    rule, value = seen.rule, seen.value
+    if seen.sure or seen.shaped or seen.password or not (rule.near or rule.provider == GENERIC):
         return ""
-    value = seen.value
-    if value.startswith((b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"sha1-", b"h1:", b"md5-")):
+    if value.startswith((b"sha256=", b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"sha1-", b"h1:", b"md5-")):
         return "a digest"
-    line = seen.before[seen.before.rfind(b"\n") + 1:]
-    if _HASHED.search(line) and (_HEX.match(value) and len(value) in _DIGEST_LENGTHS or value.endswith(b"=")):
+    line = _since_name(seen.before[seen.before.rfind(b"\n") + 1:], rule.near)
+    if _HASHED.search(line) and _digest_like(value):
         return "it stands where a hash or an id stands"
     return "it stands where something public stands" if _PUBLIC.search(line) else ""
+
+
+def _digest_like(value: bytes) -> bool:
+    return value.endswith(b"=") or (len(value) in _DIGEST_LENGTHS and bool(_HEX.match(value)))
+
+
+def _since_name(line: bytes, near: tuple[str, ...]) -> bytes:
+    """What stands between the name and the value: the name itself may say `hash`."""
+    plain = re.sub(rb"[-_.]", b" ", line.lower())
+    ends = (plain.rfind(word.encode()) + len(word) for word in near if word.encode() in plain)
+    return line[max(ends, default=0):]
 
 
 def is_packed(seen: Sighting) -> str:
@@ -193,7 +218,7 @@ def is_packed(seen: Sighting) -> str:
     if seen.sure or seen.shaped:
         return ""
     tail, head = seen.after[:64], seen.before[-64:]
-    if len(tail) == 64 and re.match(rb"[A-Za-z0-9+/=]{64}\Z", tail) or re.match(rb"[A-Za-z0-9+/]{64}\Z", head):
+    if re.match(rb"[A-Za-z0-9+/=]{64}\Z", tail) or re.match(rb"[A-Za-z0-9+/]{64}\Z", head):
         return "a part of something encoded"
     return ""
 
@@ -226,7 +251,7 @@ def is_weak(seen: Sighting) -> str:
 def _random_case(value: bytes) -> bool:
     """Whether its case changes as only chance would have it."""
     letters = [65 <= char <= 90 for char in value if chr(char).isalpha()]
-    changes = sum(one != other for one, other in zip(letters, letters[1:], strict=False))
+    changes = sum(one != other for one, other in pairwise(letters))
     return len(letters) >= 12 and changes * 3 >= len(letters) and not wordy(value)
 
 
@@ -238,7 +263,7 @@ def _decoded(value: bytes) -> bytes:
 
 
 REASONS: tuple[Reason, ...] = (
-    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_plain, is_named, is_hash,
-    is_packed, is_weak,
+    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_plain, is_named,
+    is_hash, is_packed, is_weak,
 )
 """In this order: the first one that is given is told."""

@@ -43,10 +43,12 @@ def best(judged: Iterable[tuple[Hit, str]], tell: Tell | None = None) -> list[Hi
     return taken.hits
 
 
-def _rank(hit: Hit) -> tuple[int, bool, int, int, bool, str, int]:
+def _rank(hit: Hit) -> tuple[float, int, int, bool, str, int]:
+    """The least comes first. What a provider's rule of low confidence names is still worth more than what a generic
+    rule of medium confidence calls a secret."""
     rule = hit.rule
-    return (CONFIDENCES.index(rule.confidence), rule.provider == GENERIC, hit.start - hit.end, -len(hit.prefix),
-            not rule.near, rule.id, hit.start)
+    certainty = CONFIDENCES.index(rule.confidence) + (1.5 if rule.provider == GENERIC else 0.0)
+    return certainty, hit.start - hit.end, -len(hit.prefix), not rule.near, rule.id, hit.start
 
 
 class _Spans:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 
 _WORDS = re.compile(
     rb"""example | placeholder | change[-_ ]?(?:me|this|it) | redacted | replace[-_]?(?:me|with|this) | dummy
-    | (?:your|insert|enter|put|paste|add|my)[-_](?:[a-z]+[-_])*(?:key|token|secret|password|passwd|pass|value|id|api|here)
+    | (?:your|insert|enter|put|paste|add|my)[-_](?:[a-z]+[-_])*(?:key|token|secret|password|pass|value|id|api|here)
     | (?<![a-z])(?:your|yours|here|fake|sample|mock(?:ed)?|test(?:ing|key|token)?|todo|tbd|foo(?:bar)?|invalid|notreal
         |not[-_]?a[-_]?real|xxx+|lorem|ipsum|demo|stub|none|null|undefined|removed|masked|hidden|secret[-_]?key
         |some[-_]?(?:token|key|secret|password))(?![a-z]) """, re.X,
@@ -24,15 +25,15 @@ _WHOLE = re.compile(
 _MASKED = re.compile(rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|<[^<>]*>|#{4,}", re.I)
 _ONE = re.compile(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
 """The same again and again."""
-_WALKS = tuple(row[at:at + 7] for row in (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
-               for at in range(len(row) - 6)) + (b"zxcvbnm", b"1q2w3e4r", b"q1w2e3r4", b"deadbeefdeadbeef", b"cafebabe",
-                                                 b"0badc0de", b"badc0ffee")
+_ROWS = (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
+_WALKS = (*(row[at:at + 7] for row in _ROWS for at in range(len(row) - 6)), b"zxcvbnm", b"1q2w3e4r", b"q1w2e3r4",
+          b"deadbeefdeadbeef", b"cafebabe", b"0badc0de", b"badc0ffee")
 _RUN = 8
 """Characters that follow one another in the alphabet, up or down."""
 _REFERENCE = re.compile(
-    rb"""(?: \$\{ | \$\( | \$\[\[ | \$[A-Za-z_]\w*\Z | \$\$ | \$[1-9]\Z | \{\{ | \{% | %\{ | <%? | \#\{ | @\{ | \{\w*\}\Z
-        | %[A-Za-z_]\w*%\Z | %\(\w+\)s | %[sdvq]\Z | \$env: | process\.env | os\.(?:environ|getenv) | getenv | import\.meta
-        | (?:config|cfg|self|this|settings|options|opts|args|params|props|ctx|context|req|request|env|vars?|local|data
+    rb"""(?: \$\{ | \$\( | \$\[\[ | \$[A-Za-z_]\w*\Z | \$\$ | \$[1-9]\Z | \{\{ | \{% | %\{ | <%? | \#\{ | @\{
+        | \{\w*\}\Z | %[A-Za-z_]\w*%\Z | %\(\w+\)s | %[sdvq]\Z | \$env: | process\.env | os\.(?:environ|getenv)
+        | getenv | import\.meta | (?:config|cfg|self|this|settings|options|opts|args|params|props|ctx|context|req|request|env|vars?|local|data
             |each|module|secrets|inputs|github|values|std|state|event|window|document)\.[A-Za-z_]
         | (?:op|vault|env|file|ref|secret|awssm|gcpsm|ssm|exec|keyring|doppler|bws|keychain|sops|arn)://? | arn:aws
         | !(?:secret|ref|sub|env|vault|getatt)\b | ENC\[ | secretKeyRef | valueFrom | vault: | env: | file:/ )""",
@@ -72,7 +73,7 @@ def placeholder(value: bytes, prefix: bytes = b"") -> str:
         return "it holds a word that says it is a placeholder"
     if _MASKED.search(body) or _ONE.search(body):
         return "it repeats itself, or is masked"
-    if any(walk in body for walk in _WALKS) or _ascends(body) or _ascends(body[::2], 6) and _ascends(body[1::2], 6):
+    if any(walk in body for walk in _WALKS) or _ascends(body) or all(_ascends(body[odd::2], 6) for odd in (0, 1)):
         return "it is a sequence of neighbouring characters"
     if len(body) >= 16 and len(set(body)) < 6:
         return "it is made of few different characters"
@@ -83,7 +84,7 @@ def _ascends(text: bytes, run: int = _RUN) -> bool:
     """Whether `run` characters in it follow one another, up or down (9 leads to 0 and to a)."""
     for step in (1, -1):
         length = 1
-        for one, other in zip(text, text[1:], strict=False):
+        for one, other in pairwise(text):
             follows = other - one == step or (step == 1 and (one, other) in ((57, 48), (57, 97), (122, 48)))
             length = length + 1 if follows else 1
             if length >= run:
