@@ -48,6 +48,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.fake_bank import ADMIN, Bank, Credential, Fault
+from tests.waiting import LONG
 
 __all__ = ["ADMIN", "Controls", "Credential", "FakeProvider", "Fault", "RemoteFake", "spawn"]
 ROUTES = {
@@ -316,7 +317,7 @@ class RemoteFake(Controls):
         return self._call("/_state", None)
 
     def _call(self, path: str, body: bytes | None) -> dict[str, Any]:
-        with self._opener.open(urllib.request.Request(self.url + path, body), timeout=10) as answer:
+        with self._opener.open(urllib.request.Request(self.url + path, body), timeout=LONG) as answer:
             document: dict[str, Any] = json.loads(answer.read())
             return document
 

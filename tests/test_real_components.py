@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import LONG
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = """
 import pytest
@@ -36,7 +38,7 @@ def run_sample(folder: Path, *, required: bool) -> subprocess.CompletedProcess[s
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, "--rootdir", ".", "-q"]
     return subprocess.run(
         [*command, "-p", "no:cacheprovider", "test_sample.py"],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60,
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=LONG,
     )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import SCRIPT, Desk, Ran
+from tests.cli.desk import LIMIT, SCRIPT, Desk, Ran
+from tests.waiting import until
 
 VALUE = "value-0123456789abcdef"
 FLIPS = 12
@@ -294,13 +295,17 @@ def test_provider_trouble(rented: Desk, operation: str, fault: str) -> None:
         headers = {"Retry-After": "1", "Location": fake.url + "/elsewhere"}
         fake.fault(operation, "status", status=int(fault), times=-1, headers=headers)
     else:
-        fake.fault(operation, fault, times=-1, seconds=4)
+        fake.fault(operation, fault, times=-1, seconds=LIMIT if fault == "hang" else 4)
+    usual = (rented.home / "clawsecrets.toml").read_text()
+    rented.config(usual.replace('timeout = "5m"', 'timeout = "1s"'))
     ran = rented.run("rotate", "acme-api-key")
     assert ran.code in (0, 1, 3, 4, 5) and "Traceback" not in ran.err and "bug" not in ran.err, ran
     assert ran.code == 0 or len(ran.err.splitlines()) >= 1, ran
     assert rented.ok("get", "acme-api-key", "--raw").out in {item.value for item in fake.live().values()}
+    rented.config(usual)  # from here on it answers, and is waited for
     fake.clear()
     fake.let_go()
+    until(lambda: not fake.holding, "the end of what it held")
     for _ in range(4):
         if rented.run("rotations").code == 0 and rented.run("revocations").code == 0:
             break

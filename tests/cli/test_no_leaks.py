@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import canary as canaries
-from tests.cli.desk import SCRIPT, Desk, Ran
+from tests.cli.desk import LIMIT, SCRIPT, Desk, Ran
 from tests.cli.watch import Watch
+from tests.waiting import until
 
 MEANT = {"app.env", "out", "in.env", "openclaw.json", "code", "pass", "keys", "gateway", "bin"}
 """Under the scratch folder: inputs, targets, key and recovery code."""
@@ -42,6 +42,7 @@ PROBE = """#!/bin/sh
 tee -a "{root}/bin/stdin.seen"
 cat "/proc/$$/cmdline" "/proc/$$/environ" >> "{root}/probe.seen"
 echo "$CLAWSECRETS_SECRET" >&2
+while [ -e "{root}/bin/watched" ] && ! [ -e "{root}/bin/seen" ]; do sleep 0.01; done
 exit {code}
 """
 
@@ -160,7 +161,8 @@ def test_import_of_files(leaks: Leaks) -> None:
 
 @pytest.mark.parametrize("words", [["rotate"], ["rotate", "--verbose"], ["rotate", "--json"]])
 def test_rotation(stocked: Leaks, words: list[str]) -> None:
-    with Watch() as watch:
+    stocked.desk.write("bin/watched", "the probe stays until it was seen")
+    with Watch(b"probe", stocked.desk.root / "bin" / "seen") as watch:
         ran = stocked.run(*words, "acme-api-key")
         assert ran.code == 0, ran
         assert stocked.run("inject", "-v").code == 0
@@ -267,15 +269,13 @@ s.SqliteStore.value = broken
 def test_a_signal_in_the_middle(stocked: Leaks, number: signal.Signals, code: int) -> None:
     fake = stocked.desk.fake
     assert fake is not None
-    fake.fault("whoami", "hang", seconds=20)
+    fake.fault("whoami", "hang", seconds=LIMIT)
     env = {**stocked.desk.env, "PYTHONFAULTHANDLER": "1"}
     process = subprocess.Popen([SCRIPT, "rotate", "acme-api-key", "-v"], env=env, cwd=stocked.desk.root,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    end = time.monotonic() + 20
-    while not fake.holding and time.monotonic() < end:
-        time.sleep(0.02)
+    until(lambda: fake.holding, "the request")
     os.kill(process.pid, number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=LIMIT)
     stocked.heard.append((f"rotate, killed by {number.name}", out + err))
     fake.let_go()
     fake.clear()

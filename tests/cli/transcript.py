@@ -33,15 +33,20 @@ GOLDEN = Path(__file__).parent / "golden"
 _PUT = [
     (re.compile(r"acme_live_[0-9a-f]{32}|rollco_[0-9a-f]{32}"), "<value>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\dZ"), "YYYY-MM-DD HH:MMZ"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "YYYY-MM-DD"),
     (re.compile(r"clawsecrets-[0-9a-f]{12}"), "clawsecrets-<id>"),
     (re.compile(r"clawsecrets-demo-\w{8}"), "clawsecrets-demo-XXXXXXXX"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<mac>"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "<fingerprint>   "),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"(?: \d|\d\d)s\b(?! timeout)"), " Ns"),
-    (re.compile(r"≥\d+s\b"), "≥Ns"),
+    (re.compile(r"(?<![\[;\d])(?: [1-9]|[1-4]\d)m\b(?! or)"), " Ns"),  # an age, where the machine is slow
+    (re.compile(r"\b5\dm\b"), "59m"),  # what is left of an hour
+    (re.compile(r"≥\d+[sm]\b"), "≥Ns"),
     (re.compile(r"[^\s`\"]+/bin/python[\d.]*"), "PYTHON"),
 ]
+_WIDER = re.compile(r" (?=(?:AGE|≥\d[sm]|\d{1,2}[sm]) +(?:EVERY|\d+d))")
+"""What the other lines of a table have before their age where one is as wide as `≥12s`."""
 _TIMES = re.compile(r"(_at|now|since|until|age|at|due)$")
 
 
@@ -110,6 +115,8 @@ def normalise(text: str, desk: Desk) -> str:
     """Without what differs from run to run: times, ids, fingerprints, ports, paths, who and where."""
     text = text.replace(str(desk.root), "$S").replace(str(ROOT), "$ROOT").replace("\x1b", "␛")
     text = re.sub(rf"{getpass.getuser()}@{re.escape(socket.gethostname())}/\d+", "USER@HOST/PID", text)
+    if re.search(r"≥\d\d[sm]\b", text):
+        text = _WIDER.sub("", text)
     for pattern, put in _PUT:
         text = pattern.sub(put, text)
     return text

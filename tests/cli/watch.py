@@ -10,9 +10,13 @@ from typing import Self
 
 
 class Watch:
-    """A thread that samples /proc until the `with` block ends. `seen` is everything any child ever showed."""
+    """A thread that samples /proc until the `with` block ends. `seen` is everything any child ever showed.
 
-    def __init__(self) -> None:
+    `told` is made once a program of the name `wanted` was seen: one that waits for it is not over too soon.
+    """
+
+    def __init__(self, wanted: bytes = b"", told: Path | None = None) -> None:
+        self._wanted, self._told = wanted, told
         self.seen: set[bytes] = set()
         self.programs: set[bytes] = set()
         self._stop = threading.Event()
@@ -39,6 +43,8 @@ class Watch:
                         self.seen.add(content)
                         if part == "cmdline":
                             self.programs.update(os.path.basename(word) for word in content.split(b"\0")[:3])
+            if self._told is not None and self._wanted in self.programs:
+                self._told.touch()
 
 
 def _below(root: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Handover
 from tests import canary as canaries
+from tests.waiting import LONG, until
 
 NEW, OLD = canaries.fresh(), canaries.fresh()
 
@@ -79,26 +81,34 @@ def test_what_cannot_start_was_not_done(tmp_path: Path) -> None:
 
 def test_a_reload_that_does_not_end_may_have_happened() -> None:
     begun = time.monotonic()
-    reply = shell("sleep 60", timeout=0.3).reload(handover())
+    reply = shell(f"sleep {2 * LONG}", timeout=0.3).reload(handover())
     assert reply.outcome is Outcome.UNKNOWN and "0.3 s" in reply.detail
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < LONG
 
 
 def test_children_of_a_hanging_reload_end_with_it(tmp_path: Path) -> None:
-    shell(f'sleep 60 & echo $! > "{tmp_path}/pid"; wait', timeout=0.5).reload(handover())
-    pid = int((tmp_path / "pid").read_text())
-    for _ in range(100):
-        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-            return
-        time.sleep(0.05)
-    pytest.fail("a child is still there")
+    told, timeout = tmp_path / "pid", 0.5
+    words = f'sleep {2 * LONG} & echo $! > "{told}.new"; mv "{told}.new" "{told}"; wait'
+    while not told.exists():  # on a slow machine it ended before it began: longer, then
+        shell(words, timeout=timeout).reload(handover())
+        timeout *= 3
+    until(lambda: state(int(told.read_text())) in "ZX", "the end of the child")
+
+
+def state(pid: int) -> str:
+    """The letter of /proc; `X` when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
 
 
 def test_what_a_reload_leaves_running_stays(tmp_path: Path) -> None:
-    reply = shell(f'sleep 5 </dev/null >/dev/null 2>&1 & echo $! > "{tmp_path}/pid"').reload(handover())
+    reply = shell(f'sleep {2 * LONG} </dev/null >/dev/null 2>&1 & echo $! > "{tmp_path}/pid"').reload(handover())
     pid = int((tmp_path / "pid").read_text())
-    assert reply.outcome is Outcome.OK and Path(f"/proc/{pid}").exists()
-    os.kill(pid, 9)
+    left = state(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert reply.outcome is Outcome.OK and left not in "ZX"
 
 
 def test_neither_value_is_in_argv_environment_or_input_of_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -149,7 +159,7 @@ def test_a_probe_that_does_not_read_its_input() -> None:
 
 
 def test_a_hanging_probe_cannot_tell() -> None:
-    hanging = CommandConsumer("svc", probe_command=["sleep", "60"], timeout=0.2)
+    hanging = CommandConsumer("svc", probe_command=["sleep", str(2 * LONG)], timeout=0.2)
     assert hanging.probe(handover(None)).outcome is Outcome.LATER
 
 
@@ -172,7 +182,7 @@ def test_prove_waits_until_the_service_has_settled(tmp_path: Path) -> None:
         if len(naps) == 3:
             (tmp_path / "held").write_bytes(NEW)
 
-    slow = consumer(tmp_path, OLD, settle=60.0, sleep=nap)
+    slow = consumer(tmp_path, OLD, settle=LONG, sleep=nap)
     assert slow.prove(handover()).outcome is Outcome.OK and len(naps) == 3
 
 

@@ -13,6 +13,7 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Handover, Reply
 from tests.consumers.fake_gateway import FakeGateway, drop, failed_reload
+from tests.waiting import LONG
 
 TOKEN = "openclaw-gateway-token"
 OPENAI = "models.providers.openai.apiKey"
@@ -42,7 +43,8 @@ def gateway() -> Iterator[FakeGateway]:
 
 def consumer(gateway: FakeGateway, *tokens: str) -> OpenClawConsumer:
     known = [SecretValue(token) for token in tokens or ("token-old",)]
-    return OpenClawConsumer("gateway", gateway.url, is_own, lambda: known, {"bundle"}, timeout=5.0, reload_timeout=5.0)
+    return OpenClawConsumer("gateway", gateway.url, is_own, lambda: known, {"bundle"}, timeout=LONG,
+                            reload_timeout=LONG)
 
 
 def clean(reply: Reply, gateway: FakeGateway) -> Outcome:
@@ -123,7 +125,7 @@ def test_where_nobody_listens_nothing_happened() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
-        gone = OpenClawConsumer("gateway", url, is_own, lambda: [SecretValue("x")], timeout=2.0)
+        gone = OpenClawConsumer("gateway", url, is_own, lambda: [SecretValue("x")], timeout=LONG)
         assert [gone.reload(OWN).outcome, gone.prove(KEY).outcome, gone.preflight(KEY).outcome] == [Outcome.LATER] * 3
 
 

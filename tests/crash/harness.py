@@ -19,6 +19,7 @@ from clawsecrets.model.secret import Stage
 from clawsecrets.stores.sqlite import SqliteStore
 from tests.crash.parts import NAME, PROVIDERS, App, Place, lay_out, values_out
 from tests.fake_provider import Controls, RemoteFake
+from tests.waiting import LONG
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BOTH_LIVE = ("overlap", "assisted")
@@ -37,7 +38,7 @@ class Child:
     def __exit__(self, *exc: object) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(LONG)
         self._process.stdout.close()
 
     def ask(self, order: Any) -> Any:
@@ -180,7 +181,7 @@ class Scene:
         assert result["stuck_in"] == State.RECREATING.value, f"{where}: {result}"
         (token,) = self.live()
         asked = urllib.request.Request(f"{self.fake.url}/self/roll", b"{}", {"Authorization": f"Bearer {token}"})
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=10) as reply:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=LONG) as reply:
             value = json.loads(reply.read())["token"]
         answer = self.child.ask({**self.order(), "supplied": value, "from_version": 0})
         assert answer["result"].get("state") == "done", f"{where}: {answer}"

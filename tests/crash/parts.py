@@ -51,7 +51,7 @@ class Place:
     url: str
     admin: str
     lease: float = 90.0
-    queue: float = 60.0
+    queue: float = 2000.0
 
     @property
     def strategy(self) -> str:

@@ -95,7 +95,7 @@ def test_a_sleeper_commits_nothing(way: str, folder: Path, child: Child, fake: R
     for where in SLEEPS[way]:
         if where not in names:
             continue
-        scene = Scene(folder / where.replace(" ", "-"), way, fake, child, lease=0.4, queue=20.0)
+        scene = Scene(folder / where.replace(" ", "-"), way, fake, child, lease=0.4, queue=2000.0)
         asleep = scene.run(stop=names.index(where) + 1)
         assert asleep["status"] == "stopped" and asleep["points"][-1] == where, (where, asleep)
         other = scene.run(longest=1.0)

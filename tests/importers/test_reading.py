@@ -14,6 +14,7 @@ from clawsecrets.errors import ConfigError
 from clawsecrets.importers import openclaw_json, read_file, recognise
 from clawsecrets.wiring.reading import gateway_url
 from tests.canary import search
+from tests.waiting import LONG
 
 VALUE = "sk-ant-api03-abcdefghij"
 
@@ -49,7 +50,7 @@ except ConfigError as error:
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
 def test_what_the_caller_hands_over_is_read(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", READ, name], input=f"A_KEY={VALUE}\n", capture_output=True, text=True,
-                          check=True, timeout=30)
+                          check=True, timeout=LONG)
     assert done.stdout == "['A_KEY']\n"
 
 
@@ -57,7 +58,7 @@ def test_what_the_caller_hands_over_is_read(name: str) -> None:
 def test_a_device_or_nothing_that_is_handed_over_is_refused(name: str) -> None:
     with open("/dev/zero", "rb") as zero:
         done = subprocess.run([sys.executable, "-c", READ, name], stdin=zero, capture_output=True, text=True,
-                              check=True, timeout=30)
+                              check=True, timeout=LONG)
     assert done.stdout.startswith(f"{name}: cannot be read: ")
 
 

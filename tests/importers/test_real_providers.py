@@ -40,13 +40,20 @@ def test_every_example_is_recognised_under_any_name() -> None:
 
 
 def test_a_thousand_entries_are_quick() -> None:
-    text = "\n".join(f"SERVICE_{n}_TOKEN={secrets.token_urlsafe(32)}" for n in range(1000))
-    start = time.perf_counter()
+    """Ten times as many take about ten times as long, on any machine: each of three tries takes its fastest."""
+    took = {number: min(seconds(number) for _ in range(3)) for number in (100, 1000)}
+    print(f"1,000 entries: {took[1000] * 1000:.0f} ms")
+    assert took[1000] < 40 * took[100], took
+
+
+def seconds(number: int) -> float:
+    """What so many entries take of this process's own time."""
+    text = "\n".join(f"SERVICE_{n}_TOKEN={secrets.token_urlsafe(32)}" for n in range(number))
+    start = time.process_time()
     placed = recognise(dotenv.parse(text.encode(), ".env").items, PROVIDERS.values())
-    took = time.perf_counter() - start
-    assert len(placed.candidates) == 1000
-    assert took < 5.0, f"{took:.2f} s"
-    print(f"1,000 entries: {took * 1000:.0f} ms")
+    took = time.process_time() - start
+    assert len(placed.candidates) == number
+    return took
 
 
 def test_a_model_provider_s_key_is_named_as_its_provider_file_ranks_it() -> None:

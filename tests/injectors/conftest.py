@@ -14,6 +14,7 @@ from clawsecrets.injectors.bundle import ResolverBundle
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
+from tests.waiting import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -50,7 +51,7 @@ def bundle(tmp_path: Path) -> Path:
 def run(script: Path) -> Run:
     def start(bundle: Path, request: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
         command = [str(script), "resolve", *(words or ("--bundle", str(bundle)))]
-        return subprocess.run(command, input=request, env={}, cwd="/", capture_output=True, timeout=30)
+        return subprocess.run(command, input=request, env={}, cwd="/", capture_output=True, timeout=LONG)
 
     return start
 

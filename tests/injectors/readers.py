@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.waiting import LONG
+
 SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
 DOCKER = shutil.which("docker")
 _LIBRARIES = glob.glob("/usr/lib/*/systemd/libsystemd-shared-*.so") + glob.glob(
@@ -27,7 +29,7 @@ def by_shell(path: Path, shell: str) -> dict[str, bytes] | None:
     words = [shell, "sh"] if shell == "busybox" else [shell]
     env = shutil.which("env") or "env"
     script = f'set -a; . "$1" >/dev/null 2>&1 || exit 9; exec {env} -0'
-    done = subprocess.run([*words, "-c", script, "sh", str(path)], env={}, capture_output=True, timeout=20)
+    done = subprocess.run([*words, "-c", script, "sh", str(path)], env={}, capture_output=True, timeout=LONG)
     if done.returncode:
         return None
     pairs = [item.partition(b"=") for item in done.stdout.split(b"\0") if item]
@@ -73,7 +75,7 @@ class DockerReader:
         bodies.clear()
         host = f"tcp://127.0.0.1:{self._server.server_address[1]}"
         command = [str(DOCKER), "-H", host, "create", "--pull", "never", "--env-file", str(path), "image"]
-        done = subprocess.run(command, env={"HOME": "/nonexistent"}, capture_output=True, timeout=30)
+        done = subprocess.run(command, env={"HOME": "/nonexistent"}, capture_output=True, timeout=LONG)
         if done.returncode:
             return None
         pairs = [item.partition("=") for item in bodies[0]["Env"]]

@@ -24,6 +24,7 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
 from tests import canary as canaries
+from tests.waiting import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "bundle.json").read_text())
@@ -322,7 +323,8 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
 injector = ResolverBundle("t", Path(sys.argv[2]))
 for number in range(20):
-    reply = injector.deliver([Entry("a", number, SecretValue(sys.argv[3]))])
+    while (reply := injector.deliver([Entry("a", number, SecretValue(sys.argv[3]))])).outcome == "later":
+        pass  # the other one had the folder all the time, which a busy machine may bring about
     assert reply.outcome == "ok", reply
 """
 
@@ -331,7 +333,7 @@ def test_two_writers_end_with_one_of_them_whole(tmp_path: Path) -> None:
     """Also the first write, where both may make the key."""
     path = tmp_path / "gw" / "bundle"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(ROOT), str(path), name]) for name in "xy"]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=LONG) for writer in writers] == [0, 0]
     assert content(path) in ({"a": b"x"}, {"a": b"y"})
     sealed = read_bundle(str(path))
     assert sealed.generation == 40 and sealed.versions() == {"a": 19}

@@ -17,6 +17,7 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
 from tests import canary as canaries
+from tests.waiting import LONG
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-5f3a9c"
@@ -76,7 +77,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path: Path, call: str, wh
     path.write_text("A=old\n")
     path.chmod(0o600)
     words = [sys.executable, "-c", SCRIPT, str(ROOT), str(path), call, when]
-    done = subprocess.run(words, input=b"new", timeout=30)
+    done = subprocess.run(words, input=b"new", timeout=LONG)
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() in ("A=old\n", "A=new\n")
     for draft in drafts(tmp_path):
@@ -108,8 +109,9 @@ from clawsecrets.injectors.envfile import EnvFile
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
 for number in range(25):
-    reply = EnvFile("t", Path(sys.argv[2]), "docker").deliver(
-        [Entry(f"{sys.argv[3]}-{number}", 1, SecretValue("x" * 50))])
+    asked = [Entry(f"{sys.argv[3]}-{number}", 1, SecretValue("x" * 50))]
+    while (reply := EnvFile("t", Path(sys.argv[2]), "docker").deliver(asked)).outcome == "later":
+        pass  # the others had the folder all the time, which a busy machine may bring about
     assert reply.outcome == "ok", reply
 """
 
@@ -117,7 +119,7 @@ for number in range(25):
 def test_rivals_lose_no_line_of_each_other(tmp_path: Path) -> None:
     path = tmp_path / "f"
     rivals = [subprocess.Popen([sys.executable, "-c", RIVAL, str(ROOT), str(path), name]) for name in "abcd"]
-    assert [rival.wait(timeout=60) for rival in rivals] == [0, 0, 0, 0]
+    assert [rival.wait(timeout=LONG) for rival in rivals] == [0, 0, 0, 0]
     names = [line.partition("=")[0] for line in path.read_text().splitlines()]
     assert sorted(names) == sorted(f"{name}_{number}" for name in "ABCD" for number in range(25))
 
@@ -156,7 +158,7 @@ def in_mount_namespace(setup: str, path: Path, length: int) -> list[str]:
         ["unshare", "-m", "sh", "-c", f'{setup}; shift; exec "$@"', "sh", str(path.parent), *words],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=LONG,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -183,7 +185,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     words = [sys.executable, "-c", MOUNTED, str(ROOT), str(tmp_path / "f"), "9000"]
     line = f'{setup}; d="$1"; shift; "$@"; set -- "$d"; {script}'
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", line, "sh", str(tmp_path), *words], capture_output=True, text=True, timeout=30
+        ["unshare", "-m", "sh", "-c", line, "sh", str(tmp_path), *words], capture_output=True, text=True, timeout=LONG
     )
     lines = done.stdout.splitlines()
     assert lines[0].startswith("refused") and "No space left" in lines[0]

@@ -16,6 +16,7 @@ from clawsecrets.injectors.bundle import ResolverBundle
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
 from tests.injectors.conftest import Run, ask
+from tests.waiting import LONG
 
 
 def test_the_contract(run: Run, bundle: Path) -> None:
@@ -103,9 +104,10 @@ def test_the_other_spelling(run: Run, bundle: Path) -> None:
 
 def test_a_closed_stdin_and_a_closed_stdout(script: Path, bundle: Path) -> None:
     line = f"'{script}' resolve --bundle '{bundle}'"
-    done = subprocess.run(["/bin/sh", "-c", f"{line} <&-"], env={}, capture_output=True, timeout=30)
+    done = subprocess.run(["/bin/sh", "-c", f"{line} <&-"], env={}, capture_output=True, timeout=LONG)
     one_line(done, 2, "standard input")
-    done = subprocess.run(["/bin/sh", "-c", f"{line} >&-"], input=ask("plain"), env={}, capture_output=True, timeout=30)
+    done = subprocess.run(["/bin/sh", "-c", f"{line} >&-"], input=ask("plain"), env={}, capture_output=True,
+                          timeout=LONG)
     assert done.returncode == 1 and b"Traceback" not in done.stderr
 
 

@@ -20,6 +20,7 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
 from tests import canary as canaries
 from tests.injectors.conftest import ROOT, Run, ask
+from tests.waiting import LONG
 
 
 def test_512_ids_and_the_largest_names(run: Run, tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_it_imports_little(script: Path, bundle: Path) -> None:
         f"code = main(['--bundle', {str(bundle)!r}]); print(' '.join(sys.modules), file=sys.stderr); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=ask("plain"), env={}, cwd="/", capture_output=True, timeout=30
+        [sys.executable, "-c", code], input=ask("plain"), env={}, cwd="/", capture_output=True, timeout=LONG
     )
     assert done.returncode == 0
     loaded = set(done.stderr.decode().split())

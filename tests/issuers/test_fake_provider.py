@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.fake_provider import Controls, FakeProvider, spawn
+from tests.waiting import LONG, until
 
 
 def admin(fake: Controls) -> dict[str, str]:
@@ -17,11 +17,11 @@ def admin(fake: Controls) -> dict[str, str]:
 
 
 def make(fake: Controls, label: str = "l1") -> requests.Response:
-    return requests.post(fake.url + "/v1/keys", json={"name": label}, headers=admin(fake), timeout=5)
+    return requests.post(fake.url + "/v1/keys", json={"name": label}, headers=admin(fake), timeout=LONG)
 
 
 def who(fake: Controls, value: str, path: str = "/v1/whoami") -> int:
-    return requests.get(fake.url + path, headers={"Authorization": f"Bearer {value}"}, timeout=5).status_code
+    return requests.get(fake.url + path, headers={"Authorization": f"Bearer {value}"}, timeout=LONG).status_code
 
 
 def test_overlap_life() -> None:
@@ -29,12 +29,12 @@ def test_overlap_life() -> None:
         made = make(fake).json()
         assert who(fake, made["secret"]) == 200
         assert {c.label for c in fake.live().values()} == {"l1"}
-        gone = requests.delete(f"{fake.url}/v1/keys/{made['id']}", headers=admin(fake), timeout=5)
-        again = requests.delete(f"{fake.url}/v1/keys/{made['id']}", headers=admin(fake), timeout=5)
+        gone = requests.delete(f"{fake.url}/v1/keys/{made['id']}", headers=admin(fake), timeout=LONG)
+        again = requests.delete(f"{fake.url}/v1/keys/{made['id']}", headers=admin(fake), timeout=LONG)
         assert (gone.status_code, again.status_code) == (204, 404)
         assert who(fake, made["secret"]) == 401
         assert not fake.live()
-        assert requests.get(fake.url + "/v1/keys", timeout=5).status_code == 401
+        assert requests.get(fake.url + "/v1/keys", timeout=LONG).status_code == 401
 
 
 def test_pages() -> None:
@@ -42,9 +42,9 @@ def test_pages() -> None:
         fake.configure(page_size=2)
         for number in range(3):
             fake.seed(label=str(number))
-        first = requests.get(fake.url + "/v1/keys", headers=admin(fake), timeout=5).json()
+        first = requests.get(fake.url + "/v1/keys", headers=admin(fake), timeout=LONG).json()
         assert (len(first["keys"]), first["next"]) == (2, "2")
-        rest = requests.get(fake.url + "/v1/keys?after=2", headers=admin(fake), timeout=5).json()
+        rest = requests.get(fake.url + "/v1/keys?after=2", headers=admin(fake), timeout=LONG).json()
         assert (len(rest["keys"]), rest["next"]) == (1, None)
 
 
@@ -53,7 +53,7 @@ def test_cut_over_kills_the_old(style: str, roll: str, me: str) -> None:
     with FakeProvider() as fake:
         old = fake.seed(style).value
         token = fake.admin if style == "rollco" else old
-        new = requests.post(fake.url + roll, json={}, headers={"Authorization": f"Bearer {token}"}, timeout=5).json()
+        new = requests.post(fake.url + roll, json={}, headers={"Authorization": f"Bearer {token}"}, timeout=LONG).json()
         assert (who(fake, old, me), who(fake, new["token"], me)) == (401, 200)
 
 
@@ -81,15 +81,13 @@ def test_status_and_garbage() -> None:
 
 def test_a_held_request_can_be_seen_and_let_go() -> None:
     with FakeProvider() as fake:
-        fake.fault("create", "slow", when="after", seconds=30)
+        fake.fault("create", "slow", when="after", seconds=LONG)
         thread = threading.Thread(target=make, args=(fake,))
         thread.start()
-        deadline = time.monotonic() + 5
-        while not fake.holding and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: fake.holding, "the request")
         assert (fake.holding, len(fake.live())) == (1, 1)
         fake.let_go()
-        thread.join(5)
+        thread.join(LONG)
         assert not thread.is_alive()
 
 
@@ -99,7 +97,7 @@ def test_own_process_keeps_its_state(tmp_path: Path) -> None:
         fake.fault("create", "exit", when="after")
         with pytest.raises(requests.RequestException):
             make(fake)
-        assert fake.process.wait(5) == 9
+        assert fake.process.wait(LONG) == 9
     with spawn(tmp_path / "state.json") as fake:
         assert len(fake.live()) == 2
         assert who(fake, seeded.value) == 200

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,15 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Request
 from tests.fake_provider import FakeProvider
+from tests.waiting import LONG, until
 
 DATA = Path(__file__).parent.parent / "data" / "providers"
-FAST = Limits(connect=1.0, read=0.4, total=0.8)
+PATIENT = Limits(connect=LONG, read=LONG, total=LONG)
+"""What comes is waited for, however slow the machine is."""
+FAST = Limits(connect=LONG, read=1.0, total=2.0)
+"""Only for what never comes."""
+NEVER = 2 * LONG
+"""Seconds that a server holds back what the client must not wait for."""
 
 
 @pytest.fixture
@@ -31,8 +38,8 @@ def fake() -> Iterator[FakeProvider]:
         yield running
 
 
-def issuer(code: str = "acme") -> HttpIssuer:
-    return HttpIssuer(load_file(DATA / f"{code}.toml"), FAST)
+def issuer(code: str = "acme", limits: Limits = PATIENT) -> HttpIssuer:
+    return HttpIssuer(load_file(DATA / f"{code}.toml"), limits)
 
 
 def ask(fake: FakeProvider | None, label: str = "rot-1", **rest: object) -> Request:
@@ -41,10 +48,16 @@ def ask(fake: FakeProvider | None, label: str = "rot-1", **rest: object) -> Requ
                    **rest)  # type: ignore[arg-type]
 
 
+@cache
+def dead_socket() -> socket.socket:
+    """Bound, and nobody listens; it is kept, so that nobody else is given its port."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
 def dead_url() -> str:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{sock.getsockname()[1]}"
+    return f"http://127.0.0.1:{dead_socket().getsockname()[1]}"
 
 
 def test_overlap_life(fake: FakeProvider) -> None:
@@ -77,13 +90,13 @@ def test_find_walks_every_page(fake: FakeProvider) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("how", ["reset", "close", "hang", "drip", "garbage", "status"])
 def test_a_create_whose_answer_is_no_answer_is_unknown(fake: FakeProvider, how: str, when: str) -> None:
-    fake.fault("create", how, when=when, seconds=3.0)
+    fake.fault("create", how, when=when, seconds=NEVER)
     begun = time.monotonic()
-    reply = issuer().create(ask(fake))
+    reply = issuer(limits=FAST if how in ("hang", "drip") else PATIENT).create(ask(fake))
     assert reply.outcome is Outcome.UNKNOWN
+    assert time.monotonic() - begun < LONG
+    until(lambda: fake.calls["create"] and len(fake.live()) == (when == "after"), "what the server did")
     assert fake.calls["create"] == 1  # sent at most once
-    assert len(fake.live()) == (when == "after")
-    assert time.monotonic() - begun < 2.0
 
 
 def test_a_slow_drip_of_headers_ends_too() -> None:
@@ -92,7 +105,7 @@ def test_a_slow_drip_of_headers_ends_too() -> None:
             peer, _ = server.accept()
             with peer:
                 peer.recv(4096)
-                for _ in range(100):
+                for _ in range(int(NEVER / 0.1)):
                     try:
                         peer.sendall(b"H" if _ else b"HTTP/1.1 200 OK\r\nX-")
                     except OSError:
@@ -103,10 +116,10 @@ def test_a_slow_drip_of_headers_ends_too() -> None:
         begun = time.monotonic()
         request = Request("s", "r", admin=SecretValue("a"),
                           options={"base_url": f"http://127.0.0.1:{server.getsockname()[1]}"})
-        reply = issuer().create(request)
+        reply = issuer(limits=Limits(connect=LONG, read=LONG, total=1.0)).create(request)
         assert reply.outcome is Outcome.UNKNOWN
         assert "too long" in reply.detail
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < LONG
 
 
 def test_nobody_listening_means_that_nothing_happened() -> None:
@@ -136,11 +149,14 @@ def test_too_many_requests_says_when(fake: FakeProvider) -> None:
 ])
 def test_trouble_of_the_others(fake: FakeProvider, operation: str, how: str, expected: Outcome) -> None:
     key = fake.seed()
-    fake.fault(operation, how, seconds=2.0)
+    fake.fault(operation, how, seconds=NEVER)
+    limits = FAST if how == "hang" else PATIENT
     value = SecretValue(key.value)
-    reply = {"whoami": lambda: issuer().test(value, ask(fake)), "list": lambda: issuer().find(ask(fake))[0],
-             "revoke": lambda: issuer().revoke(key.handle, value, ask(fake))}[operation]()
+    reply = {"whoami": lambda: issuer(limits=limits).test(value, ask(fake)),
+             "list": lambda: issuer(limits=limits).find(ask(fake))[0],
+             "revoke": lambda: issuer(limits=limits).revoke(key.handle, value, ask(fake))}[operation]()
     assert reply.outcome is expected
+    until(lambda: fake.calls[operation], "the request")
     assert fake.calls[operation] == 1
 
 
@@ -231,7 +247,7 @@ def test_self_authenticated_cut_over_cannot_be_repeated(fake: FakeProvider) -> N
 
 def test_assisted_waits_for_a_person(fake: FakeProvider) -> None:
     provider = load_file(DATA / "acme.toml")
-    by_hand, old = AssistedIssuer(provider, HttpIssuer(provider, FAST)), fake.seed()
+    by_hand, old = AssistedIssuer(provider, HttpIssuer(provider, PATIENT)), fake.seed()
     reply = by_hand.create(ask(fake, old=SecretValue(old.value)))
     assert (reply.outcome, reply.person) == (Outcome.LATER, True)
     assert "https://acme.example/settings/keys" in reply.detail
@@ -279,7 +295,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         threading.Thread(target=serve, daemon=True).start()
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         reply = issuer().create(Request("s", "r", admin=SecretValue("a")))
-        assert seen.wait(2)
+        assert seen.wait(LONG)
         assert (reply.outcome, "proxy" in reply.detail) == (Outcome.LATER, True)
 
 
@@ -300,12 +316,13 @@ def test_no_value_leaks(fake: FakeProvider, caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.DEBUG):
         for options in ({"base_url": fake.url}, {"base_url": dead_url()}, {"base_url": "https://127.0.0.1:1"}):
             for how in ("status", "reset", "hang", "garbage", "drip", "close"):
-                fake.fault("*", how, seconds=1.0)
+                fake.fault("*", how, seconds=NEVER)
                 request = Request("s", "r", old=value, admin=SecretValue(f"1:{canary}"), options=options)
                 shown += [telegram.create(request), telegram.test(value, request), telegram.recover(request),
                           telegram.describe("create", request)]
                 if options["base_url"] != fake.url:
                     break
+    until(lambda: fake.calls["unknown"] >= 18, "the requests")
     assert fake.calls["unknown"] == 18
     assert canary not in repr(shown)
     assert canary not in caplog.text

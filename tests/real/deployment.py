@@ -23,6 +23,7 @@ from typing import Any, Self
 from clawsecrets.model.secret import SecretValue
 from tests import canary
 from tests.real.openclaw import Gateway, exec_provider, exec_ref, merged
+from tests.waiting import LONG
 
 TOKEN = "openclaw-gateway-token"
 INJECTOR, CONSUMER = "openclaw-refs", "gateway"
@@ -69,7 +70,7 @@ class Deployment:
     def claw(self, *words: str, stdin: str = "", code: int | None = 0) -> str:
         """Run one command; gives its standard output. AssertionError when it does not end with `code`."""
         done = subprocess.run([str(SCRIPT), *words], env=self.environment, cwd=self.base, input=stdin,
-                              capture_output=True, text=True, timeout=120, check=False)
+                              capture_output=True, text=True, timeout=LONG, check=False)
         told = f"clawsecrets {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         assert code is None or done.returncode == code, told
         return done.stdout

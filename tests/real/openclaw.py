@@ -14,6 +14,7 @@ import fcntl
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,10 +27,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.waiting import LONG
+
 OPENCLAW = "2026.9.6"
 NODE = "24"
 LOCATION_VARIABLE = "CLAWSECRETS_OPENCLAW_DIR"
-START_SECONDS = 90.0
+START_SECONDS = LONG
 """How long a gateway may take to become ready: 6 s with a warm compile cache, 12 s with a cold one, on a calm host."""
 
 QUIET: dict[str, Any] = {
@@ -128,6 +131,13 @@ def exec_ref(name: str, provider: str = "clawsecrets") -> dict[str, str]:
     return {"source": "exec", "provider": provider, "id": name}
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Replace the file in one step: who reads it meanwhile (a resolver that is still under way) reads a whole one."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
 class Gateway:
     """One real gateway with its own state folder, configuration, home and port; everything goes on exit.
 
@@ -214,7 +224,7 @@ class Gateway:
 
     def http_status(self, path: str) -> int:
         """The HTTP status the gateway answers at `path`; 0 when nothing listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", path)
             return connection.getresponse().status
@@ -223,13 +233,13 @@ class Gateway:
         finally:
             connection.close()
 
-    def stop(self, seconds: float = 15.0) -> None:
+    def stop(self, seconds: float = 60.0) -> None:
         """Ask the gateway to end (SIGTERM) and wait; what has not gone by then is killed."""
         self._end(signal.SIGTERM, seconds)
 
     def kill(self) -> None:
         """End the gateway as a crash would (SIGKILL), together with its helpers."""
-        self._end(signal.SIGKILL, 10.0)
+        self._end(signal.SIGKILL, LONG)
 
     def _end(self, how: signal.Signals, seconds: float) -> None:
         process, self.process = self.process, None
@@ -242,7 +252,7 @@ class Gateway:
         for pid in {*family, *_family(process.pid), *_of_state_dir(self.state_dir)}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(LONG)
 
     def close(self) -> None:
         """Kill whatever runs and remove every file. Safe to call twice."""
@@ -250,7 +260,7 @@ class Gateway:
         shutil.rmtree(self.base, ignore_errors=True)
 
     def cli(
-        self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "", timeout: float = 120.0
+        self, *args: str, env: Mapping[str, str] | None = None, stdin: str = "", timeout: float = LONG
     ) -> subprocess.CompletedProcess[str]:
         """Run the real `openclaw` command line against this gateway's state and configuration."""
         command = [*self._openclaw(), *args]
@@ -275,9 +285,14 @@ class Gateway:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free one, below those that the system gives away, so that nobody else has it when the gateway starts."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    below = range(10_000, first) if first > 11_000 else range(61_000, 65_536)
+    for port in random.SystemRandom().sample(below, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port")
 
 
 def _die_with_parent() -> None:

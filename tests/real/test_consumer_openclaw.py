@@ -17,7 +17,8 @@ from clawsecrets.consumers.openclaw import OpenClawConsumer
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Handover
-from tests.real.openclaw import Gateway, exec_provider, exec_ref
+from tests.real.openclaw import Gateway, exec_provider, exec_ref, replace_text
+from tests.waiting import LONG, until
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("gateway-consumer"), pytest.mark.slow]
 
@@ -87,10 +88,11 @@ class Site:
 
     def write(self, **changes: str) -> None:
         self.values.update({name.replace("_", "-"): value for name, value in changes.items()})
-        self.held.write_text(json.dumps(self.values))
+        replace_text(self.held, json.dumps(self.values))
 
     def consumer(self) -> OpenClawConsumer:
-        return OpenClawConsumer("gateway", self.gateway.url, GATEWAY.__eq__, lambda: [SecretValue(self.values[TOKEN])])
+        return OpenClawConsumer("gateway", self.gateway.url, GATEWAY.__eq__, lambda: [SecretValue(self.values[TOKEN])],
+                                timeout=60.0, reload_timeout=LONG)
 
     def change(self, name: str, new: str) -> Handover:
         """The resolver gives `new` from now on."""
@@ -164,7 +166,7 @@ def test_a_bot_token_is_proven_by_its_channel(site: Site) -> None:
     assert site.consumer().reload(handover).outcome is Outcome.OK
     reply = patiently(site, handover)
     assert reply is Outcome.OK
-    assert site.telegram.polled_with[-1] == "100:second"
+    until(lambda: site.telegram.polled_with[-1:] == ["100:second"], "the bot asking with its new token")
 
 
 def test_a_bot_token_that_telegram_refuses_is_refused_although_the_reload_was_fine(site: Site) -> None:
@@ -174,12 +176,11 @@ def test_a_bot_token_that_telegram_refuses_is_refused_although_the_reload_was_fi
 
 
 def patiently(site: Site, handover: Handover) -> Outcome:
-    for _ in range(20):
-        reply = site.consumer().prove(handover)
-        if reply.outcome is not Outcome.LATER:
-            return reply.outcome
+    end = time.monotonic() + LONG
+    while (reply := site.consumer().prove(handover)).outcome is Outcome.LATER:
+        assert time.monotonic() < end, reply
         time.sleep(0.5)
-    raise AssertionError(reply)
+    return reply.outcome
 
 
 def test_the_gateway_token(site: Site) -> None:

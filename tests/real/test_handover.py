@@ -13,6 +13,7 @@ from clawsecrets.cli.quickstart import handover_commands
 from clawsecrets.clients.gateway import accepts
 from clawsecrets.model.secret import SecretValue
 from tests.real.deployment import SCRIPT, TOKEN, Deployment
+from tests.waiting import LONG
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -33,7 +34,7 @@ def typed(here: Deployment, words: list[str]) -> None:
     if words[0] == "openclaw":
         done = here.gateway.cli(*words[1:])
     else:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=LONG, check=False)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
@@ -50,8 +51,8 @@ def test_import_then_the_printed_commands_then_the_first_rotation() -> None:
         for words in handover_commands(loose_script(here), here.bundle):
             typed(here, words)
         new = here.value()
-        assert accepts(here.gateway.url, new, 15.0)
-        assert not accepts(here.gateway.url, old, 15.0)
+        assert accepts(here.gateway.url, new, LONG)
+        assert not accepts(here.gateway.url, old, LONG)
         assert here.audit() == "clean 0"
         assert here.files_with(new) == []
         left = here.files_with(old)

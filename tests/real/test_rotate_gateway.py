@@ -14,6 +14,7 @@ from clawsecrets.model.secret import SecretValue
 from tests.fake_provider import ADMIN, FakeProvider
 from tests.real.deployment import CONSUMER, INJECTOR, TOKEN, Deployment
 from tests.real.openclaw import exec_ref
+from tests.waiting import LONG
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -56,7 +57,7 @@ def here(fake: FakeProvider) -> Iterator[Deployment]:
 
 
 def is_accepted(here: Deployment, token: SecretValue) -> bool:
-    return accepts(here.gateway.url, token, 15.0)
+    return accepts(here.gateway.url, token, LONG)
 
 
 def test_the_token_of_a_running_gateway_is_rotated(here: Deployment) -> None:
@@ -94,8 +95,12 @@ def test_a_key_of_a_skill_and_a_model_is_minted_proven_in_the_gateway_and_the_ol
      ("confirm", 0.1), ("prove-dead", 0.1)],
 )
 def test_after_a_kill_the_next_rotate_ends_it(here: Deployment, step: str, pause: float) -> None:
-    before, old = here.version(), here.value()
-    kill_at(here, step, pause)
+    for _ in range(20):
+        before, old = here.version(), here.value()
+        if kill_at(here, step, pause):
+            break
+    else:
+        pytest.fail("it always ended before it was killed")
     found = here.asked("show", TOKEN)
     minted = [here.value(TOKEN, v["version"]) for v in found["versions"] if v["version"] > before]
     killed_in = found["rotation"]["state"]
@@ -112,8 +117,9 @@ def test_after_a_kill_the_next_rotate_ends_it(here: Deployment, step: str, pause
     SEEN.extend([old, current])
 
 
-def kill_at(here: Deployment, step: str, pause: float) -> None:
-    """SIGKILL `clawsecrets rotate -v`, `pause` seconds after it says that it begins this step."""
+def kill_at(here: Deployment, step: str, pause: float) -> bool:
+    """SIGKILL `clawsecrets rotate -v`, `pause` seconds after it says that it begins this step. False: it ended by
+    itself before, well; a busy machine may wake us that late."""
     process = here.begin("rotate", TOKEN, "--verbose")
     assert process.stderr is not None
     said = []
@@ -126,7 +132,9 @@ def kill_at(here: Deployment, step: str, pause: float) -> None:
     time.sleep(pause)
     process.kill()
     process.stderr.close()
-    assert process.wait() == -9
+    code = process.wait()
+    assert code in (0, -9)
+    return code == -9
 
 
 def test_afterwards_the_deployment_is_clean(here: Deployment) -> None:

@@ -16,6 +16,7 @@ from clawsecrets.stores.rekey import rekey
 from clawsecrets.stores.slots import described
 from tests.contract.store import event, put
 from tests.stores.test_processes import line, spawn
+from tests.waiting import LONG
 
 
 def parts(root: Path, name: str) -> tuple[Path, Path]:
@@ -66,19 +67,19 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path, monkeypatch: pytest
     def slowly(path: Path, content: bytes) -> None:
         if threading.current_thread() is first:
             writing.set()
-            assert go.wait(20)
+            assert go.wait(LONG)
         real(path, content)
 
     monkeypatch.setattr(keys, "write_private", slowly)
     first = threading.Thread(target=source.create, args=("1" * 32, b"m" * 32))
     second = threading.Thread(target=source.create, args=("2" * 32, b"m" * 32))
     first.start()
-    assert writing.wait(20)
+    assert writing.wait(LONG)
     second.start()
     second.join(0.2)
     go.set()
-    first.join(20)
-    second.join(20)
+    first.join(LONG)
+    second.join(LONG)
     found = list(keys.parse_keys(source.path.read_bytes(), source.path))
     assert sorted(label[:8] for label in found) == ["0" * 8, "1" * 8, "2" * 8]
 
