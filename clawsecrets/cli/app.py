@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from clawsecrets.cli.entry import COMPLETION
 from clawsecrets.cli.helping import Group
 
 PARTS: dict[str, tuple[str, ...]] = {
@@ -18,13 +19,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     "overview": ("status",),
     "rotating": ("rotate",),
     "delivering": ("inject",),
+    "scanning": ("scan",),
     "unfinished": ("rotations", "revocations"),
     "auditing": ("audit-log", "doctor"),
     "providing": ("providers", "version", "resolve"),
 }
 """Module of this package -> the commands that it registers, in the order of `--help`."""
-COMPLETION = "_CLAWSECRETS_COMPLETE"
-"""Set by a shell's completion script: every command must be there."""
 
 
 def build(argv: Sequence[str]) -> typer.Typer:

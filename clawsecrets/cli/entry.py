@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 
 from clawsecrets.errors import ClawError, Incomplete, UsageError, WorkLeft
@@ -20,6 +21,8 @@ from clawsecrets.errors import ClawError, Incomplete, UsageError, WorkLeft
 EXIT_BUG = 70
 """A fault of clawsecrets itself (sysexits.h EX_SOFTWARE)."""
 EXIT_INTERRUPTED = 130
+COMPLETION = "_CLAWSECRETS_COMPLETE"
+"""Set by a shell's completion script: every command must be there."""
 
 
 def main() -> None:
@@ -30,8 +33,7 @@ def main() -> None:
         from clawsecrets.injectors.resolve import main as resolve
 
         sys.exit(resolve(sys.argv[2:]))
-    code = run(sys.argv[1:])
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def _fill_closed() -> None:
@@ -63,6 +65,35 @@ def _guard() -> None:
 
 def run(argv: list[str]) -> int:
     """Run one command and give its exit code."""
+    if argv[:1] == ["scan"] and COMPLETION not in os.environ:
+        from clawsecrets.cli.scan_words import understood
+
+        words = understood(argv[1:])
+        if words is not None:
+            from clawsecrets.cli.scan_run import scan
+
+            return _scan(lambda: scan(words))
+    return _command(argv)
+
+
+def _scan(call: Callable[[], int]) -> int:
+    """A scan that needs no typer. The same errors as `_command` knows, less typer's."""
+    try:
+        return call()
+    except ClawError as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        print("clawsecrets: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()  # the reader left: that is no word on what was found
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        _forget_stdout()
+        return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"))
+
+
+def _command(argv: list[str]) -> int:
     from typer import Abort
     from typer.exceptions import TyperException
     from typer.main import get_command

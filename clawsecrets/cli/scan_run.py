@@ -1,0 +1,131 @@
+"""scan: from the words to the report and the exit code. Imports nothing of typer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from clawsecrets.cli.scan_words import Words
+from clawsecrets.errors import UsageError
+
+if TYPE_CHECKING:
+    from clawsecrets.wiring.scanning import Order
+
+REDRAW = 0.2
+"""Seconds between two drawings of the progress line."""
+
+
+def scan(words: Words) -> int:
+    """Run it, write the report, and give the exit code. ClawError, OSError."""
+    from clawsecrets.config.paths import find_paths
+    from clawsecrets.wiring import scanning
+
+    form = "json" if words.flag("json") else words.text("format") or "text"
+    if words.flag("json") and words.text("format") not in ("", "json"):
+        raise UsageError("--json and --format say different things", "leave one of them out")
+    output = words.text("output")
+    progress = Progress(words.flag("verbose"))
+    run = scanning.Scan(_order(words), find_paths(words.text("config")), progress, words.text("store"))
+    try:
+        report = run.run()
+    finally:
+        progress.done()
+    terminal = not output and sys.stdout.isatty()
+    text = run.written(report, form, columns=_columns() if terminal else 0,
+                       colours=terminal and "NO_COLOR" not in os.environ)
+    _write(text, output)
+    if report.interrupted:
+        print("clawsecrets: interrupted; the report is incomplete", file=sys.stderr)
+    return run.code(report, words.flag("allow-incomplete"))
+
+
+def _order(words: Words) -> Order:
+    from clawsecrets.wiring.scanning import Order
+
+    workers = words.text("workers")
+    if workers and not (workers.isascii() and workers.isdigit() and 0 < int(workers) <= 64):
+        raise UsageError("--workers: a number from 1 to 64 is needed", "leave it out to use every core")
+    narrowed = [name for name in ("since", "commits", "branch", "staged", "no-history") if words.options.get(name)]
+    if len(narrowed) > 1:
+        raise UsageError(f"--{narrowed[0]} and --{narrowed[1]} exclude each other", "give one of them")
+    return Order(
+        words.kind, words.what, confidence=words.text("confidence"), baseline=words.text("baseline"),
+        rules=words.texts("rules"), workers=int(workers or 0), since=words.text("since"),
+        commits=words.text("commits"), branch=words.text("branch"), fingerprints=words.text("fingerprints"),
+        **{name.replace("-", "_"): words.flag(name) for name in (
+            "no-baseline", "explain", "trust-inline-allow", "no-cache", "staged", "no-history", "trust-alternates",
+            "no-ignored", "known", "verify", "force-verify")},
+    )
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def _write(text: str, output: str) -> None:
+    """To the file, whole or not at all; or to standard output."""
+    if output:
+        from clawsecrets.wiring.scanning import write_report
+
+        write_report(text, output)
+        return
+    try:
+        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader left (`| head`): that changes nothing in what was found, and so in the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Progress:
+    """One line on a terminal's stderr, redrawn: how much, how fast, how long still. Silent when piped."""
+
+    def __init__(self, verbose: bool) -> None:
+        self._shown = sys.stderr.isatty()
+        self._verbose = verbose or self._shown
+        self._began = self._drawn = time.monotonic()
+        self._objects = self._bytes = self._whole = 0
+        self._line = False
+
+    def moved(self, objects: int, size: int) -> None:
+        """So much was looked at since the last call."""
+        self._objects += objects
+        self._bytes += size
+        now = time.monotonic()
+        if self._shown and now - self._drawn >= REDRAW:
+            self._drawn = now
+            self._draw(now - self._began)
+
+    def expects(self, size: int) -> None:
+        """How many bytes there are in all; 0 = not known."""
+        self._whole = size
+
+    def say(self, message: str) -> None:
+        """A line for the person."""
+        if self._verbose:
+            from clawsecrets.cli.output import say
+
+            self.done()
+            say(message)
+
+    def done(self) -> None:
+        """Take the line away."""
+        if self._line:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+            self._line = False
+
+    def _draw(self, seconds: float) -> None:
+        rate = self._bytes / seconds if seconds else 0.0
+        words = f"  scanned {self._objects:,} objects, {self._bytes / 1e6:,.0f} MB, {rate / 1e6:,.0f} MB/s"
+        if self._whole and rate:
+            left = max(0.0, (self._whole - self._bytes) / rate)
+            words += f", {min(100, 100 * self._bytes // self._whole)} %, {left:,.0f} s left"
+        sys.stderr.write(f"\r\033[K{words}")
+        sys.stderr.flush()
+        self._line = True

@@ -1,0 +1,217 @@
+"""A scan, put together: rules, sources, what looks at content, and what is made of the matches.
+
+Kept light: a pre-commit hook passes through here. What is heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clawsecrets.errors import ConfigError
+from clawsecrets.model.finding import CONFIDENCES, Coverage, Dropped, Match, Report
+from clawsecrets.scan.baseline import LIMIT, NAME, Baseline
+
+if TYPE_CHECKING:
+    from clawsecrets.config import Config, Paths
+    from clawsecrets.ports import Notes, Source
+    from clawsecrets.scan.pipeline import Looks, Outcome, Told
+    from clawsecrets.scan.ruleset import Ruleset
+    from clawsecrets.scan.triage import Group, Seen
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to scan, and how."""
+
+    kind: str
+    """git, image, path, host, stdin; empty: what stands here."""
+    what: tuple[str, ...] = ()
+    confidence: str = ""
+    baseline: str = ""
+    no_baseline: bool = False
+    rules: tuple[str, ...] = ()
+    explain: bool = False
+    trust_inline_allow: bool = False
+    no_cache: bool = False
+    workers: int = 0
+    since: str = ""
+    commits: str = ""
+    branch: str = ""
+    staged: bool = False
+    no_history: bool = False
+    trust_alternates: bool = False
+    no_ignored: bool = False
+    known: bool = False
+    fingerprints: str = ""
+    verify: bool = False
+    force_verify: bool = False
+
+
+@dataclass
+class Scan:
+    """One scan."""
+
+    order: Order
+    paths: Paths
+    told: Told
+    store_url: str = ""
+    began: float = field(default_factory=time.monotonic)
+    config: Config | None = None
+    """None: there is no configuration file."""
+
+    def run(self) -> Report:
+        """All of it. ClawError when it cannot begin."""
+        from clawsecrets.scan import pipeline
+        from clawsecrets.wiring.places import sources_of
+
+        self._configure()
+        ruleset, baseline = self.ruleset(), self.baseline()
+        sources = sources_of(self.order, self.chosen(), self.told)
+        outcomes, interrupted = pipeline.run(sources, self.maker(ruleset), lambda: ruleset.by_id, self.workers(),
+                                             self.told)
+        return self.report(sources, outcomes, ruleset, baseline, interrupted)
+
+    def _configure(self) -> None:
+        """The configuration, if there is one: most who scan have none, and need not wait for its reader."""
+        if self.paths.config_given or os.path.lexists(self.paths.config):
+            from clawsecrets.config.load import read_config
+
+            self.config = read_config(self.paths, self.store_url)
+
+    def workers(self) -> int:
+        """Processes to use."""
+        return self.order.workers or len(os.sched_getaffinity(0))
+
+    def ruleset(self) -> Ruleset:
+        """Every rule; those that are disabled too, since the compiled ones are shared."""
+        from clawsecrets.wiring.rules import load_ruleset
+
+        extra = (*(self.config.scan.rules if self.config else ()), *map(Path, self.order.rules))
+        return load_ruleset(self.paths, extra, self.config.providers_dirs if self.config else ())
+
+    def chosen(self) -> Callable[[str], bool]:
+        """The operator's filter of paths."""
+        patterns = self.config.scan.exclude if self.config else ()
+        return lambda path: not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+    def maker(self, ruleset: Ruleset) -> Callable[[Notes], Looks]:
+        """Makes what looks at content, in each worker."""
+        from clawsecrets.scan.detector import Detector
+        from clawsecrets.scan.inspect import Inspector
+
+        order = self.order
+
+        def make(notes: Notes) -> Looks:
+            detector = Detector(ruleset, explain=order.explain, trust_inline_allow=order.trust_inline_allow)
+            return Inspector(detector, notes=notes)
+
+        return make
+
+    def baseline(self) -> Baseline:
+        """The baseline that was named, else the one that stands where the scan looks, else an empty one."""
+        from clawsecrets.data import read_regular
+
+        if self.order.no_baseline:
+            return Baseline()
+        path = Path(self.order.baseline) if self.order.baseline else self._usual_baseline()
+        try:
+            return Baseline.parse(read_regular(path, LIMIT), str(path))
+        except FileNotFoundError:
+            if not self.order.baseline:
+                return Baseline()
+            raise ConfigError(f"{path}: there is no such baseline", "clawsecrets baseline add makes one") from None
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}", "it must be a file you may read") from None
+
+    def _usual_baseline(self) -> Path:
+        what = self.order.what
+        folder = len(what) == 1 and self.order.kind in ("git", "path") and os.path.isdir(what[0])
+        return Path(what[0] if folder else ".") / NAME
+
+    # --- what is made of the matches ----------------------------------------------------------------------------------
+
+    def report(self, sources: Sequence[Source], outcomes: Sequence[Outcome], ruleset: Ruleset, baseline: Baseline,
+               interrupted: bool) -> Report:
+        """The findings, and what was looked at."""
+        from clawsecrets.scan import triage
+
+        seen: list[Seen] = []
+        coverage, dropped, below = Coverage(), list[Dropped](), 0
+        for source, outcome in zip(sources, outcomes, strict=True):
+            found = [match for match in outcome.matches if self._wanted(match)]
+            below += len(outcome.matches) - len(found)
+            seen += self._located(source, found)
+            counted = Coverage(objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached,
+                               skipped=tuple(outcome.skipped))
+            coverage = coverage.plus(source.coverage()).plus(counted)
+            dropped += outcome.dropped
+        groups = triage.group(seen)
+        judged = triage.conclude(groups, baseline, self._pages(groups))
+        stats = {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules), "not_shown": below}
+        return Report(judged.findings, judged.coverage(coverage), judged.baselined,
+                      tuple(replace(item, place=item.place._replace(path=judged.scrubber.text(item.place.path)))
+                            for item in dropped), judged.rules, stats, interrupted)
+
+    def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
+        from clawsecrets.scan import triage
+
+        if not found:
+            return
+        chosen = self.chosen()
+        for item in triage.located(found, source.locate({match.place for match in found})):
+            if chosen(item.provenance.path):
+                yield item
+
+    def _wanted(self, match: Match) -> bool:
+        """Whether it is to be reported: confident enough, and by a rule that is not disabled."""
+        least = self.order.confidence or (self.config.scan.confidence if self.config else "medium")
+        disabled = self.config.scan.disable if self.config else ()
+        return CONFIDENCES.index(match.rule.confidence) <= CONFIDENCES.index(least) and not any(
+            match.rule.id == word or (word.endswith(".*") and match.rule.provider == word[:-2]) for word in disabled)
+
+    def _pages(self, groups: Sequence[Group]) -> dict[str, str]:
+        """Where each provider's credentials are kept, for those that were found."""
+        if not groups:
+            return {}
+        from clawsecrets.issuers.loader import load_providers
+
+        folders = self.config.providers_dirs if self.config else ()
+        return {code: provider.manual.url for code, provider in load_providers(folders).items()}
+
+    def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
+        """The report in a format; `columns` 0: it is not for a terminal."""
+        from clawsecrets.reporters import reporter
+
+        return reporter(form, width=columns or None, colour=colours).write(report)
+
+    def code(self, report: Report, allow_incomplete: bool) -> int:
+        """The exit code."""
+        from clawsecrets.scan.verdict import exit_code
+
+        return exit_code(report, allow_incomplete)
+
+
+def write_report(text: str, output: str) -> None:
+    """The report as a file, whole or not at all (into a device or pipe: written as it is). OSError."""
+    data = text.encode("utf-8", "backslashreplace")
+    if os.path.lexists(output) and not os.path.isfile(output):
+        with open(output, "wb") as stream:
+            stream.write(data)
+        return
+    target = os.path.realpath(output)
+    draft = f"{target}.{os.getpid()}.new"
+    try:
+        with open(draft, "xb") as file:
+            file.write(data)
+        os.replace(draft, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
