@@ -137,9 +137,10 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 def _coverage(report: Report) -> Iterator[str]:
     seconds = report.stats.get("seconds", 0.0)
-    yield (f"<footer><p>Looked at {_text(words.coverage_words(report.coverage))}{f'; {seconds:.1f} s' if seconds else ''}"
-           f". Values are never shown: what you see of one is the public beginning of its format and at most its last "
-           f"three characters.</p><p>clawsecrets {_text(__version__)}</p></footer>\n")
+    took = f"; {seconds:.1f} s" if seconds else ""
+    yield (f"<footer><p>Looked at {_text(words.coverage_words(report.coverage))}{took}. Values are never shown: what "
+           "you see of one is the public beginning of its format and at most its last three characters.</p>"
+           f"<p>clawsecrets {_text(__version__)}</p></footer>\n")
 
 
 def _text(text: str) -> str:

@@ -152,11 +152,12 @@ def _date(text: str) -> datetime.date | None:
 
 
 def _reason(quoted: str) -> str:
+    if not quoted.startswith('"'):
+        return ""  # no list or object either: a deep one would exhaust the parser
     try:
-        reason = json.loads(quoted)
+        return str(json.loads(quoted)).strip()
     except ValueError:
         return ""
-    return reason.strip() if isinstance(reason, str) else ""
 
 
 def _fault(name: str, line: int, what: str, hint: str = "mend that line, or take it out") -> ConfigError:

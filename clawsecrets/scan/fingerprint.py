@@ -8,7 +8,7 @@ there each guess must cost. 80 bits of chance cannot be tried out whatever a try
 keys; so thousands of them take a second. The salt stands in the baseline's header; without a baseline it is
 `STANDARD_SALT`, so that a report is comparable with the next one anyway.
 
-`bits` is part of the format, since it chooses n: tests/vectors hold its edges.
+`bits` is part of the format, since it chooses n.
 """
 
 from __future__ import annotations

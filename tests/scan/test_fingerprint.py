@@ -1,0 +1,85 @@
+"""Fingerprints: stable for ever, different under another salt, dear only where a value can be guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import string
+
+import pytest
+
+from clawsecrets.scan import fingerprint as module
+from clawsecrets.scan.fingerprint import QUICK, SLOW, STANDARD_SALT, STRONG, bits, fingerprint, fingerprints
+
+STANDS = {
+    b"hunter2": "56b9ba3ed9f73d78",
+    b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B": "5f18a03c806c03f8",
+}
+"""Value -> the beginning of its fingerprint under the standard salt. A change of these breaks every baseline."""
+WEAK = ["hunter2", "correct horse battery staple", "Summer2024!", "password123password123password", "a" * 400,
+        "1234567890abcdefghijklmnopqrstuvwxyz", "P@ssw0rd!2023", "MyCompanySuperSecretPassword", "postgres", "",
+        "abc" * 30, "the quick brown fox jumps over the lazy dog again", "0000000000000000000000000000000000000001",
+        "openclaw-gateway-token-production-2025"]
+ALPHABETS = {
+    "hex": (string.digits + "abcdef", 40), "letters and digits": (string.ascii_letters + string.digits, 32),
+    "base64": (string.ascii_letters + string.digits + "+/", 40), "lower case": (string.ascii_lowercase + "234567", 48),
+}
+
+
+@pytest.mark.parametrize("value", STANDS)
+def test_a_fingerprint_never_changes(value: bytes) -> None:
+    assert fingerprint(value).startswith(STANDS[value])
+
+
+def test_it_is_scrypt_as_the_document_says() -> None:
+    for value, n in ((b"hunter2", 4096), (b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B", 64)):
+        wanted = hashlib.scrypt(value, salt=STANDARD_SALT, n=n, r=8, p=1, dklen=16).hex()
+        assert fingerprint(value) == wanted and re.fullmatch(r"[0-9a-f]{32}", wanted)
+
+
+def test_another_salt_gives_another() -> None:
+    assert fingerprint(b"hunter2", b"s" * 16) != fingerprint(b"hunter2")
+
+
+@pytest.mark.parametrize("text", WEAK)
+def test_what_can_be_guessed_is_dear(text: str) -> None:
+    assert bits(text.encode()) < STRONG
+
+
+@pytest.mark.parametrize("name", ALPHABETS)
+def test_what_was_made_by_chance_is_not(name: str) -> None:
+    alphabet, size = ALPHABETS[name]
+    chance = random.Random(name)
+    values = ["".join(chance.choices(alphabet, k=size)).encode() for _ in range(500)]
+    assert all(bits(value) >= STRONG for value in values)
+    assert all(bits(value) <= size * 6.0001 for value in values)
+
+
+def test_more_of_the_same_is_no_better() -> None:
+    word = bits(b"hunter2")
+    assert bits(b"hunter2" * 20) < word + 20
+
+
+def test_a_large_value_is_no_effort() -> None:
+    assert bits(b"x" * 10_000_000) < STRONG
+
+
+def test_the_cost_goes_by_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = hashlib.scrypt
+
+    def scrypt(value: bytes, **how: int) -> bytes:
+        asked.append(how["n"])
+        return real(value, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module.hashlib, "scrypt", scrypt)
+    fingerprint(b"hunter2")
+    fingerprint(b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B")
+    assert asked == [SLOW, QUICK]
+
+
+def test_many_at_once_are_as_one_by_one() -> None:
+    values = [f"value number {n}".encode() for n in range(20)] * 2
+    assert fingerprints(values) == {value: fingerprint(value) for value in values}
+    assert fingerprints([]) == {} and fingerprints([b"x"], b"s" * 16) == {b"x": fingerprint(b"x", b"s" * 16)}
