@@ -54,7 +54,7 @@ _PLAIN = re.compile(
     rb"""(?:[-+]?[0-9][0-9.,:_]*(?:[a-z]{1,2})?|v?[0-9]+(?:\.[0-9]+)+[\w.+-]*|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::\d+)?
     |[0-9]{4}-[0-9]{2}-[0-9]{2}[T0-9:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?|wss?|file|git)://[^:@]*
     |[~.]{0,2}/[\w./@+-]*|[A-Za-z]:\\.*|\#[0-9A-Fa-f]{3,8}|[\w./-]+\.(?:js|ts|py|json|md|txt|ya?ml|toml|go|rs|html
-      |css|png|svg|jpe?g|pem|key|crt|sh|env|lock|mjs|cjs|tsx?|c|h|java)|[^A-Za-z]*|\d+x\d+)\Z""", re.X,
+      |css|png|svg|jpe?g|pem|key|crt|sh|env|lock|mjs|cjs|tsx?|c|h|java)|[^A-Za-z]*|\d+x\d+|0x[0-9A-Fa-f]+)\Z""", re.X,
 )
 """A number, a version, an address, a date, an e-mail address, a path, a file, a colour."""
 _CALLED = re.compile(rb"\s{0,2}[(\[]")
@@ -199,7 +199,8 @@ def is_hash(seen: Sighting) -> str:
     line = _since_name(seen.before[seen.before.rfind(b"\n") + 1:], rule.near)
     if _HASHED.search(line) and _digest_like(value):
         return "it stands where a hash or an id stands"
-    return "it stands where something public stands" if _PUBLIC.search(line) else ""
+    public = rule.provider == GENERIC and _PUBLIC.search(line)
+    return "it stands where something public stands" if public else ""
 
 
 def _digest_like(value: bytes) -> bool:
