@@ -7,9 +7,12 @@ written by strangers, and each format has its own way of being broken by them. F
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from clawsecrets.errors import UsageError
-from clawsecrets.ports import Reporter
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Reporter
 
 FORMATS = {
     "text": ("text", "Text"),

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
-import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -82,7 +82,7 @@ class Baseline:
     @classmethod
     def new(cls) -> Baseline:
         """An empty one with a salt of its own."""
-        return cls(secrets.token_bytes(16))
+        return cls(os.urandom(16))
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> Baseline:

@@ -18,7 +18,6 @@ import math
 import os
 import re
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 STANDARD_SALT = hashlib.sha256(b"clawsecrets fingerprint 1").digest()[:16]
@@ -115,6 +114,8 @@ def fingerprints(values: Collection[bytes], salt: bytes = STANDARD_SALT) -> dict
     different = list(dict.fromkeys(values))
     if len(different) < 2:
         return {value: fingerprint(value, salt) for value in different}
+    from concurrent.futures import ThreadPoolExecutor  # a scan that finds nothing does not pay for it
+
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         made = pool.map(lambda value: fingerprint(value, salt), different, chunksize=16)
         return dict(zip(different, made, strict=True))

@@ -25,7 +25,8 @@ def scrubber(*values: bytes) -> Scrubber:
 
 @pytest.mark.parametrize("form", [
     VALUE.decode(), VALUE.hex(), VALUE.hex().upper(), quote(VALUE, safe=""), quote(VALUE), quote_plus(VALUE),
-    re.sub(r"%..", lambda found: found[0].lower(), quote(VALUE, safe="")), json.dumps(VALUE.decode())[1:-1], repr(VALUE.decode())[1:-1],
+    re.sub(r"%..", lambda found: found[0].lower(), quote(VALUE, safe="")),
+    json.dumps(VALUE.decode())[1:-1], repr(VALUE.decode())[1:-1],
     *(base64.b64encode(b"abc"[:pad] + VALUE + b"xyz"[:pad]).decode() for pad in range(4)),
     base64.urlsafe_b64encode(b"a" + VALUE).decode(),
 ])
