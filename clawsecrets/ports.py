@@ -309,6 +309,9 @@ class Notes(Protocol):
     def known(self, message: str) -> None:
         """A line for the person, on a terminal only."""
 
+    def extra(self, *values: str | int | bytes) -> None:
+        """Plain values for whoever started the scan: what a cache may remember."""
+
 
 class Part(Protocol):
     """A share of a source that one worker process reads from its beginning to its end."""

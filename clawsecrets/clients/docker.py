@@ -82,7 +82,7 @@ def candidates(environ: Mapping[str, str], engine: str = "") -> list[Candidate]:
     return found
 
 
-def engines(environ: Mapping[str, str], engine: str = "") -> dict[str, Engine]:
+def engines(environ: Mapping[str, str] = os.environ, engine: str = "") -> dict[str, Engine]:
     """The engines that answer, by a name for people; one that is reached by two addresses stands there once. An engine
     that the operator's configuration names stands there whether it answers or not: it was asked for."""
     found: dict[str, Engine] = {}

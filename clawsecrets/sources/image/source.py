@@ -1,0 +1,232 @@
+"""An image whose files can be read in any order, by several workers: an archive, a layout, a registry's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clawsecrets.formats import tar
+from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
+from clawsecrets.sources.image import documents, texts
+from clawsecrets.sources.image.blobs import Blobs, Window
+from clawsecrets.sources.image.catalog import Catalog, Layer, Text, Use, digest_of
+from clawsecrets.sources.image.layers import Reading, Share
+from clawsecrets.sources.image.reading import packed, passed
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
+
+LAYER = "image-layer"
+"""First value of what parts tell the cache."""
+Seen = Callable[[str], bool]
+"""Whether a layer with this digest was found clean before."""
+HEAD = 512
+KEPT = 96 << 20
+"""Bytes of documents that are held at once."""
+_UNPACKING, _HASHING = 3.0, 0.4
+"""What a byte of a compressed layer costs, and of one that is only hashed, against one that is looked at."""
+
+
+def nothing(digest: str) -> bool:
+    """No cache."""
+    return False
+
+
+@dataclass
+class ImageSource:
+    """Everything in `blobs`, followed from its manifests or not."""
+
+    label: str
+    blobs: Blobs
+    seen: Seen = nothing
+    follow: Callable[[Catalog], bool] = lambda catalog: catalog.archive() | catalog.layout()
+    """Fills the catalog; False when there is nothing to follow."""
+    blob: Callable[[str], str] | None = None
+    """The name of the file of a digest, where it is not that of an OCI layout."""
+    _catalog: Catalog | None = None
+    _skipped: list[Skipped] = field(default_factory=list)
+    _kept: int = 0
+
+    def parts(self, workers: int) -> Sequence[ImagePart]:
+        """Layers by their size; one that is larger than a fair share is shared, if it can be read in any place."""
+        catalog = self.catalog()
+        parts = [ImagePart(self, number) for number in range(max(1, workers))]
+        units = [(self._cost(layer), layer) for layer in catalog.layers.values()]
+        fair = sum(cost for cost, _ in units) / len(parts) * 1.2
+        loads = [0.0] * len(parts)
+        for cost, layer in sorted(units, key=lambda unit: -unit[0]):
+            if cost > fair and len(parts) > 1 and self._divisible(layer):
+                for number, part in enumerate(parts):
+                    part.layers.append((layer, Share(number, len(parts))))
+                    loads[number] += cost / len(parts)
+            else:
+                least = loads.index(min(loads))
+                parts[least].layers.append((layer, Share()))
+                loads[least] += cost
+        parts[loads.index(min(loads))].texts = True
+        return [part for part in parts if part.layers or part.texts]
+
+    def size(self) -> int:
+        """Bytes as they are stored; 0 where that is not known."""
+        return sum(self.blobs.files().values())
+
+    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        """The images that hold the layer or document."""
+        return located(places, uses_by_key(self.catalog()), self.label)
+
+    def coverage(self) -> Coverage:
+        """What it is."""
+        catalog = self.catalog()
+        return Coverage((f"image {self.label}",), layers=sum(layer.claimed for layer in catalog.layers.values()),
+                        skipped=(*self._skipped, *catalog.skipped, *self.blobs.faults()))
+
+    def catalog(self) -> Catalog:
+        """Everything that is to be read."""
+        if self._catalog is None:
+            catalog = Catalog(self._get, self.blobs.real, label=self.label)
+            if self.blob is not None:
+                catalog.blob = self.blob
+            if not self.follow(catalog):
+                self._skipped.append(Skipped(self.label, "it has no manifest: this is no image, or not all of it"))
+            for name in self.blobs.files():
+                if name not in catalog.layers and name not in catalog.texts:
+                    self._unreferred(catalog, name)
+            self._catalog = catalog
+        return self._catalog
+
+    def _get(self, name: str) -> bytes | None:
+        """A document. One that is not what its digest says is told, and read all the same."""
+        real = self.blobs.real(name)
+        if not real or self.blobs.files().get(real, 0) > documents.LARGEST:
+            return None
+        try:
+            file = self.blobs.document(real)
+            try:
+                data = passed(file, documents.LARGEST + 1)
+            finally:
+                file.close()
+        except OSError as error:
+            self._skipped.append(Skipped(real, _why(error)))
+            return None
+        self._kept += len(data)
+        if len(data) > documents.LARGEST or self._kept > KEPT:
+            return None
+        digest = digest_of(real)
+        algorithm = digest.partition(":")[0]
+        if digest and f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}" != digest:
+            self._skipped.append(Skipped(real, "its content is not what its digest says"))
+        return data
+
+    def _unreferred(self, catalog: Catalog, name: str) -> None:
+        """A file that no document refers to: read by its look."""
+        head = self._head(name)
+        if head[:1] in (b"{", b"[") and not tar.valid(head) and (data := self._get(name)) is not None:
+            catalog.texts[name] = Text(name, Kind.IMAGE_ANNOTATION, data)
+        else:
+            catalog.layers[name] = Layer(name, digest_of(name))
+
+    def _head(self, name: str) -> bytes:
+        try:
+            file = self.blobs.open(name)
+            try:
+                return passed(file, HEAD)
+            finally:
+                file.close()
+        except OSError:
+            return b""  # told when all of it is read
+
+    def _divisible(self, layer: Layer) -> bool:
+        """Whether any place of it can be read."""
+        if self.blobs.remote:
+            return False
+        try:
+            file = self.blobs.open(layer.name)
+        except OSError:
+            return False
+        try:
+            return isinstance(file, Window) and not packed(passed(file, HEAD)) and not self.skips(layer)
+        finally:
+            file.close()
+
+    def skips(self, layer: Layer) -> bool:
+        """Whether it was found clean before. What is known by its diffID only counts if that is what is stored."""
+        digest = layer.digest or ("" if packed(self._head(layer.name)) else layer.diff_id)
+        return digest != "" and self.seen(digest)
+
+    def _cost(self, layer: Layer) -> float:
+        size = self.blobs.files().get(layer.name) or layer.size or 1
+        if self.blobs.remote:
+            return size
+        if self.skips(layer):
+            return size * _HASHING
+        return size * (_UNPACKING if packed(self._head(layer.name)) else 1.0)
+
+
+@dataclass
+class ImagePart:
+    """Some layers, or shares of them; one part has the documents as well."""
+
+    source: ImageSource
+    number: int
+    layers: list[tuple[Layer, Share]] = field(default_factory=list)
+    texts: bool = False
+
+    def contents(self, notes: Notes) -> Iterable[Content]:
+        """Documents first."""
+        if self.texts:
+            yield from self._documents(notes)
+        for layer, share in self.layers:
+            yield from self._layer(layer, share, notes)
+
+    def _documents(self, notes: Notes) -> Iterator[Content]:
+        for name, text in self.source.blobs.strings():
+            yield Content(text, Place(Kind.IMAGE_ANNOTATION, "", name or "(names)"))
+        for document in self.source.catalog().texts.values():
+            notes.looked(1, len(document.data))
+            yield from texts.contents(document)
+
+    def _layer(self, layer: Layer, share: Share, notes: Notes) -> Iterator[Content]:
+        reading = Reading(layer, notes, lambda: self.source.blobs.open(layer.name), share=share)
+        if self.source.skips(layer):
+            if not self.source.blobs.remote:  # there, the digest is all that can be asked for
+                reading.hashed()
+            notes.cached(1)
+            return
+        yield from reading.contents()
+        if reading.whole:
+            tell_cache(notes, layer.key, layer.digest or reading.stored, share)
+
+
+def tell_cache(notes: Notes, key: str, digest: str, share: Share) -> None:
+    """One share of a layer was given whole."""
+    notes.extra(LAYER, key, digest, share.number, share.count)  # noqa: S610 - no Django here
+
+
+def uses_by_key(catalog: Catalog) -> dict[str, list[Use]]:
+    """Where layers and documents are used, by what their places go by."""
+    found: dict[str, list[Use]] = {}
+    for layer in catalog.layers.values():
+        for key in {layer.key, layer.name}:
+            found.setdefault(key, []).extend(layer.uses)
+    for document in catalog.texts.values():
+        found.setdefault(document.name, []).extend(document.uses)
+    return found
+
+
+def located(places: Collection[Place], uses: Mapping[str, Sequence[Use]], label: str) -> dict[Place, list[Provenance]]:
+    """Provenances of places; what no image refers to belongs to the archive."""
+    return {place: [_provenance(place, use, label) for use in uses.get(place.key, ())]
+            or [_provenance(place, Use(), label)] for place in places}
+
+
+def _provenance(place: Place, use: Use, label: str) -> Provenance:
+    layer = use.layer or (place.key if documents.is_digest(place.key) else "")
+    return Provenance(place.kind, path=place.path, image=use.image or label, platform=use.platform,
+                      layer=layer if place.kind is Kind.IMAGE_LAYER else "", instruction=use.instruction)
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error) or "it could not be read"
