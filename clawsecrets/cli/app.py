@@ -20,6 +20,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "rotating": ("rotate",),
     "delivering": ("inject",),
     "scanning": ("scan",),
+    "baselining": ("baseline",),
+    "ruling": ("rules",),
     "unfinished": ("rotations", "revocations"),
     "auditing": ("audit-log", "doctor"),
     "providing": ("providers", "version", "resolve"),

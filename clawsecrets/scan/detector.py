@@ -14,6 +14,7 @@ from clawsecrets.model.finding import Content, Dropped, Match
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.scan.exact import pem_end, spans
 from clawsecrets.scan.filters import reason, sighting
+from clawsecrets.scan.mask import mask
 from clawsecrets.scan.overlap import Hit, Tell, best
 from clawsecrets.scan.ruleset import Ruleset
 
@@ -72,7 +73,7 @@ class Detector:
         def tell(hit: Hit, why: str) -> None:
             if len(self.dropped) < MOST_DROPPED and hit.end > content.overlap:
                 line, _ = where.of(hit.start)
-                masked = f"{hit.prefix}… ({hit.end - hit.start} bytes)"
+                masked = mask(content.data[hit.start:hit.end], hit.prefix)
                 self.dropped.append(Dropped(hit.rule.id, content.place, line, why, masked))
 
         return tell

@@ -24,6 +24,23 @@ def load_ruleset(paths: Paths, extra_rule_files: Sequence[Path] = (), provider_d
     return rules_for([*providers, *ours], paths.cache, lambda: _all(folders, ours))
 
 
+def try_rules(ruleset: Ruleset, data: bytes) -> list[tuple[int, int, str, str, str]]:
+    """What the rules make of a text, in its order: line, column, rule, mask, and why it was dropped (empty: found)."""
+    from clawsecrets.model.finding import Content, Kind, Place
+    from clawsecrets.scan.detector import Detector, Hit, Position
+    from clawsecrets.scan.mask import mask
+
+    where, tried = Position(Content(data, Place(Kind.STDIN, "-"))), []
+
+    def note(hit: Hit, why: str = "") -> None:
+        line, column = where.of(hit.start)
+        tried.append((line, column, hit.rule.id, mask(data[hit.start:hit.end], hit.prefix), why))
+
+    for hit in Detector(ruleset).hits(data, note):
+        note(hit)
+    return sorted(tried)
+
+
 def _all(folders: Sequence[Path], files: Sequence[Path]) -> Iterator[Rule]:
     from clawsecrets.issuers.loader import load_providers
     from clawsecrets.scan.rulefile import read_rules, rule_of

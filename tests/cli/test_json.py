@@ -13,13 +13,15 @@ from tests.cli.desk import ROOT
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 ANSWERS = {
-    "abort": "rotate", "audit-log": "audit-log", "audit-log-verify": "verify", "backup": "backup", "confirm": "confirm",
+    "abort": "rotate", "audit-log": "audit-log", "audit-log-verify": "verify", "backup": "backup",
+    "baseline-list": "baseline-list", "confirm": "confirm",
     "doctor": "doctor", "dry-run": "plans", "get": "get", "get-reveal": "get", "history": "history",
     "import": "import", "import-dry-run": "import", "init": "init", "inject": "inject", "list": "list",
     "provider": "provider-show", "providers": "providers", "providers-check": "provider-check", "restore": "restore",
     "resume": "rotate", "retry": "retry", "revocations": "revocations", "revocations-none": "revocations",
     "rotate-due": "rotate", "rotate-error": "rotate", "rotate-refused": "rotate", "rotate-self-issued": "rotate",
     "rotations": "rotations",
+    "rule": "rule-show", "rules": "rules", "rules-test": "rule-test",
     "show": "show", "show-rotated": "show", "status": "status", "version": "version-answer",
 }
 """Golden file -> its section of the document."""
@@ -53,8 +55,8 @@ def faults(value: Any, kind: str, where: str) -> list[str]:
     if link := re.fullmatch(r"\[([\w-]+)\]\(#([\w-]+)\)", kind):
         name = "failure" if link[2] == "answer" and value.get("outcome") == "error" else link[2]
         return members(value, name, where)
-    types = {"text": str, "bool": bool, "number": int, "time": (int, float, str), "seconds": (int, float, str),
-             "object of text": dict}
+    types = {"text": str, "bool": bool, "number": int, "bits": (int, float), "time": (int, float, str), "seconds": (int, float, str),
+             "object of text": dict, "object of numbers": dict}
     return [] if isinstance(value, types[kind]) else [f"{where} is no {kind}"]
 
 
