@@ -91,8 +91,7 @@ class Baseline:
             raise ConfigError(f"{name}: larger than {LIMIT >> 20} MiB", "this is no baseline")
         text = data.decode("utf-8", "replace")
         if "�" in text:
-            line = text[:text.index("�")].count("\n") + 1
-            raise _fault(name, line, "it is not UTF-8")
+            raise _fault(name, text[:text.index("�")].count("\n") + 1, "it is not UTF-8")
         lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
         for number, line in enumerate(lines, 1):
             if line.startswith(_MARKERS):
@@ -112,6 +111,11 @@ class Baseline:
 def valid_fingerprint(text: str) -> bool:
     """Whether it has the form of a fingerprint."""
     return bool(_FINGERPRINT.match(text))
+
+
+def valid_rule(text: str) -> bool:
+    """Whether it has the form of a rule's id."""
+    return bool(_RULE.match(text))
 
 
 def _header(line: str, name: str) -> bytes:
