@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from clawsecrets.formats.bounds import Budget
-from clawsecrets.formats.errors import Damaged, TooLarge
+from clawsecrets.formats.errors import Damaged, TooLarge, Unreadable
 
 if TYPE_CHECKING:
     from clawsecrets.formats.bounds import Limits
@@ -100,7 +100,7 @@ def _maker(kind: str) -> tuple[Callable[[], _Decoder], type[Exception]]:
 
 class Decompressed:
     """The content of a compressed stream, once, from its beginning. `read` raises Damaged and TooLarge; what the file
-    raises escapes. Everything that could be unpacked before a fault was given by the reads before."""
+    raises escapes. Everything that could be unpacked before a fault is given by the reads before."""
 
     def __init__(self, file: _Readable, kind: str, budget: Budget) -> None:
         self._read, self._kind, self._budget = file.read, kind, budget
@@ -110,13 +110,22 @@ class Decompressed:
         self.taken = self.given = 0
         """Bytes read from the file, bytes given."""
         self._begun = False
+        self._fault: Unreadable | None = None
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes; all of the rest when negative; empty at the end."""
-        parts, missing = [], size if size >= 0 else sys.maxsize
-        while missing and (data := self._some(min(missing, _CHUNK))):
-            parts.append(data)
-            missing -= len(data)
+        if self._fault is not None:
+            raise self._fault
+        parts: list[bytes] = []
+        missing = size if size >= 0 else sys.maxsize
+        try:
+            while missing and (data := self._some(min(missing, _CHUNK))):
+                parts.append(data)
+                missing -= len(data)
+        except Unreadable as fault:
+            self._fault = fault
+            if not parts or size < 0:
+                raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     @property

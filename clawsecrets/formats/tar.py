@@ -50,14 +50,16 @@ class Member:
 
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes of what is left of it; all of it when negative; empty at its end. Damaged when the
-        archive ends before."""
+        archive ends before: what it still has was given by the read before."""
         if self.size < 0:
             return self._source.some(size if size >= 0 else _CHUNK)
         size = self._left if size < 0 else min(size, self._left)
         if not size:
             return b""
-        data = self._source.exactly(size)
-        self._left -= size
+        data = self._source.upto(size)
+        if not data:
+            raise Damaged("it ends inside of a member")
+        self._left -= len(data)
         return data
 
     def skip(self) -> None:
@@ -89,6 +91,13 @@ class _Source:
 
     def exactly(self, size: int) -> bytes:
         """So many bytes. Damaged when there are fewer."""
+        data = self.upto(size)
+        if len(data) < size:
+            raise Damaged("it ends inside of a member")
+        return data
+
+    def upto(self, size: int) -> bytes:
+        """So many bytes, or all there are."""
         at = self._at
         data = self._buffer[at: at + size]
         if len(data) < size:
@@ -96,8 +105,6 @@ class _Source:
         else:
             self._at = at + size
         self.position += len(data)
-        if len(data) < size:
-            raise Damaged("it ends inside of a member")
         return data
 
     def some(self, size: int) -> bytes:

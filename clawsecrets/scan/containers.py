@@ -34,6 +34,8 @@ class Item:
     """Text that belongs to it and is no part of its data: where a link leads, comments, extended attributes."""
     raw: bool = False
     """No member: bytes of the archive itself that belong to none."""
+    single: bool = False
+    """The content of a compressed file: when it is an archive, the two are one to people (`a.tar.gz`)."""
     more: bool = False
     """When it cannot be read, the next one still can."""
 
@@ -51,14 +53,14 @@ def walk(kind: str, file: BinaryIO | _Readable, name: str, budget: Budget, most:
             take(Item(member.name, member.read, notes.strip(b"\n"), member.type == tar.REST))
     elif kind in KINDS:
         budget.count()
-        take(Item(_inner(name, kind), decompressed(file, kind, budget).read))
+        take(Item(_inner(name, kind), decompressed(file, kind, budget).read, single=True))
     elif kind == "zip":
         assert hasattr(file, "seek")
         for part in ziparchive.parts(file, budget):  # type: ignore[arg-type]
             if part.type == ziparchive.NOTES:
-                take(Item(part.name, lambda _: b"", part.read(1 << 20), True))
+                take(Item(part.name, _once(b""), part.read(1 << 20), True))
             else:
-                take(Item(part.name, part.read, b"", part.type == ziparchive.GAP, True))
+                take(Item(part.name, part.read, raw=part.type == ziparchive.GAP, more=True))
     else:
         sevenzip.extract(file, budget, most, lambda name, data: take(Item(name, _once(data), more=True)))  # type: ignore[arg-type]
 

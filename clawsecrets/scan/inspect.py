@@ -29,6 +29,9 @@ from clawsecrets.scan.ruleset import GENERIC
 _APART = b"\n\n\n"
 _DOUBTFUL = frozenset(("tar", "lzma", "pyc"))
 """Kinds that a few bytes may look like by chance: what is none of them after all is no damaged one."""
+_ENCODED = Limits(output=64 << 20, members=10_000, depth=3, whole=16 << 20)
+"""Bounds of a container that is encoded in text."""
+_CHUNK = 1 << 20
 _NAMES = 1 << 20
 """Bytes of member names that are looked at together."""
 
@@ -58,6 +61,7 @@ class Inspector:
     def __init__(self, detector: Detects, *, notes: Notes, limits: Limits = DEFAULT) -> None:
         self._detector, self._notes, self._limits = detector, notes, limits
         self._found: set[int] = set()
+        self._nested = 0
         self._opened: Place | None = None
         """Content in pieces that was read as a whole when its first piece came."""
 
@@ -85,12 +89,29 @@ class Inspector:
         """Content that is no container."""
         fresh = None if content.base in self._found else content.fresh
         matches = self._detector.look(content)
-        decoded = decode.derived(content.data, fresh)
-        if decoded:
-            matches += self.judged(content, decoded, matches)
+        if decoded := decode.derived(content.data, fresh):
+            packed = [(text, kind) for text in decoded if not text.step and (kind := sniff(text.data[:HEAD]))]
+            boxes = {id(text) for text, _ in packed}
+            matches += self.judged(content, [text for text in decoded if id(text) not in boxes], matches)
+            for text, kind in packed:
+                matches += self._encoded(content, text, kind)
         if matches and content.id:
             self._found.add(content.id)
         return matches
+
+    def _encoded(self, content: Content, text: Derived, kind: str) -> list[Match]:
+        """The matches in a container that is encoded in text: they stand where it stands."""
+        if self._nested >= decode.DEPTH or text.origins[0] < content.overlap:
+            return []
+        self._nested += 1
+        try:
+            found, _ = _Walk(self, Budget(_ENCODED)).top(Content(text.data, content.place), kind)
+        finally:
+            self._nested -= 1
+        line, column = Position(content).of(text.origins[0])
+        name = f"{text.encoding}+{kind}"
+        return [replace(match, place=content.place, start_line=line, end_line=line, start_column=column,
+                        encoding=name if match.encoding == "plain" else f"{name}+{match.encoding}") for match in found]
 
     def judged(self, content: Content, decoded: Sequence[Derived], known: Iterable[Match]) -> list[Match]:
         """The matches in texts that were decoded from the content, beyond those known: all in one call."""
@@ -207,6 +228,7 @@ class _Walk:
 
     def _take(self, outer: Place, item: containers.Item, depth: int) -> None:
         """One member of an archive."""
+        most = self._limits.whole >> depth
         place = outer._replace(path=f"{outer.path}!/{item.name}") if item.name else outer
         if item.name in OFFICE:
             self._stack[-1] = True
@@ -214,14 +236,16 @@ class _Walk:
             self._name(item.name.encode("utf-8", "surrogateescape"), place)
         if item.notes:
             self._found += self._inspector._text(Content(item.notes, place))
-        most = self._limits.whole >> depth
+        source = _Kept(item.read)
         try:
-            head = _full(item.read, most + 1)
-            if len(head) <= most:
-                self._member(Content(head, place), item.raw, depth)
+            head = source.read(most + 1)
+            if len(head) > most:
+                self._large(head, source, place, depth)
             else:
-                self._large(head, item.read, place, depth)
+                inner = outer if item.single and sniff(head[:HEAD]) == "tar" else place
+                self._member(Content(head, inner), item.raw, depth)
         except Unreadable as fault:
+            self._member(Content(source.rest, place), True, depth)
             if not item.more or self._budget.output > self._limits.output:
                 raise
             self._skip(place, fault.reason)
@@ -240,9 +264,9 @@ class _Walk:
 
     # --- what is too large for that -----------------------------------------------------------------------------------
 
-    def _large(self, head: bytes, read: Callable[[int], bytes], place: Place, depth: int) -> None:
+    def _large(self, head: bytes, source: _Kept, place: Place, depth: int) -> None:
         """A member that is read once, from its beginning to its end, in pieces."""
-        source = _Chained(head, read)
+        source.back(head)
         kind = _kind(head)
         if kind in containers.STREAMED and depth + 1 < self._limits.depth:
             try:
@@ -322,29 +346,36 @@ class _Walk:
         self._inspector._notes.skipped(Skipped(place.path or place.key, reason))
 
 
-class _Chained:
-    """What was read already, then the rest."""
+class _Kept:
+    """A member's data. What was read of it when it turned out to be damaged is not lost."""
 
-    def __init__(self, head: bytes, read: Callable[[int], bytes]) -> None:
-        self._head, self._at, self._read = head, 0, read
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._head, self._at = b"", 0
+        self.rest = b""
+        """What came before the fault, and was not given."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
+        """So many bytes, or all there are."""
         if self._at < len(self._head):
             part = self._head[self._at: self._at + size]
             self._at += len(part)
             return part
         self._head = b""
-        return self._read(size)
+        parts: list[bytes] = []
+        missing = size
+        try:
+            while missing and (data := self._read(min(missing, _CHUNK))):
+                parts.append(data)
+                missing -= len(data)
+        except Unreadable:
+            self.rest = b"".join(parts)
+            raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-
-def _full(read: Callable[[int], bytes], size: int) -> bytes:
-    """So many bytes, or all there are."""
-    parts, missing = [], size
-    while missing and (data := read(min(missing, 1 << 20))):
-        parts.append(data)
-        missing -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    def back(self, data: bytes) -> None:
+        """Take back what was read last."""
+        self._head, self._at = data, 0
 
 
 def _pieces(content: Content, file: BinaryIO, size: int) -> Iterable[Content]:
