@@ -48,7 +48,9 @@ def git_source(order: Order, what: str, told: Told) -> Source:
 
 def image_source(name: str, told: Told) -> Source:
     """One image, or what an archive holds. UsageError, Incomplete."""
-    raise UsageError("not yet")
+    from clawsecrets.sources.image.opening import Opening
+
+    return Opening(os.environ, lambda: sys.stdin.buffer).open(name)
 
 
 def path_source(order: Order, roots: Sequence[str], chosen: Callable[[str], bool]) -> Source:
