@@ -3,9 +3,9 @@ is asked for, and what an earlier scan found clean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,8 @@ class Database:
     packs: list[Held] = field(default_factory=list)
     loose: dict[str, int] = field(default_factory=dict)
     """Ids -> which of the layout's object folders they stand in."""
+    all_loose: dict[str, int] = field(default_factory=dict)
+    """As `loose`, with those that are left out."""
     skipped: list[Skipped] = field(default_factory=list)
     cached: int = 0
     numbers: Array = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -60,12 +62,18 @@ class Database:
 
 
 
-def load(layout: Layout, wanted: Collection[bytes] | None = None, clean: Callable[[bytes], bool] | None = None,
-         clean_many: Callable[[Array], Array] | None = None) -> Database:
-    """Read the indexes of all packs and list all loose objects.
+class Seen(Protocol):
+    """What an earlier scan found clean under the same rules."""
 
-    `wanted`: only these ids. `clean`: whether an earlier scan found the object of this id clean, or, asked with a
-    pack's own checksum, all objects of that pack; `clean_many`: the same for an array of ids (dtype S20 or S32)."""
+    def pack(self, checksum: bytes) -> bool:
+        """Whether that is so of every object of the pack with this checksum."""
+
+    def among(self, ids: Array) -> Array:
+        """Of which of these ids (ascending, dtype S20 or S32) that is so, as a mask."""
+
+
+def load(layout: Layout, wanted: Collection[bytes] | None = None, seen: Seen | None = None) -> Database:
+    """Read the indexes of all packs and list all loose objects. `wanted`: only these ids."""
     base = Database(layout)
     chosen = None if wanted is None else np.array(sorted(wanted), dtype=f"S{layout.width}")
     names: list[Array] = []
@@ -81,14 +89,13 @@ def load(layout: Layout, wanted: Collection[bytes] | None = None, clean: Callabl
             roles[among(its, earlier)] = ELSEWHERE
         if chosen is not None:
             roles[~among(its, chosen)] = ELSEWHERE
-        if clean is not None and clean(pack.checksum):
-            roles[roles == GIVE] = CLEAN
-        elif clean_many is not None:
-            roles[(roles == GIVE) & clean_many(its)] = CLEAN
+        if seen is not None:
+            clean = np.ones(pack.count, bool) if seen.pack(pack.checksum) else seen.among(its)
+            roles[(roles == GIVE) & clean] = CLEAN
         base.cached += int((roles == CLEAN).sum())
         names.append(its)
         base.packs.append(_held(pack, roles[pack.order]))
-    _loose(base, names, chosen, clean)
+    _loose(base, names, chosen, seen)
     _number(base)
     return base
 
@@ -135,7 +142,7 @@ def among(some: Array, others: Array) -> Array:
     return np.asarray(others[at] == some)
 
 
-def _loose(base: Database, names: list[Array], chosen: Array | None, clean: Callable[[bytes], bool] | None) -> None:
+def _loose(base: Database, names: list[Array], chosen: Array | None, seen: Seen | None) -> None:
     found: dict[str, int] = {}
     for number, store in enumerate(base.layout.stores):
         try:
@@ -145,6 +152,7 @@ def _loose(base: Database, names: list[Array], chosen: Array | None, clean: Call
             base.skipped.append(Skipped(f"{error.filename or store}", f"cannot be read: {error.strerror}"))
     if not found:
         return
+    base.all_loose = found
     ordered = sorted(found)
     ids = np.frombuffer(bytes.fromhex("".join(ordered)), dtype=f"S{base.layout.width}")
     give = np.ones(len(ordered), bool)
@@ -153,11 +161,11 @@ def _loose(base: Database, names: list[Array], chosen: Array | None, clean: Call
     if chosen is not None:
         give &= among(ids, chosen)
     base.numbers = _eight(ids, base.layout.width)
-    for name, wanted in zip(ordered, give.tolist(), strict=True):
-        if wanted and clean is not None and clean(bytes.fromhex(name)):
-            base.cached += 1
-        elif wanted:
-            base.loose[name] = found[name]
+    if seen is not None:
+        clean = give & seen.among(ids)
+        base.cached += int(clean.sum())
+        give &= ~clean
+    base.loose = {name: found[name] for name, wanted in zip(ordered, give.tolist(), strict=True) if wanted}
 
 
 def _eight(ids: Array, width: int) -> Array:

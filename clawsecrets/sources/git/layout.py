@@ -151,6 +151,19 @@ def _alternates(stores: list[Path], inside: tuple[Path, ...], allowed: bool, ski
         level = following
 
 
+def owned(layout: Layout, trusted: bool) -> tuple[Skipped, ...]:
+    """What to tell when the repository belongs to somebody else, as git itself judges it: nothing of it is believed
+    or run here, but that is no reason to be silent. `trusted`: the operator said that it is fine."""
+    mine = {os.geteuid()}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
+        mine.add(int(os.environ["SUDO_UID"]))
+    others = {layout.owner, layout.top.stat().st_uid} - mine
+    if trusted or not others:
+        return ()
+    return (Skipped(f"{layout.gitdir}", f"dubious ownership: it belongs to user {min(others)}, who could change it"
+                    " while it is read; it was scanned, and --trust-owner says that this is fine"),)
+
+
 def small(path: Path) -> bytes:
     """A file that ought to be small: at most 1 MiB of it."""
     with path.open("rb") as file:

@@ -39,7 +39,7 @@ class Stream:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """OSError when it cannot be read, Damaged when it is no object."""
-        self._file = open(path, "rb")
+        self._file = open(path, "rb")  # noqa: SIM115 (closed by `close`)
         self._inflate = zlib.decompressobj()
         try:
             head = self._more(4096)

@@ -6,7 +6,8 @@ import re
 
 _LINKS = re.compile(rb"(?:tree|object) [0-9a-f]+\n(?:parent [0-9a-f]+\n)*")
 _SIGNATURE = re.compile(
-    rb"^(?:gpgsig|gpgsig-sha256) -----BEGIN [A-Z ]+-----\n(?: [A-Za-z0-9+/=:., \-()]{0,100}\n)*? -----END [A-Z ]+-----\n",
+    rb"^(?:gpgsig|gpgsig-sha256) -----BEGIN [A-Z ]+-----\n(?: [A-Za-z0-9+/=:., \-()]{0,100}\n)*?"
+    rb" -----END [A-Z ]+-----\n",
     re.MULTILINE,
 )
 """A well-formed signature: base64 that nobody typed. What is not well-formed stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,4 +78,4 @@ def cut(pack: Pack, root: Array, mask: Array, count: int) -> list[Share]:
         place = int(np.searchsorted(begins, at))
         bounds.append(int(begins[place]) if place < len(begins) else len(members))
     bounds.append(len(members))
-    return [Share(members[a:b], its_root[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [Share(members[a:b], its_root[a:b]) for a, b in pairwise(bounds)]

@@ -1,42 +1,80 @@
-"""`GitSource`: a repository as a `Source`."""
+"""`GitSource`: a repository as a `Source`.
+
+For a cache of what was found clean: `GitSource(seen=…)` leaves out what `seen` knows (a `database.Seen`: it is asked
+with the ids of objects, and with the checksum of a whole pack), and tells how many by `Coverage.cached`. After a scan
+`given()` says what was looked at, pack by pack. Whoever keeps that leaves out the ids of places with matches, and all
+of a pack (and all loose objects) when anything was Skipped that was not by choice: an object that is built on a broken
+one was not seen either, and is not named.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from clawsecrets.model.finding import Coverage, Place, Provenance, Skipped
-from clawsecrets.sources.git import shares
-from clawsecrets.sources.git.database import Array, Database, load
+from clawsecrets.sources.git import narrow as narrowing
+from clawsecrets.sources.git import refs, shares
+from clawsecrets.sources.git.database import GIVE, Array, Database, Seen, load
 from clawsecrets.sources.git.folder import Folder
-from clawsecrets.sources.git.layout import Layout, find
+from clawsecrets.sources.git.layout import Layout, find, owned
+from clawsecrets.sources.git.locate import Locator
+from clawsecrets.sources.git.narrow import Narrow
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import BLOB, COMMIT, TAG, TREE
 from clawsecrets.sources.git.part import Part
 
 
-class GitSource:
-    """Everything in a repository's object database, and its own files."""
+class Given(NamedTuple):
+    """What was looked at of one pack, or of the loose objects."""
 
-    def __init__(self, path: Path, *, alternates: bool = False) -> None:
+    checksum: bytes
+    """The pack's; empty for loose objects."""
+    whole: bool
+    """Whether that is all of the pack (what was clean before included)."""
+    ids: Array
+    """In ascending order, dtype S20 or S32 (which shows an id without the NULs at its end: use `tobytes`)."""
+
+
+class GitSource:
+    """Everything in a repository's object database, and its own files; or less, with `narrow`."""
+
+    def __init__(self, path: Path, *, narrow: Narrow | None = None, alternates: bool = False,
+                 trust_owner: bool = False, seen: Seen | None = None) -> None:
+        """The repository at `path` or around it; Incomplete when there is none.
+
+        `alternates`: the operator allows object folders outside of it. `trust_owner`: the operator says that it is
+        fine that it belongs to somebody else."""
         self.layout: Layout = find(path, alternates)
+        self._narrow = narrow or Narrow()
+        self._seen = seen
+        self._owned = owned(self.layout, trust_owner)
         self._base: Database | None = None
-        self._commits = 0
+        self._refs = refs.Refs()
+        self._later: list[Skipped] = []
 
     def database(self) -> Database:
         """What there is to read, listed once."""
         if self._base is None:
-            self._base = load(self.layout)
+            wanted = narrowing.wanted(self._narrow, self.layout) if self._narrow else None
+            self._base = base = load(self.layout, wanted, self._seen)
+
+            def there(names: Sequence[str]) -> Sequence[bool]:
+                numbers = np.fromiter((int(name[:16], 16) for name in names), np.uint64, len(names))
+                return list(map(bool, base.known(numbers)))
+
+            self._refs = refs.read(self.layout, there)
         return self._base
 
     def parts(self, workers: int) -> Sequence[Part]:
-        """Shares of about equal work."""
+        """Shares of about equal work. UsageError when what was asked for is not there, Incomplete when it cannot be
+        listed."""
         base = self.database()
-        objects = Objects(self.layout.stores, self.layout.width)
-        parts = [Part(base, objects) for _ in range(max(1, workers))]
-        for kind in (BLOB, COMMIT, TAG, TREE, 0):
+        parts = [Part(base, Objects(self.layout.stores, self.layout.width)) for _ in range(max(1, workers))]
+        for kind in (BLOB, COMMIT, TAG, 0, TREE):
             for number, held in enumerate(base.packs):
                 mask = held.must & (held.pack.kinds == kind)
                 if mask.any():
@@ -50,7 +88,8 @@ class GitSource:
         names = list(base.loose)
         for i, part in enumerate(parts):
             part.loose = names[i::len(parts)]
-        parts[-1].more = Folder(self.layout).contents
+        if not self._narrow:
+            parts[-1].more = Folder(self.layout, sorted(self._refs.tips)).contents
         return parts
 
     def size(self) -> int:
@@ -61,12 +100,31 @@ class GitSource:
             total += int(held.pack.sizes[held.root[blobs]].sum())
         return total
 
+    def given(self) -> Sequence[Given]:
+        """What the parts give, or gave."""
+        base = self.database()
+        found = []
+        for held in base.packs:
+            give = np.zeros(held.pack.count, bool)
+            give[held.pack.order] = held.roles == GIVE
+            whole = bool((held.roles <= GIVE + 1).all())
+            found.append(Given(held.pack.checksum, whole, held.pack.sorted_names()[give]))
+        loose = np.frombuffer(bytes.fromhex("".join(sorted(base.loose))), f"S{self.layout.width}")
+        return [*found, Given(b"", True, loose)]
+
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
-        """Not yet."""
-        return {place: [Provenance(place.kind, place.path or place.key)] for place in places}
+        """The first commit that brought each, and the refs that lead there."""
+        locator = Locator(self.database(), self._refs)
+        found = locator.locate(places)
+        self._later += locator.skipped
+        return found
 
     def coverage(self) -> Coverage:
         """What it is."""
         base = self.database()
-        return Coverage((f"git {self.layout.top}",), shallow=self.layout.shallow, cached=base.cached,
-                        skipped=(*self.layout.skipped, *base.skipped))
+        words = f"git {refs.shown(str(self.layout.top))}" + (f" ({self._narrow.words()})" if self._narrow else "")
+        commits = sum(int(((held.pack.kinds == COMMIT) & (held.roles == GIVE)).sum()) for held in base.packs)
+        return Coverage(
+            (words,), cached=base.cached, refs=len(self._refs.tips), commits=commits, shallow=self.layout.shallow,
+            skipped=(*self.layout.skipped, *self._owned, *base.skipped, *self._refs.skipped, *self._later),
+        )

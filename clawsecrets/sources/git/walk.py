@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,8 @@ class Walk:
         work = np.cumsum(self._pack.sizes[members] + 64)
         before = np.concatenate(([0], work[begins[1:] - 1]))
         last = np.unique(before // GROUP, return_index=True)[1]
-        cuts = begins[last].tolist() + [len(members)]
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        cuts = [*begins[last].tolist(), len(members)]
+        for begin, end in pairwise(cuts):
             yield members[begin:end]
 
     def _group(self, group: Array) -> Iterator[Made]:
@@ -114,13 +115,14 @@ class Walk:
         inflate = zlib.decompress
         # what inflates to more than it says could fill the memory: only where that cannot be much, it is not bounded
         tame = ((sizes < _TAME) & (ends - begins < 2 * sizes + 64)).tolist()
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             start = int(begins[first])
             block = os.pread(self._fd, int(ends[last - 1]) - start, start)
             a, b = (begins[first:last] - start).tolist(), (ends[first:last] - start).tolist()
             some: list[bytes | None]
             try:
-                some = [inflate(block[x:y]) if fine else None for x, y, fine in zip(a, b, tame[first:last], strict=True)]
+                some = [inflate(block[x:y]) if fine else None
+                        for x, y, fine in zip(a, b, tame[first:last], strict=True)]
             except zlib.error:
                 some = [None] * (last - first)
             raws += some

@@ -1,0 +1,205 @@
+"""Where a finding can be reached from: the first commit that brought it, and the refs that lead there.
+
+Only asked for what has findings: nothing of this runs in a clean repository. The graph of commits is our own
+(graph.py); which commit brought a blob is told by git's raw diffs of every commit against each of its parents, merges
+too, so that what stands in no parent (an evil merge) is seen; two git processes share the commits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+
+from clawsecrets.clients.git import Git, GitFailed
+from clawsecrets.model.finding import Kind, Place, Provenance, Skipped
+from clawsecrets.sources.git import messages, refs
+from clawsecrets.sources.git.database import Database
+from clawsecrets.sources.git.delta import Damaged
+from clawsecrets.sources.git.graph import Graph, commits
+from clawsecrets.sources.git.objects import Objects
+
+_RAW = re.compile(
+    rb"\x01([0-9a-f]{40,64})|:[0-7]{6} [0-7]{6} [0-9a-f]{40,64} ([0-9a-f]{40,64}) [A-Z]\x00([^\x00]*)\x00"
+)
+_LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-m", "--raw", "-t", "-r", "-z", "--no-renames",
+        "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
+_PROCESSES = 2
+_REFS = 10
+_MESSAGE = 120
+_BY = re.compile(rb"^(?:author|tagger) ([^\n]*?) (-?[0-9]{1,18}) ([+-])([0-9]{2})([0-9]{2})$", re.MULTILINE)
+_TAGS = 8
+
+First = tuple[bytes, str]
+"""Commit, path."""
+
+
+class Locator:
+    """Answers for one repository, after it was read."""
+
+    def __init__(self, base: Database, known: refs.Refs) -> None:
+        self._base, self._refs = base, known
+        self._objects = Objects(base.layout.stores, base.layout.width)
+        self._commits: Collection[bytes] = ()
+        self.skipped: list[Skipped] = []
+
+    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        """One provenance for each place."""
+        in_files = {place for place in places if place.key == "file" or place.key == "refs"}
+        found: dict[Place, Sequence[Provenance]] = {
+            place: [Provenance(place.kind, place.path or place.key, reachable=self._of_file(place))]
+            for place in in_files}
+        objects = {bytes.fromhex(place.key): place for place in places if place not in in_files}
+        if objects:
+            graph = Graph(commits(self._base, self._objects), self._base.layout.width)
+            first = self._first(graph, {name for name in objects if name not in graph.at})
+            first |= {name: (name, "") for name in objects if name in graph.at}
+            found |= self._told(graph, objects, first)
+        self._objects.close()
+        return found
+
+    @staticmethod
+    def _of_file(place: Place) -> str:
+        return "reflog" if "logs/" in place.path else ""
+
+    # --- the commit that brought it
+
+    def _first(self, graph: Graph, wanted: Collection[bytes]) -> dict[bytes, First]:
+        """The first commit of each object, and its path there. An object of a tree that is a commit's root has none."""
+        first: dict[bytes, First] = {}
+        for name in graph.order:
+            tree = graph.trees[name]
+            if tree in wanted:
+                first.setdefault(tree, (name, ""))
+        left = {name.hex().encode() for name in wanted if name not in first}
+        if left and graph.order:
+            newest_first = [name.hex() for name in reversed(graph.order)]
+            half = -(-len(newest_first) // _PROCESSES)
+            shares = [newest_first[i:i + half] for i in range(0, len(newest_first), half)]
+            with ThreadPoolExecutor(_PROCESSES) as pool:
+                for some in pool.map(lambda share: self._brought(share, left), shares):
+                    for name, one in some.items():
+                        old = first.get(name)
+                        if old is None or graph.at[one[0]] < graph.at[old[0]]:
+                            first[name] = one
+        return first
+
+    def _brought(self, share: Sequence[str], wanted: Collection[bytes]) -> dict[bytes, First]:
+        """Of the objects wanted, the last commit in `share` that brought each."""
+        found: dict[bytes, First] = {}
+        git = Git(self._base.layout.gitdir, self._base.layout.top)
+        commit = b""
+        try:
+            for text in _entries(git.blocks(*_LOG, given="\n".join(share).encode() + b"\n")):
+                for one in _RAW.finditer(text):
+                    name = one[2]
+                    if name is None:
+                        commit = one[1]
+                    elif name in wanted:
+                        found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(one[3]))
+        except GitFailed as error:
+            self.skipped.append(Skipped("where findings come from", error.message))
+        return found
+
+    # --- the refs that lead there
+
+    def _told(self, graph: Graph, objects: Mapping[bytes, Place], first: Mapping[bytes, First]
+              ) -> dict[Place, Sequence[Provenance]]:
+        self._commits = graph.at
+        pointed = refs.by_target(self._refs, self._peeled)
+        tips = {bytes.fromhex(name): whence for name, whence in pointed.items()}
+        wanted = sorted({one[0] for one in first.values()})
+        reached = graph.reached({name: None for name in tips if name in graph.at}, wanted)
+        staged = self._staged() if any(name not in first for name in objects) else {}
+        found: dict[Place, Sequence[Provenance]] = {}
+        for name, place in objects.items():
+            commit, path = first.get(name, (b"", ""))
+            whence = [one for tip in reached.get(commit, ()) for one in tips[tip]] + tips.get(name, [])
+            if name in staged:
+                path = path or staged[name]
+                whence.append(("index", ""))
+            found[place] = [self._provenance(place, commit or name, bool(commit), path, whence)]
+        return found
+
+    def _provenance(self, place: Place, described: bytes, in_commit: bool, path: str, whence: list[tuple[str, str]]
+                    ) -> Provenance:
+        """`described`: the commit, or the object itself, which may be a tag."""
+        ranks = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
+        whence = sorted(set(whence), key=lambda one: (ranks[one[0]], one[1]))
+        names = tuple(refs.shown(name) for _, name in whence if name)
+        author = date = message = ""
+        if in_commit or place.kind == Kind.GIT_MESSAGE:
+            author, date, message = self._described(described.hex())
+        if place.kind == Kind.GIT_NAME and place.path:
+            path = f"{path}/{place.path}" if path else place.path
+        return Provenance(
+            place.kind, path, described.hex() if in_commit else "", author, date, message,
+            whence[0][0] if whence else "dangling", names[:_REFS],
+        )
+
+    def _described(self, name: str) -> tuple[str, str, str]:
+        """Author, date and first line of a commit or tag."""
+        try:
+            _, data = self._objects.read(name)
+        except (Damaged, OSError):
+            return "", "", ""
+        head, _, body = data.partition(b"\n\n")
+        line = refs.shown(body.lstrip(b"\n").partition(b"\n")[0])[:_MESSAGE]
+        by = _BY.search(head)
+        if by is None:
+            return "", "", line
+        return refs.shown(by[1]), _date(int(by[2]), by[3] == b"-", int(by[4]), int(by[5])), line
+
+    def _peeled(self, name: str) -> str:
+        """What an annotated tag names in the end; anything else is itself."""
+        for _ in range(_TAGS):
+            if bytes.fromhex(name) in self._commits:
+                return name
+            try:
+                kind, data = self._objects.read(name)
+            except (Damaged, OSError):
+                return name
+            links = messages.linked(data, self._base.layout.width) if kind == "tag" else []
+            if not links:
+                return name
+            name = links[0].hex()
+        return name
+
+    def _staged(self) -> Mapping[bytes, str]:
+        """Objects in the indexes of all worktrees, and their paths."""
+        found: dict[bytes, str] = {}
+        for gitdir in self._base.layout.worktrees:
+            if not (gitdir / "index").is_file():
+                continue
+            try:
+                raw = Git(gitdir, self._base.layout.top).run("ls-files", "--stage", "-z")
+            except GitFailed as error:
+                self.skipped.append(Skipped(f"the index of {gitdir}", error.message))
+                continue
+            for entry in raw.split(b"\0"):
+                head, _, path = entry.partition(b"\t")
+                if path:
+                    found.setdefault(bytes.fromhex(head.split(b" ")[1].decode()), refs.shown(path))
+        return found
+
+
+def _entries(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks cut where nothing is divided: before a commit or an entry."""
+    kept = b""
+    for block in blocks:
+        text = kept + block
+        end = max(text.rfind(b"\0:"), text.rfind(b"\0\x01"))
+        kept = text[end + 1:] if end >= 0 else text
+        if end >= 0:
+            yield text[:end + 1]
+    yield kept
+
+
+def _date(seconds: int, west: bool, hours: int, minutes: int) -> str:
+    """RFC 3339; empty when no calendar has it."""
+    offset = timedelta(hours=hours, minutes=minutes)
+    try:
+        return datetime.fromtimestamp(seconds, timezone(-offset if west else offset)).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""
