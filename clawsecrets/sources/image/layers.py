@@ -34,6 +34,8 @@ LIMITS = Limits(output=1 << 38, members=1 << 40, ratio=1000, ratio_from=1 << 30)
 BEHIND = "(behind the end of the archive)"
 _SHORT = 12
 """Characters. No credential is shorter: names, and targets of links, below it are not looked at."""
+_FOLDERS = 200_000
+"""Folders that are remembered; the names of others may be looked at again."""
 _HEAD = 512
 _NEEDS_SEEK = (b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"SQLite format 3\0", b"PACK")
 _TOLD = 64
@@ -73,11 +75,12 @@ class Reading:
     """What its bytes as they are stored hash to: once all was read, by the first worker."""
     plain: str = ""
     """The same of its bytes when they are unpacked."""
+    packed: str = ""
+    """Its compression."""
     archive: bool = False
     """Whether it is a tar archive."""
     whole: bool = True
     """Whether everything in it was given, and it is what its digest says."""
-    _kind: str = ""
     _objects: int = 0
     _bytes: int = 0
 
@@ -119,14 +122,14 @@ class Reading:
         stored = plain = Tee(file, self._algorithm() if first else "", head)
         if self.layer.encrypted:
             self._fault("", "it is encrypted")
-        self._kind = packed(head)
+        self.packed = packed(head)
         try:
-            if self._kind:
-                unpacked = streams.decompressed(stored, self._kind, Budget(LIMITS))
+            if self.packed:
+                unpacked = streams.decompressed(stored, self.packed, Budget(LIMITS))
                 head = passed(unpacked, _HEAD)
                 wanted = self.unpack or (self.layer.diff_id and not self.layer.digest)
                 plain = Tee(unpacked, "sha256" if wanted else "", head)
-            seekable = isinstance(file, Window) and not self._kind and not first
+            seekable = isinstance(file, Window) and not self.packed and not first
             yield from self._inner(plain, head, file if seekable else None)  # type: ignore[arg-type]
             if first:
                 plain.drain()
@@ -153,16 +156,20 @@ class Reading:
             yield from self._pieces(plain.read, place, 0, -1)
 
     def _members(self, plain: Tee, window: Window | None) -> Iterator[Content]:
-        folder, names = "", list[str]()
+        folder, names, named = "", list[str](), {""}
         mine, key, kind = self.share.mine, self.layer.key, Kind.IMAGE_LAYER
         seek = None if window is None else (lambda step: window.seek(step, 1))
         for member in tar.walk(plain.read, seek):
+            path = name if (name := member.name)[:1] not in "./" else inside(name)
+            if member.type is tar.FOLDER and len(named) < _FOLDERS:
+                named.add(path.rstrip("/"))
             if not mine(member.offset):
                 continue
-            path = name if (name := member.name)[:1] not in "./" else inside(name)
             parent, _, base = path.rstrip("/").rpartition("/")
             if parent != folder:
                 yield from self._names(folder, names)
+                if parent not in named:
+                    yield from self._unnamed(parent, named)
                 folder, names = parent, []
             names.append(base)
             self._objects += 1
@@ -186,6 +193,15 @@ class Reading:
         if names and max(map(len, names)) >= _SHORT:
             yield Content(os.fsencode("\n".join(names)), self._place(folder + "/" if folder else "./"))
 
+    def _unnamed(self, folder: str, named: set[str]) -> Iterator[Content]:
+        """Names of folders that are no members themselves."""
+        while folder not in named:
+            if len(named) < _FOLDERS:
+                named.add(folder)
+            outer, _, name = folder.rpartition("/")
+            yield from self._names(outer, [name])
+            folder = outer
+
     def _around(self, member: tar.Member, path: str) -> Iterator[Content]:
         if len(member.linkname) >= _SHORT:
             yield Content(os.fsencode(member.linkname), self._place(path))
@@ -196,7 +212,7 @@ class Reading:
         """A member in pieces; an archive is opened again, or held in memory when it can be read only once."""
         head = member.read(min(_HEAD, member.size) if member.size > 0 else _HEAD)
         place, size = self._place(path or BEHIND), member.size
-        if head.startswith(_NEEDS_SEEK) and not (self.again and not self._kind):
+        if head.startswith(_NEEDS_SEEK) and not (self.again and not self.packed):
             if 0 < size <= HELD:
                 held = head + member.read(size)
                 yield from self._large_held(held, path)
@@ -241,9 +257,9 @@ class Reading:
         """Opens a part of the layer again: with any order where the file allows it, else from its beginning."""
         def opened() -> BinaryIO:
             file = self.open()
-            if isinstance(file, Window) and not self._kind:
+            if isinstance(file, Window) and not self.packed:
                 return file.part(offset, size if size >= 0 else file.size - offset).buffered()
-            inner = streams.decompressed(file, self._kind, Budget(LIMITS)) if self._kind else file
+            inner = streams.decompressed(file, self.packed, Budget(LIMITS)) if self.packed else file
             return Limited.buffered(inner, file, offset, size)
 
         return opened

@@ -196,8 +196,9 @@ class ImagePart:
             notes.cached(1)
             return
         yield from reading.contents()
-        if reading.whole:
-            tell_cache(notes, layer.key, layer.digest or reading.stored, share)
+        digest = layer.digest or ("" if reading.packed else layer.diff_id)
+        if reading.whole and digest:
+            tell_cache(notes, layer.key, digest, share)
 
 
 def tell_cache(notes: Notes, key: str, digest: str, share: Share) -> None:
