@@ -192,7 +192,7 @@ def is_named(seen: Sighting) -> str:
 def is_hash(seen: Sighting) -> str:
     """It stands where hashes, digests and ids of objects stand."""
     rule, value = seen.rule, seen.value
-    if seen.sure or seen.shaped or seen.password or not (rule.near or rule.provider == GENERIC):
+    if seen.sure or seen.shaped or rule.id.endswith("-url") or not (rule.near or rule.provider == GENERIC):
         return ""
     if value.startswith((b"sha256=", b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"sha1-", b"h1:", b"md5-")):
         return "a digest"

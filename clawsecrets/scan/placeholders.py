@@ -22,7 +22,9 @@ _WHOLE = re.compile(
         [-_.]?[0-9]{0,4}!? | p[a4@][s$5][s$5]w[o0]rd[0-9!]{0,4} | [a-z]{1,2} )\Z""", re.X,
 )
 """The whole of it, in lower case: a word that says what should stand there."""
-_MASKED = re.compile(rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|\A<.*>\Z|<[a-z][a-z_ -]+>|#{4,}", re.I)
+_MASKED = re.compile(
+    rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|\A<.*>\Z|<[a-z][a-z_ -]+>|#{4,}", re.I,
+)
 _ONE = re.compile(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
 """The same again and again."""
 _ROWS = (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
@@ -33,7 +35,8 @@ _RUN = 8
 _REFERENCE = re.compile(
     rb"""(?: \$\{ | \$\( | \$\[\[ | \$[A-Za-z_]\w*\Z | \$\$ | \$[1-9]\Z | \{\{ | \{% | %\{ | <%? | \#\{ | @\{
         | \{\w*\}\Z | %[A-Za-z_]\w*%\Z | %\(\w+\)s | %[sdvq]\Z | \$env: | process\.env | os\.(?:environ|getenv)
-        | getenv | import\.meta | (?:config|cfg|self|this|settings|options|opts|args|params|props|ctx|context|req|request|env|vars?|local|data
+        | getenv | import\.meta
+        | (?:config|cfg|self|this|settings|options|opts|args|params|props|ctx|context|req|request|env|vars?|local|data
             |each|module|secrets|inputs|github|values|std|state|event|window|document)\.[A-Za-z_]
         | (?:op|vault|env|file|ref|secret|awssm|gcpsm|ssm|exec|keyring|doppler|bws|keychain|sops|arn)://? | arn:aws
         | !(?:secret|ref|sub|env|vault|getatt)\b | ENC\[ | secretKeyRef | valueFrom | vault: | env: | file:/ )""",

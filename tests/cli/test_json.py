@@ -55,8 +55,8 @@ def faults(value: Any, kind: str, where: str) -> list[str]:
     if link := re.fullmatch(r"\[([\w-]+)\]\(#([\w-]+)\)", kind):
         name = "failure" if link[2] == "answer" and value.get("outcome") == "error" else link[2]
         return members(value, name, where)
-    types = {"text": str, "bool": bool, "number": int, "bits": (int, float), "time": (int, float, str), "seconds": (int, float, str),
-             "object of text": dict, "object of numbers": dict}
+    types = {"text": str, "bool": bool, "number": int, "bits": (int, float),
+             "time": (int, float, str), "seconds": (int, float, str), "object of text": dict, "object of numbers": dict}
     return [] if isinstance(value, types[kind]) else [f"{where} is no {kind}"]
 
 

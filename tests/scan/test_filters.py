@@ -1,0 +1,206 @@
+"""Each reason not to report, with what it drops and what it must leave; and the checksums."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from clawsecrets.model.finding import Rule
+from clawsecrets.scan import checksums, filters, placeholders
+from clawsecrets.scan.filters import reason, sighting
+from clawsecrets.scan.words import wordy
+from tests.scan.rules_here import dropped, found
+
+PLAIN = Rule("acme.key", "acme", "Acme", r"acme_(.*)", "high")
+NEAR = Rule("acme.near", "acme", "Acme", r"[a-z0-9]+", "medium", near=("acme",))
+GENERIC = Rule("generic.secret", "generic", "A key", "x", "medium")
+PASSWORD = Rule("generic.password", "generic", "A password", "x", "medium")
+URL = Rule("generic.database-url", "generic", "URL", "x", "medium")
+
+
+def why(value: str, rule: Rule = GENERIC, before: str = "key = ", after: str = "\n", prefix: str = "") -> str:
+    data = (before + value + after).encode()
+    return reason(sighting(rule, data, len(before.encode()), len((before + value).encode()), prefix))
+
+
+PLACEHOLDERS = ["YOUR_TOKEN", "your-api-key-here", "xxxxxxxxxxxxxxxx", "<your key>", "changeme", "change-me-please",
+                "sk-aaaaaaaaaaaaaaaaaaaa", "abcdefghijklmnopqrst", "zyxwvutsrqponmlk", "0123456789abcdef",
+                "a1b2c3d4e5f6g7h8",
+                "qwertyuiop12", "my-secret-key", "insert_token_here", "[redacted]", "****************",
+                "example-key-9f2k",
+                "deadbeefdeadbeefdeadbeef", "fake-key-8f2kd9", "k-test-9f8e7d", "....", "abababababababab", "password1"]
+
+
+@pytest.mark.parametrize("value", PLACEHOLDERS)
+def test_placeholders_are_dropped(value: str) -> None:
+    assert placeholders.placeholder(value.encode())
+
+
+REAL = ["q8Zt3LwV5nXr2KdM7yBf", "8f14e45fceea167a5a36dedd4bea2543", "wQ7!mXz2#Lr9", "Tr0ub4dor&3x",
+        "k2v9x7q4m1t8r5w3z6n0",
+        "aTestBk29fKq0XzYeR7w", "mYkEy9s8d7f6g5h4j3k2", "Contest99Rt5kq2bWz8x"]
+
+
+@pytest.mark.parametrize("value", REAL)
+def test_random_values_are_no_placeholders(value: str) -> None:
+    assert placeholders.placeholder(value.encode()) == ""
+
+
+def test_a_prefix_may_say_test() -> None:
+    assert placeholders.placeholder(b"sk_test_9fKq0XzYeR7wLm3Vb8Nt", b"sk_test_") == ""
+    assert placeholders.placeholder(b"sk_live_test_9fKq0XzYeR7wLm", b"sk_live_")
+
+
+REFERENCES = ["${TOKEN}", "$TOKEN", "$(pass show x)", "{{ token }}", "<%= token %>", "process.env.TOKEN",
+              "os.environ['T']",
+              "op://vault/item/key", "vault:secret/x#y", "!secret token", "%TOKEN%", "config.api_key",
+              "ENC[AES256,data:x]",
+              "prefix-${TOKEN}-x", "env:TOKEN", "secretKeyRef", "arn:aws:secretsmanager:x", "{token}", "file:/run/x"]
+
+
+@pytest.mark.parametrize("value", REFERENCES)
+def test_references_are_dropped(value: str) -> None:
+    assert placeholders.reference(value.encode())
+
+
+@pytest.mark.parametrize("value", [*REAL, "$2y$10$abcdefghijklmnopqrstuv", "environmentKey9f8d7s6a5", "opK7://x"])
+def test_values_are_no_references(value: str) -> None:
+    assert placeholders.reference(value.encode()) == ""
+
+
+def test_published_examples_are_dropped() -> None:
+    example = "AKIAIOSFODNN7EXAMPLE"
+    assert placeholders.published(example.encode()) and why(example, PLAIN)
+    assert placeholders.published(b"AKIAQZ7WXK2M5VBNT3RJ") == ""
+    header = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+    claims = "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ"
+    assert placeholders.published(f"{header}.{claims}.anySignatureAtAll0123".encode())
+
+
+CASES = [
+    (GENERIC, "550e8400-e29b-41d4-a716-446655440f3a", "token = ", "UUID"),
+    (GENERIC, "8f14e45fceea167a5a36dedd4bea2543", "md5 = ", "hash"),
+    (GENERIC, "da39a3ee5e6b4b0d3255bfef95601890afd80709", "commit: token ", "hash"),
+    (GENERIC, "sha512-q8Zt3LwV5nXr2KdM7yBfq8Zt3LwV5nXr2KdM7y==", "integrity: ", "digest"),
+    (GENERIC, "q8Zt3LwV5nXr2KdM7yBf", "public_key = ", "public"),
+    (GENERIC, "q8Zt3LwV5nXr2KdM7yBf", "next_page_token=", "public"),
+    (GENERIC, "getAccessTokenForAccount2", "token = ", "words"),
+    (GENERIC, "this.client.token1", "token = ", "where the secret is"),
+    (GENERIC, "account1.secretValue", "token = ", "member"),
+    (GENERIC, "2026-03-01T10:11:12Z", "token = ", "number"),
+    (GENERIC, "./keys/token-1.json", "key: ", "path"),
+    (GENERIC, "k9Zt3LwV5n", "key = ", "too short"),
+    (GENERIC, "8888111188881111999", "key = ", ""),
+    (PASSWORD, "passwordField", "password = ", "word"),
+    (PASSWORD, "user?.password", "password = ", "member"),
+    (PASSWORD, "12", "password = ", ""),
+    (URL, "hunter2x", "postgres://db:", ""),
+    (URL, "ops", "postgres://ops:", "same word"),
+    (NEAR, "internationalizationservice", "acme ", "words"),
+]
+
+
+@pytest.mark.parametrize(("rule", "value", "before", "told"), CASES)
+def test_each_reason(rule: Rule, value: str, before: str, told: str) -> None:
+    found_reason = why(value, rule, before)
+    assert told in found_reason if told else True
+    assert bool(found_reason) or told == ""
+
+
+KEPT = [
+    (GENERIC, "q8Zt3LwV5nXr2KdM7yBf", "token = "), (GENERIC, "8f14e45fceea167a5a36dedd4bea2543", "api_key = "),
+    (GENERIC, "3f9c1b7ad2e84605b19ce7f3052d6ab84f017be93d5c82a6", "gateway token "), (PASSWORD, "wQ7!mXz2#Lr9", "pw: "),
+    (PASSWORD, "Summer-of-42!", "password: "), (URL, "s3cr3tPass", "postgres://ops:"), (NEAR, "k2v9x7q4m1t8r5w3z6n0",
+    "acme "),
+    (PLAIN, "internationalization", "acme_"),
+    (Rule("a.hash", "a", "a", "x", "medium", near=("api hash",)), "8f14e45fceea167a5a36dedd4bea2543", "api_hash="),
+]
+
+
+@pytest.mark.parametrize(("rule", "value", "before"), KEPT)
+def test_what_may_be_real_is_kept(rule: Rule, value: str, before: str) -> None:
+    assert why(value, rule, before) == ""
+
+
+def test_documentation_hosts() -> None:
+    assert why("s3cr3tPass", URL, "postgres://ops:", "@example.com/db\n")
+    assert why("s3cr3tPass", URL, "postgres://ops:", "@db.acme.io/db\n") == ""
+
+
+def test_a_call_is_no_value() -> None:
+    assert why("q8Zt3LwV5nXr2KdM7yBf", GENERIC, "key = ", "(x)\n") == "a call or an index"
+
+
+def test_parts_of_something_encoded() -> None:
+    blob = "q8Zt3LwV5nXr2KdM7yBf" * 5
+    assert why("k2v9x7q4m1t8r5w3z6n0", GENERIC, "key=", blob) and why("k2v9x7q4m1t8r5w3z6n0", GENERIC, blob, "\n")
+
+
+def test_entropy_is_asked_for() -> None:
+    rule = Rule("acme.key", "acme", "Acme", "x", "high", entropy=3.0)
+    assert why("acfbdeacfbdeacfb", rule).startswith("entropy 2.6 is below 3.0")
+    assert filters.entropy(b"") == 0 and filters.entropy(b"aaaa") == 0 and filters.entropy(b"abcd") == 2
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["getAccessTokenForUser", "reset_password_template", "correct-horse-battery-staple",
+                                  "internationalization", "SECRET_MANAGER_CLIENT", "keyboardShortcutHandler"])
+def test_words_read_like_words(text: str) -> None:
+    assert wordy(text.encode())
+
+
+@pytest.mark.parametrize("text", ["q8Zt3LwV5nXr2KdM7yBf", "XvqLmZrTkWbNcJdGhPfS", "vpyjtqguhvxxicpo", "0123456789", "",
+                                  "8f14e45fceea167a5a36dedd4bea2543"])
+def test_random_text_does_not(text: str) -> None:
+    assert not wordy(text.encode())
+
+
+# --- checksums ------------------------------------------------------------------------------------------------------
+
+
+def github(body: str) -> str:
+    return body + checksums.crc32_digits(body.encode(), checksums._BASE62, 6)
+
+
+def test_the_checksum_of_github_and_npm() -> None:
+    right = "ghp_" + github("q8Zt3LwV5nXr2KdM7yBfJ4hS6gTc1u")
+    assert len(right) == 40
+    assert checksums.holds("github-crc32", right.encode()) and checksums.holds("npm-crc32", right.encode())
+    wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
+    assert not checksums.holds("github-crc32", wrong.encode()) and not checksums.holds("github-crc32", b"ghp_")
+    assert [rule for rule, _ in found(right)] == ["github.classic-token"]
+    assert found(f"TOKEN={wrong}") == [] and "checksum" in dropped(wrong)["github.classic-token"]
+
+
+def test_a_known_checksum_of_the_published_algorithm() -> None:
+    assert checksums.crc32_digits(b"123456789", "0123456789abcdef", 8) == "cbf43926"  # the check value of CRC-32
+    assert checksums.crc32_digits(b"", checksums._BASE62, 6) == "000000"
+
+
+def test_basic_authentication() -> None:
+    right = base64.b64encode(b"ops:wQ7!mXz2#Lr9")
+    assert checksums.holds("basic-auth", right) and checksums.holds("basic-auth", right.rstrip(b"="))
+    for wrong in (b"authentication", base64.b64encode(b"no colon"), base64.b64encode(b"\xff\xfe:x"), b"a", b"ab=cd"):
+        assert not checksums.holds("basic-auth", wrong)
+
+
+def test_json_web_tokens() -> None:
+    def part(text: str) -> str:
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    assert checksums.holds("jwt", ".".join([part('{"alg":"HS256"}'), part('{"sub":"1"}'), "sig"]).encode())
+    for wrong in (".".join([part('{"typ":"x"}'), part("{}"), "s"]), f"{part('[]')}.{part('x')}.s", "ey.ey.x", "", "é.é.é",
+                  f"{part('[' * 50_000)}.{part('x')}.s"):
+        assert not checksums.holds("jwt", wrong.encode())
+
+
+def test_other_checksums() -> None:
+    body = "glpat-q8Zt3LwV5nXr2KdM7yBfJ4hS6.01.1k"
+    right = body + checksums.crc32_digits(body.encode(), checksums._BASE36, 7)
+    assert checksums.holds("gitlab-crc32", right.encode()) and not checksums.holds("gitlab-crc32", body.encode())
+    assert checksums.holds("crc32-base62-whole", github("abc_q8Zt3").encode())
+    with pytest.raises(KeyError):
+        checksums.holds("none", b"x")
