@@ -45,11 +45,10 @@ def texts(data: bytes, ends: Sequence[int]) -> Iterator[Derived]:
         for end in ends:
             if end <= done:
                 continue
-            found = pattern.search(data, max(done, end - 24 if width == 2 else end - 32))
-            if found is None:
-                break
-            done = found.end()
-            if found.start() <= end:
+            found = pattern.search(data, max(done, end - 32), end)
+            found = pattern.match(data, found.start()) if found else None
+            if found is not None:
+                done = found.end()
                 built.add(data[found.start():done:width], found.start())
                 built.add(b"\n\n\n", done)
         if built.size:
