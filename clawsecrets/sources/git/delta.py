@@ -77,36 +77,37 @@ def _added_up(raw: bytes, q: int, size: int) -> None:
 Ranges = list[tuple[int, int]]
 
 
-def apply(raw: bytes, base: bytes, context: int, limit: int) -> tuple[bytes, Ranges, int]:  # noqa: C901 (the hot loop)
-    """The object that `raw` makes from `base`; the ranges of it (ascending, disjoint, `context` bytes wider on each
-    side) that may differ from the base; and how many bytes these are.
-
-    Damaged or IndexError when the delta is broken, or makes more than `limit` bytes."""
+def _begun(raw: bytes, base: bytes, limit: int) -> tuple[int, int]:
+    """Size of the result and where the operations begin, when the delta can be for this base."""
     of_base, size, q = header(raw)
     if of_base != len(base):
         raise Damaged("a delta is for a base of another size")
     if size > limit:
         raise Damaged(f"a delta makes an object of more than {limit >> 20} MiB")
-    end = len(raw)
-    if end > CAREFUL:
+    if len(raw) > CAREFUL:
         _added_up(raw, q, size)
+    return size, q
+
+
+def apply(raw: bytes, base: bytes, context: int, limit: int) -> tuple[bytes, Ranges, int]:  # noqa: C901 (the hot loop)
+    """The object that `raw` makes from `base`; the ranges of it (ascending, disjoint, `context` bytes wider on each
+    side) that may differ from the base; and how many bytes these are.
+
+    Damaged or IndexError when the delta is broken, or makes more than `limit` bytes."""
+    size, q = _begun(raw, base, limit)
+    end, wide = len(raw), 2 * context
     out: list[bytes] = []
-    add, table, number, wide = out.append, OPERATIONS, int.from_bytes, 2 * context
+    add, table, number = out.append, OPERATIONS, int.from_bytes
     fresh: Ranges = []
-    o = since = covered = 0
-    seam = False  # whether something new may stand between `since` and `o`
-    last = 0
+    o = since = covered = last = 0  # something new may stand between `since` and `o`; `last`: where a copy ended
     while q < end:
         op = raw[q]
         q += 1
         if op < 0x80:
-            if not op:
-                raise Damaged("a delta has a reserved operation")
             last = q + op
             add(raw[q:last])
             q = last
-            o += op
-            seam, last = True, 0
+            o += op or size + 1  # 0 is reserved
             continue
         length, bits, mask, gapless = table[op]
         if gapless:
@@ -120,21 +121,19 @@ def apply(raw: bytes, base: bytes, context: int, limit: int) -> tuple[bytes, Ran
         last = off + sz
         add(base[off:last])
         if sz > wide:
-            if seam or off:
+            if o or off:
                 begin = since - context if since > context else 0
                 fresh.append((begin, o + context))
                 covered += o + context - begin
-            seam = True
             since = o = o + sz
             if o > size:
-                raise Damaged("a delta makes more than it says")
+                break
         else:
             o += sz
-            seam = True
-    data = b"".join(out)
+    data = b"".join(out) if o == size else b""
     if o != size or len(data) != size:
         raise Damaged("a delta makes another size than it says")
-    if size and (since != o or last != of_base):
+    if size and (since != o or last != len(base)):
         begin = since - context if since > context else 0
         fresh.append((begin, size))
         covered += size - begin

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Kind, Place, Skipped
 from clawsecrets.ports import Notes
-from clawsecrets.sources.git.layout import Layout
+from clawsecrets.sources.git.layout import Layout, is_repository
 
 _LEVELS = 12
 _SAMPLE = ".sample"
@@ -50,7 +50,7 @@ class Folder:
 
     def _folder(self, path: Path, notes: Notes, level: int) -> Iterator[Content]:
         """A folder in a gitdir: not objects and refs, of which others take care."""
-        if path.name in ("objects", "refs") and (level == 0 or (path.parent / "HEAD").exists()):
+        if path.name in ("objects", "refs") and (level == 0 or is_repository(path.parent)):
             return
         if level < _LEVELS:
             yield from self._files(path, notes, level + 1)

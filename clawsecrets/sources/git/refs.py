@@ -14,7 +14,7 @@ from clawsecrets.sources.git.layout import Layout
 
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LOG = re.compile(rb"^([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ", re.MULTILINE)
-_HEADS = ("HEAD", "ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "AUTO_MERGE")
+_PASSING = ("ORIG_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "AUTO_MERGE")
 _LARGE = 256 << 20
 
 CLASSES = ("branch", "tag", "remote", "pull", "stash", "notes", "ref", "reflog")
@@ -55,8 +55,11 @@ def read(layout: Layout, there: Callable[[Sequence[str]], Sequence[bool]]) -> Re
     gitdirs = {layout.common, layout.gitdir, *layout.worktrees}
     for gitdir in sorted(gitdirs):
         _loose(gitdir, layout, refs)
-        for name in _HEADS:
-            _one(gitdir / name, _local(gitdir / name, layout), layout, refs)
+        _one(gitdir / "HEAD", _local(gitdir / "HEAD", layout), refs.tips, refs)
+        for name in _PASSING:  # left by commands, gone with the next one: no better than a reflog
+            passing: dict[str, str] = {}
+            _one(gitdir / name, name, passing, refs)
+            refs.logged.setdefault(name, set()).update(passing.values())
         _logs(gitdir, layout, refs)
     names = sorted(refs.tips)
     for name, found in zip(names, there([refs.tips[name] for name in names]), strict=True):
@@ -105,10 +108,10 @@ def _walk(folder: Path, refs: Refs) -> Iterator[Path]:
 def _loose(gitdir: Path, layout: Layout, refs: Refs) -> None:
     for path in _walk(gitdir / "refs", refs):
         if not path.name.endswith(".lock"):
-            _one(path, _local(path, layout), layout, refs)
+            _one(path, _local(path, layout), refs.tips, refs)
 
 
-def _one(path: Path, name: str, layout: Layout, refs: Refs) -> None:
+def _one(path: Path, name: str, tips: dict[str, str], refs: Refs) -> None:
     """A file that holds an id, or the name of another ref (which is read as itself)."""
     try:
         with path.open("rb") as file:
@@ -120,7 +123,7 @@ def _one(path: Path, name: str, layout: Layout, refs: Refs) -> None:
         return
     first = text.split()[0] if text else ""
     if _ID.fullmatch(first):
-        refs.tips[name] = first
+        tips[name] = first
     elif not text.startswith("ref:"):
         refs.skipped.append(Skipped(f"ref {shown(name)}", "it is broken: neither an id nor another ref's name"))
 
