@@ -133,8 +133,8 @@ def clone(url: str, into: Path, file: bool = False) -> None:
         raise UsageError("the URL has credentials in it", "take them out; git's credential helpers give them to git")
     if scheme not in ("https", "ssh") and not (file and scheme == "file"):
         raise UsageError(f"{scheme}: repositories are fetched by https or ssh only")
-    if url.startswith("-"):
-        raise UsageError("a URL does not begin with a dash")
+    if url.startswith("-") or "::" in url or not is_url(url):
+        raise UsageError("that is no URL of a repository", "https://host/path, ssh://host/path or user@host:path")
     kept = {name: os.environ[name] for name in _FOR_CLONES if name in os.environ}
     fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:ssh" + (":file" if file else ""), "LC_ALL": "C",
              "GIT_ASKPASS": "false", "SSH_ASKPASS": "false"}

@@ -25,7 +25,7 @@ def history(root: Path, object_format: str = "sha1") -> Garden:
     garden = Garden(root)
     root.mkdir(parents=True)
     garden.git("init", "-q", f"--object-format={object_format}", ".")
-    for i in range(30):
+    for i in range(16):
         garden.write("a/long.txt", filler("long", 200 + 7 * i) + filler(f"end{i}", 3))
         garden.write(f"a/{i % 7}.txt", filler(f"{i}", 5))
         garden.write("b/mixed", filler("x", i) + filler(f"middle{i}", 2) + filler("y", 90 - i))

@@ -20,9 +20,6 @@ from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.graph import Graph, commits
 from clawsecrets.sources.git.objects import Objects
 
-_RAW = re.compile(
-    rb"\x01([0-9a-f]{40,64})|:[0-7]{6} [0-7]{6} [0-9a-f]{40,64} ([0-9a-f]{40,64}) [A-Z]\x00([^\x00]*)\x00"
-)
 _LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-m", "--raw", "-t", "-r", "-z", "--no-renames",
         "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
 _PROCESSES = 2
@@ -89,15 +86,10 @@ class Locator:
         """Of the objects wanted, the last commit in `share` that brought each."""
         found: dict[bytes, First] = {}
         git = Git(self._base.layout.gitdir, self._base.layout.top)
-        commit = b""
         try:
-            for text in _entries(git.blocks(*_LOG, given="\n".join(share).encode() + b"\n")):
-                for one in _RAW.finditer(text):
-                    name = one[2]
-                    if name is None:
-                        commit = one[1]
-                    elif name in wanted:
-                        found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(one[3]))
+            for commit, name, path in _entries(git.blocks(*_LOG, given="\n".join(share).encode() + b"\n")):
+                if name in wanted:
+                    found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(path))
         except GitFailed as error:
             self.skipped.append(Skipped("where findings come from", error.message))
         return found
@@ -184,16 +176,22 @@ class Locator:
         return found
 
 
-def _entries(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The blocks cut where nothing is divided: before a commit or an entry."""
-    kept = b""
+def _entries(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Commit, id and path of each entry of raw diffs with NULs. What follows an entry's head is its path, whatever it
+    looks like."""
+    kept, commit, head = b"", b"", b""
     for block in blocks:
-        text = kept + block
-        end = max(text.rfind(b"\0:"), text.rfind(b"\0\x01"))
-        kept = text[end + 1:] if end >= 0 else text
-        if end >= 0:
-            yield text[:end + 1]
-    yield kept
+        *fields, kept = (kept + block).split(b"\0")
+        for text in fields:
+            if head:
+                yield commit, head.split(b" ")[3], text
+                head = b""
+                continue
+            text = text.lstrip(b"\n")
+            if text[:1] == b":":
+                head = text
+            elif text[:1] == b"\x01":
+                commit = text[1:]
 
 
 def _date(seconds: int, west: bool, hours: int, minutes: int) -> str:
