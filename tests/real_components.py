@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.real import docker, openclaw
+from tests.real import ci_tools, docker, openclaw
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ def _openclaw_missing() -> str:
 COMPONENTS: Mapping[str, Component] = {
     "openclaw": Component(_openclaw_missing, openclaw.ensure_installed),
     "docker": Component(docker.missing, docker.ensure_installed),
+    "ci-tools": Component(ci_tools.missing, ci_tools.ensure_installed),
 }
 DEFAULT = "openclaw"
 """What a bare `@pytest.mark.real` means."""
