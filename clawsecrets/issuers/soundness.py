@@ -103,6 +103,9 @@ def _detect_faults(rule: Detect) -> Iterator[str]:
     if fault:
         yield f"pattern {fault}"
         return
+    if fault := pattern_fault(rule.expression):
+        yield f"near makes an expression that {fault}"
+        return
     if rule.confidence not in ("high", "medium", "low"):
         yield "confidence must be high, medium or low"
     if not rule.examples:

@@ -45,9 +45,12 @@ _MEMBER = re.compile(rb"[*&!]{0,2}[A-Za-z_$][\w$]*(?:\[\w*\])?(?:[?!]?\.|->|::)[
 """A member of something: `config.password`, `a?.b`."""
 _NAME = re.compile(
     rb"""(?:[a-z]+(?:[A-Z][a-z0-9]+)+|[a-z]+(?:[-_./:][a-z]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+
-    |[A-Za-z]+(?:-[A-Za-z]+)*|[a-z_]+[0-9]{0,3}|\#[A-Za-z_]+)\Z""", re.X,
+    |[A-Za-z]+(?:-[A-Za-z]+)*|[A-Za-z]+(?::[A-Za-z]+)+|[a-z_]+[0-9]{0,3}|\#[A-Za-z_]+)\Z""", re.X,
 )
 """The look of a name: camelCase, snake_case, kebab-case, a path, a constant, a word with a number."""
+_CAMEL = re.compile(rb"[a-z]+(?:[A-Z][a-z0-9]+)+\Z")
+_OPERATORS = re.compile(rb"\?\?|[!=]==|&&|\|\||\?[A-Za-z_$][\w$]*(?:[:.?]|\Z)|\?\.")
+_ABOUT = re.compile(rb"pass|auth|token|secret|login|credential|key\b|\b(?:the|your|this|that|used|for|is|are|must|not)\b")
 _MARKUP = re.compile(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
 """Brackets around it, or a piece of code."""
 _PLAIN = re.compile(
@@ -59,7 +62,7 @@ _PLAIN = re.compile(
 """A number, a version, an address, a date, an e-mail address, a path, a file, a colour."""
 _CALLED = re.compile(rb"\s{0,2}[(\[]")
 _DOCUMENTATION_HOST = re.compile(
-    rb"@(?:[\w.-]*example(?:\.\w+)?|[\w.-]*\.(?:test|invalid|example)|host(?:name)?|server|my[-.]?\w*host|domain\.\w+"
+    rb"@(?:(?:[\w-]+\.)*example(?:\.\w+)?|[\w.-]*\.(?:test|invalid|example)|host(?:name)?|server|my[-.]?\w*host|domain\.\w+"
     rb"|your[\w.-]*|proxy\.(?:company|corp)\w*\.\w+|addr(?:ess)?|ip|\.\.\.)(?:[:/\s\"'`,)\\]|\Z)", re.I,
 )
 
@@ -166,6 +169,10 @@ def is_plain(seen: Sighting) -> str:
         return "a number, an address, a path or a file"
     if seen.rule.id == "generic.password-quoted" and _MARKUP.match(seen.value):
         return "markup or code"
+    if seen.rule.id == "generic.password" and _OPERATORS.search(seen.value):
+        return "an expression in code"
+    if seen.rule.id == "generic.password-words" and _ABOUT.search(seen.value):
+        return "a sentence about passwords"
     if seen.rule.provider == GENERIC and _CALLED.match(seen.after):
         return "a call or an index"
     return ""
@@ -179,7 +186,7 @@ def is_named(seen: Sighting) -> str:
     if generic and _MEMBER.match(value):
         return "a member of something in code"
     if not (generic or seen.rule.near):
-        return ""
+        return "a name in code" if _CAMEL.match(value) and wordy(value) else ""
     body = value.strip(b"!?.:*&") if seen.password else value[len(seen.prefix):]
     named = bool(_NAME.match(body))
     if seen.password:

@@ -26,7 +26,7 @@ _MASKED = re.compile(
     rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|\A<.*>\Z|<[a-z][a-z_ -]+>|#{4,}", re.I,
 )
 _ONE = re.compile(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
-"""The same again and again."""
+"""The same again and again. In long values (AWS session tokens hold `//////////`) it must be a quarter of it."""
 _ROWS = (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
 _WALKS = (*(row[at:at + 7] for row in _ROWS for at in range(len(row) - 6)), b"zxcvbnm", b"1q2w3e4r", b"q1w2e3r4",
           b"deadbeefdeadbeef", b"cafebabe", b"0badc0de", b"badc0ffee")
@@ -74,7 +74,8 @@ def placeholder(value: bytes, prefix: bytes = b"") -> str:
     body = value[len(prefix):].lower()
     if _WORDS.search(body) or _WHOLE.match(body):
         return "it holds a word that says it is a placeholder"
-    if _MASKED.search(body) or _ONE.search(body):
+    run = _ONE.search(body)
+    if _MASKED.search(body) or (run and 4 * len(run[0]) >= len(body)):
         return "it repeats itself, or is masked"
     if any(walk in body for walk in _WALKS) or _ascends(body) or all(_ascends(body[odd::2], 6) for odd in (0, 1)):
         return "it is a sequence of neighbouring characters"

@@ -37,7 +37,8 @@ def test_placeholders_are_dropped(value: str) -> None:
     assert placeholders.placeholder(value.encode())
 
 
-REAL = ["q8Zt3LwV5nXr2KdM7yBf", "8f14e45fceea167a5a36dedd4bea2543", "wQ7!mXz2#Lr9", "Tr0ub4dor&3x",
+REAL = ["IQoJb3JpZ2luX2VjE//////////wEaCXVzLWVhc3QtMSJHMEUCIQDx9Kq2Lm",
+        "q8Zt3LwV5nXr2KdM7yBf", "8f14e45fceea167a5a36dedd4bea2543", "wQ7!mXz2#Lr9", "Tr0ub4dor&3x",
         "k2v9x7q4m1t8r5w3z6n0",
         "aTestBk29fKq0XzYeR7w", "mYkEy9s8d7f6g5h4j3k2", "Contest99Rt5kq2bWz8x"]
 
@@ -93,7 +94,9 @@ CASES = [
     (GENERIC, "k9Zt3LwV5n", "key = ", "too short"),
     (GENERIC, "8888111188881111999", "key = ", ""),
     (PASSWORD, "passwordField", "password = ", "word"),
-    (PASSWORD, "user?.password", "password = ", "member"),
+    (PASSWORD, "user?.password", "password = ", "expression"),
+    (PASSWORD, "form.passwordValue", "password = ", "member"), (PASSWORD, "a1??b1", "password = ", "expression"),
+    (PASSWORD, "first?second:third", "password = ", "expression"),
     (PASSWORD, "12", "password = ", ""),
     (URL, "hunter2x", "postgres://db:", ""),
     (URL, "ops", "postgres://ops:", "same word"),
@@ -192,7 +195,8 @@ def test_json_web_tokens() -> None:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     assert checksums.holds("jwt", ".".join([part('{"alg":"HS256"}'), part('{"sub":"1"}'), "sig"]).encode())
-    for wrong in (".".join([part('{"typ":"x"}'), part("{}"), "s"]), f"{part('[]')}.{part('x')}.s", "ey.ey.x", "", "é.é.é",
+    for wrong in (".".join([part('{"typ":"x"}'), part("{}"), "s"]),
+                  f"{part('[]')}.{part('x')}.s", "ey.ey.x", "", "é.é.é",
                   f"{part('[' * 50_000)}.{part('x')}.s"):
         assert not checksums.holds("jwt", wrong.encode())
 

@@ -39,7 +39,7 @@ CODE = (
     "postgres://user:password@localhost:5432/db", "redis://localhost:6379/0", "mysql -u root -p app",
     "https://user:pass@example.com/path", "git@github.com:acme/app.git", "mongodb://mongo:27017/app",
     "the password must have at least 12 characters", "your token is stored in the keychain", "the key is under the mat",
-    "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA7nR3kV9xW2mTqL5y\n-----END PUBLIC KEY-----",
+    "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA7nR3kV9xW2mTqL5\n-----END PUBLIC KEY-----",
     "-----BEGIN RSA PRIVATE KEY-----\n...\n-----END RSA PRIVATE KEY-----",
     'pem.startswith("-----BEGIN PRIVATE KEY-----")',
     "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
