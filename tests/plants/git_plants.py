@@ -197,7 +197,8 @@ def _folder(garden: Garden) -> None:
     garden.git("remote", "add", "elsewhere", url)
     dot = garden.root / ".git"
     (dot / "hooks").mkdir(exist_ok=True)
-    (dot / "hooks" / "pre-push").write_text("#!/bin/sh\n# " + garden.expect("hook", config, ".git/hooks/pre-push") + "\n")
+    hook = garden.expect("hook", config, ".git/hooks/pre-push")
+    (dot / "hooks" / "pre-push").write_text(f"#!/bin/sh\n# {hook}\n")
     (dot / "FETCH_HEAD").write_text(garden.git("rev-parse", "main") + "\t\tbranch 'main' of https://x:"
                                     + garden.expect("fetchhead", config, ".git/FETCH_HEAD") + "@git.example.invalid\n")
     (dot / "description").write_text(garden.expect("description", config, ".git/description"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def trap(tmp_path: Path) -> Garden:
         "diff.external": canary("external"), "merge.evil.driver": canary("merge"), "gpg.program": canary("gpg"),
         "log.showSignature": "true", "credential.helper": "!" + canary("credential"),
         "core.alternateRefsCommand": canary("alternaterefs"), "uploadpack.packObjectsHook": canary("packobjects"),
-        "alias.log": "!" + canary("alias"), "alias.rev-list": "!" + canary("aliaslist"), "sequence.editor": canary("seq"),
+        "alias.log": "!" + canary("alias"), "alias.rev-list": "!" + canary("aliaslist"),
+        "sequence.editor": canary("seq"),
         "gc.auto": "1", "core.useReplaceRefs": "true", "trace2.eventTarget": str(tmp_path / "canary-trace"),
     }
     (tmp_path / "hooks").mkdir()
@@ -92,10 +94,8 @@ def test_narrowed_scans_run_nothing(trap: Garden) -> None:
     assert set(found) == {trap.token("staged")}
     for narrow in (Narrow(since="HEAD~1"), Narrow(commits="HEAD~1..HEAD"), Narrow(branch="main"),
                    Narrow(no_history=True)):
-        try:
+        with suppress(GitFailed):  # a promised object is missing: incomplete, which is the truth
             scan(GitSource(trap.root, narrow=narrow))
-        except GitFailed:
-            pass  # a promised object is missing: incomplete, which is the truth
     assert canaries(trap) == []
 
 
@@ -129,7 +129,8 @@ def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
     garden.root.mkdir()
     garden.git("init", "-q", ".")
     blob = garden.git("hash-object", "-w", "--stdin", given=garden.token("x").encode())
-    tree = garden.git("mktree", "-z", given=b"100644 blob " + blob.encode() + b"\t\x01" + b"ab" * 20 + b"\xff\x1b[31m\n\0")
+    name = b"\x01" + b"ab" * 20 + b"\xff\x1b[31m\n"
+    tree = garden.git("mktree", "-z", given=b"100644 blob " + blob.encode() + b"\t" + name + b"\0")
     commit = garden.git("commit-tree", tree, "-m", "words \x1b]0;title\x07")
     garden.git("update-ref", "refs/heads/ma\u202ein", commit)
     source = GitSource(garden.root)

@@ -122,7 +122,7 @@ def test_what_was_clean_is_left_out(garden: Garden) -> None:
     garden.commit("New")
     garden.git("repack", "-q", "-a", "-d", "-f")
     again = GitSource(garden.root, seen=Memory(ids, set()))
-    found, skipped, heard = scan(again)
+    found, skipped, _ = scan(again)
     assert set(found) == {garden.token("new")} and skipped == []
     assert again.coverage().cached == len(ids)
     whole = {one.checksum for one in GitSource(garden.root).given() if one.checksum and one.whole}

@@ -14,13 +14,17 @@ from clawsecrets.model.finding import Skipped
 from clawsecrets.sources.git import loose, shares
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.layout import Layout, listed
-from clawsecrets.sources.git.packs import Pack
+from clawsecrets.sources.git.objects import Objects
+from clawsecrets.sources.git.packs import BLOB, COMMIT, TAG, TREE, Pack
 
 Array = NDArray[Any]
 
 GIVE, CLEAN, ELSEWHERE = 0, 1, 2
 """What happens to an object: it is given; left out since it was found clean; left out since it is given elsewhere, or
 was not asked for."""
+
+
+_TYPES = {"commit": COMMIT, "tree": TREE, "blob": BLOB, "tag": TAG}
 
 
 @dataclass
@@ -81,6 +85,8 @@ def load(layout: Layout, wanted: Collection[bytes] | None = None, seen: Seen | N
     for pack in _packs(layout, base):
         if pack.checksum in checksums:
             continue
+        if pack.outside:
+            _types(pack, layout)
         checksums.add(pack.checksum)
         base.promisor = base.promisor or pack.promisor
         its = pack.sorted_names()
@@ -98,6 +104,18 @@ def load(layout: Layout, wanted: Collection[bytes] | None = None, seen: Seen | N
     _loose(base, names, chosen, seen)
     _number(base)
     return base
+
+
+def _types(pack: Pack, layout: Layout) -> None:
+    """Find out what the deltas are whose base is not in their pack (git itself writes no such packs)."""
+    objects = Objects(layout.stores, layout.width)
+    for position, name in pack.outside.items():
+        try:
+            pack.kinds[position] = _TYPES[objects.read(name.hex())[0]]
+        except (Damaged, OSError):
+            continue  # the part that makes it tells why
+    objects.close()
+    pack.inherit()
 
 
 def _packs(layout: Layout, base: Database) -> list[Pack]:

@@ -89,7 +89,7 @@ def _begun(raw: bytes, base: bytes, limit: int) -> tuple[int, int]:
     return size, q
 
 
-def apply(raw: bytes, base: bytes, context: int, limit: int) -> tuple[bytes, Ranges, int]:  # noqa: C901 (the hot loop)
+def apply(raw: bytes, base: bytes, context: int, limit: int) -> tuple[bytes, Ranges, int]:
     """The object that `raw` makes from `base`; the ranges of it (ascending, disjoint, `context` bytes wider on each
     side) that may differ from the base; and how many bytes these are.
 

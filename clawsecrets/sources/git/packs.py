@@ -26,6 +26,7 @@ Array = NDArray[Any]
 COMMIT, TREE, BLOB, TAG, OFS_DELTA, REF_DELTA = 1, 2, 3, 4, 6, 7
 NO_BASE, OUTSIDE, UNUSABLE = -1, -2, -3
 """What stands in `Pack.bases` in place of a position: no delta; the base is not in this pack; damaged."""
+_UNKNOWN = 8
 _BLOCK = 8 << 20
 _HEADER = 64
 """More than the longest header of an object: size in 10 bytes, then an offset in 10 or an id in 32."""
@@ -209,12 +210,22 @@ class Pack:
                 if place < self.count and names[place] == name:
                     self.bases[position] = where[place]
                     del self.outside[position]
-        deltas = np.nonzero(self.bases >= 0)[0]
         self.kinds[self.kinds > TAG] = 0
+        self.inherit()
+
+    def inherit(self) -> None:
+        """Give every delta the type of what it is built on. Those that are built on themselves are UNUSABLE."""
+        loose_end = self.bases < NO_BASE
+        unknown = loose_end & (self.kinds == 0)
+        self.kinds[unknown] = _UNKNOWN
+        deltas = np.nonzero(self.bases >= 0)[0]
+        self.kinds[deltas] = 0
         while len(deltas):
             kinds = self.kinds[self.bases[deltas]]
             self.kinds[deltas] = kinds
             left = deltas[kinds == 0]
             if len(left) == len(deltas):
+                self.bases[left] = UNUSABLE
                 break
             deltas = left
+        self.kinds[self.kinds == _UNKNOWN] = 0
