@@ -1,6 +1,6 @@
 """Compiled rules, kept in the cache folder, so that a start neither reads TOML nor compiles.
 
-The file is `rules` in a folder that only we may write to: a line with format and version, the key, a checksum of the
+The file is `rules` in a folder that only we may write to: a line with format and version, the key, a CRC-32 of the
 rest, and the rest: plain values (marshal) with the rules, what was found out about them, and Hyperscan's database. The
 key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
 Hyperscan's. A file that is not ours, has another key, or is damaged is left aside and written again. Nothing in it can
@@ -14,6 +14,7 @@ import marshal
 import os
 import stat
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from clawsecrets.model.finding import Rule
 from clawsecrets.scan.ruleset import Ruleset
 
 NAME = "rules"
-_HEAD = b"clawsecrets rules 1\n"
+_HEAD = b"clawsecrets rules 2\n"
 _MOST = 256 << 20
 _HERE = Path(__file__).resolve().parent
 CODE = (_HERE, _HERE.parent / "formats", _HERE.parent / "model")
@@ -72,12 +73,14 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
     head = _HEAD + key + b"\n"
     if data is None or not data.startswith(head):
         return None
-    digest, body = data[len(head):len(head) + 32], memoryview(data)[len(head) + 32:]
-    if hashlib.blake2b(body, digest_size=32).digest() != digest:
+    start = len(head) + 4
+    body = memoryview(data)[start:]
+    if data[len(head):start] != zlib.crc32(body).to_bytes(4):  # against damage; owner and mode are against malice
         return None
     try:
-        code, rules, made, compiled = marshal.loads(body)  # noqa: S302  (plain values, of a file that only we write)
-        ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled)
+        code, hashed, rules, made, compiled = marshal.loads(body)  # noqa: S302  (plain values, of a file that only we write)
+        ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled,
+                          hashed=hashed)
         _ = ruleset.database
     except (ValueError, TypeError, EOFError):
         return None
@@ -107,8 +110,8 @@ def _ours(at: os.stat_result) -> bool:
 def _keep(folder: Path, key: bytes, ruleset: Ruleset) -> None:
     rules = [(r.id, r.provider, r.name, r.pattern, r.confidence, r.entropy, r.near, r.checksum, r.examples, r.negative)
              for r in ruleset.rules]
-    body = marshal.dumps((ruleset.code, rules, ruleset.facts(), ruleset.serialized))
-    data = b"".join((_HEAD, key, b"\n", hashlib.blake2b(body, digest_size=32).digest(), body))
+    body = marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized))
+    data = b"".join((_HEAD, key, b"\n", zlib.crc32(body).to_bytes(4), body))
     import tempfile
 
     with suppress(OSError):

@@ -50,7 +50,8 @@ _NAME = re.compile(
 """The look of a name: camelCase, snake_case, kebab-case, a path, a constant, a word with a number."""
 _CAMEL = re.compile(rb"[a-z]+(?:[A-Z][a-z0-9]+)+\Z")
 _OPERATORS = re.compile(rb"\?\?|[!=]==|&&|\|\||\?[A-Za-z_$][\w$]*(?:[:.?]|\Z)|\?\.")
-_ABOUT = re.compile(rb"pass|auth|token|secret|login|credential|key\b|\b(?:the|your|this|that|used|for|is|are|must|not)\b")
+_ABOUT = re.compile(rb"pass|auth|token|secret|login|credential|key\b|"
+                    rb"\b(?:the|your|this|that|used|for|is|are|must|not)\b")
 _MARKUP = re.compile(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
 """Brackets around it, or a piece of code."""
 _PLAIN = re.compile(

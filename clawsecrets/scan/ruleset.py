@@ -22,15 +22,15 @@ GENERIC = "generic"
 class Ruleset:
     """Rules, compiled. Their order is that of their ids, and an index in it is what Hyperscan reports.
 
-    `made` and `compiled` are what an earlier `facts()` and `serialized` gave (see scan/compiled.py); without them they
-    are made, which takes about a second for all rules. ConfigError names a rule that Hyperscan cannot run.
+    `made`, `compiled` and `hashed` are what an earlier `facts()`, `serialized` and `hash` gave (see scan/compiled.py);
+    without them they are made, which takes two seconds for 500 rules. ConfigError names a rule that Hyperscan cannot run.
     """
 
     def __init__(self, rules: Sequence[Rule], code: str = "", *, made: Sequence[tuple[str, int, str]] = (),
-                 compiled: bytes = b"") -> None:
+                 compiled: bytes = b"", hashed: str = "") -> None:
         self.rules = tuple(sorted(rules, key=lambda rule: rule.id))
         self._made = tuple(made) or tuple(_facts(rule) for rule in self.rules)
-        self._serialized = compiled
+        self._serialized, self._hashed = compiled, hashed
         self.code = code
         self._patterns: dict[int, re.Pattern[bytes]] = {}
         self._prefixes: dict[int, re.Pattern[bytes]] = {}
@@ -41,6 +41,8 @@ class Ruleset:
     def hash(self) -> str:
         """Of every rule and of the code that judges what they find: content found clean under it need not be looked
         at again. 32 hex digits."""
+        if self._hashed:
+            return self._hashed
         text = repr([(r.id, r.provider, r.name, r.pattern, r.confidence, r.entropy, r.near, r.checksum)
                      for r in self.rules])
         return hashlib.blake2b(f"{self.code}\0{text}".encode(), digest_size=16).hexdigest()
