@@ -30,8 +30,9 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _PRINTABLE = bytes(range(32, 127)) + b"\t\n\r"
 _RUN = re.compile(rb"[A-Za-z0-9+/_-]*={0,2}")
-_MORE = re.compile(rb"""["'`]?[ \t]*[+.\\]?(?:\r?\n|\\r\\n|\\n)[ \t]*(?:[#>*|]|//)?[ \t]*[+.]?[ \t]*[bru]?["'`]?"""
-                   rb"""([A-Za-z0-9+/_-]{4,}={0,2}|={1,2})""")
+_MORE = re.compile(rb"""["'`]?[ \t]*[+.\\]?(?:\r?\n|\\r\\n|\\n)[ \t]*(?:(?://|[#>*|])[ \t]+)?"""
+                   rb"""(?:(?:[+.][ \t]*)?[bru]?["'`])?([A-Za-z0-9+/_-]{2,}={0,2}|={1,2})"""
+                   rb"""(?=["'`]?[ \t]*[,;)+.\\]*[ \t]*(?:[\r\n"'`\\]|\Z))""")
 """A wrapped run goes on: the end of a line, indentation, signs of comments, quotes, string concatenation."""
 _NAMED = re.compile(rb"""[\w.-]{2,64}["'`]?[ \t]{0,16}(?:[:=]|=>|:=)[ \t]{0,16}["'`]?\Z""")
 _DIGITS = b"0123456789abcdefABCDEF"
@@ -72,15 +73,22 @@ def _once(data: bytes, hints: dict[int, list[int]]) -> Iterator[Derived]:
 
 def _base64(data: bytes, ends: Sequence[int]) -> Iterator[Derived]:
     done = 0
+    phases: set[int] = set()
+    begin = 0
     for end in ends:
-        if end <= done:
+        if end > done:
+            begin = _begin(data, end, done, _ALPHABET)
+            phases = set()
+        phase = (end - begin) % 4  # a hint ends with a group: chance may see groups where there are none
+        if phase in phases:
             continue
-        start = _begin(data, end, done, _ALPHABET)
-        start += (end - start) % 4  # the hint ends with a group
-        text, done = _run(data, start)
-        decoded = _plain64(text)
-        if decoded:
-            yield from _worth(data, start, decoded, "base64")
+        phases.add(phase)
+        start = _behind_path(data, begin + phase, end)
+        lines, stop = _run(data, start)
+        done = max(done, stop)
+        yield from _worth(data, start, _plain64(b"".join(lines)), "base64")
+        if len(lines) > 1 and not any(len(line) % 4 for line in lines[:-1]):  # or each line stands for itself
+            yield from _worth(data, start, b"\n".join([_plain64(line) for line in lines]), "base64")
 
 
 def _base64_packed(data: bytes, ends: Sequence[int]) -> Iterator[Derived]:
@@ -94,8 +102,8 @@ def _base64_packed(data: bytes, ends: Sequence[int]) -> Iterator[Derived]:
             if at >= 0:
                 start = at
                 break
-        text, done = _run(data, start)
-        yield from _worth(data, start, _plain64(text), "base64")
+        lines, done = _run(data, start)
+        yield from _worth(data, start, _plain64(b"".join(lines)), "base64")
 
 
 _MARKS = (b"H4sI", b"UEsDB", b"QlpoOT", b"/Td6WFoA", b"_Td6WFoA", b"KLUv")
@@ -112,12 +120,20 @@ def _begin(data: bytes, end: int, floor: int, alphabet: bytes) -> int:
         reach *= 8
 
 
-def _run(data: bytes, start: int) -> tuple[bytes, int]:
-    """The characters of a run of base64, over all lines that it is wrapped over, and where it ends."""
+def _behind_path(data: bytes, start: int, end: int) -> int:
+    """The run's beginning without the path that it may stand behind: slashes are characters of base64, too."""
+    slash = data.rfind(b"/", start, end - 20) + 1
+    if slash and (end - slash) % 4 == 0 and _plain64(data[start:slash]).translate(None, _PRINTABLE):
+        return slash
+    return start
+
+
+def _run(data: bytes, start: int) -> tuple[list[bytes], int]:
+    """The characters of a run of base64, line by line that it is wrapped over, and where it ends."""
     found = _RUN.match(data, start)
     assert found is not None
     if data[found.end() - 1: found.end()] == b"=" or found.end() - start < 16:
-        return found.group(), found.end()
+        return [found.group()], found.end()
     parts = [found.group()]
     end = found.end()
     for _ in range(_MOST_LINES):
@@ -128,7 +144,7 @@ def _run(data: bytes, start: int) -> tuple[bytes, int]:
         end = more.end()
         if more[1].endswith(b"="):
             break
-    return b"".join(parts), end
+    return parts, end
 
 
 def _plain64(text: bytes) -> bytes:

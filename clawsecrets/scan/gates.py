@@ -35,7 +35,7 @@ _SHAPES: tuple[tuple[int, str], ...] = (
     (HEX, rf"(?:{_PAIR}[ :]){{12}}"),
     (HEX, r"1[fF]8[bB]08[0-9A-Fa-f]{26}"),
     (PERCENT, rf"{_PCT}(?:{_TOKEN}{{2}}|{_PCT})"),
-    (ESCAPE, rf"{_ESC}(?:{_TOKEN}{{3}}|{_ESC})"),
+    (ESCAPE, rf"{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})"),
     (ENTITY, rf"{_ENT}(?:{_TOKEN}{{2}}|{_ENT})"),
     (JOINED, rf"{_QUOTE}{_JOINT}[fbruFBRU]?{_QUOTE}{_TOKEN}{{3}}"),
     (JOINED, rf"{_TOKEN}\$\{{\s?{_QUOTE}{_TOKEN}{{3}}"),
@@ -54,7 +54,7 @@ _BEFORE = {
         rf"{_TOKEN}{{3}}(?:{_QUOTE}{_JOINT}[fbruFBRU]?{_QUOTE}|\$\{{\s?{_QUOTE}){_TOKEN}{{3}}".encode()),
     CONTINUED: re.compile(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
     PERCENT: re.compile(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
-    ESCAPE: re.compile(rf"(?:{_TOKEN}{{3}}|{_ESC}){_ESC}(?:{_TOKEN}{{3}}|{_ESC})".encode()),
+    ESCAPE: re.compile(rf"(?:{_TOKEN}{{3}}|{_ESC})\\{{0,3}}{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})".encode()),
     ENTITY: re.compile(rf"(?:{_TOKEN}{{2}}|{_ENT}){_ENT}(?:{_TOKEN}{{2}}|{_ENT})".encode()),
 }
 _LOOKED = 200
