@@ -164,9 +164,12 @@ class Stream:
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes; empty at the end."""
         try:
-            return self._answer.read(size if size >= 0 else None)
+            data = self._answer.read(size if size >= 0 else None)
         except _BROKEN as error:
             raise OSError("the engine's answer broke off") from error
+        if size and not data and self._answer.length:  # it is silent about a body that is cut (CPython, HTTPResponse)
+            raise OSError("the engine's answer broke off")
+        return data
 
     def close(self) -> None:
         """Hang up."""
@@ -204,6 +207,7 @@ class Log:
                 self.close()
                 return b""
             if data:
+                self.cut = len(data) > self._left
                 data = data[:self._left]
                 self._left -= len(data)
                 return data

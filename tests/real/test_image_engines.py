@@ -16,6 +16,7 @@ from tests.plants.image_plants import DOCKER_ONLY, TAG, Plant, built
 from tests.real import docker
 from tests.real.docker import Dockerd
 from tests.sources.image_looking import Looked, look
+from tests.waiting import until
 
 pytestmark = pytest.mark.real("docker")
 
@@ -144,6 +145,26 @@ def test_podman_without_a_service(planted: Planted, tmp_path: Path, monkeypatch:
     check(look(Opening({}).open(f"podman://{TAG}"), tokens(plants)), plants)
     with pytest.raises(NotFound):
         Opening({}).open("podman://registry.example.org/nothing:1")
+
+
+def test_podman_by_its_service(planted: Planted, tmp_path: Path) -> None:
+    engine, plants, saved = planted
+    (tmp_path / "storage.conf").write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
+    environ = {**engine.environment(), "CONTAINERS_STORAGE_CONF": str(tmp_path / "storage.conf")}
+    engine.run(["env", f"CONTAINERS_STORAGE_CONF={tmp_path}/storage.conf", "podman", "load", "-q", "-i", saved])
+    host = f"unix://{engine.base}/podman.sock"
+    service = subprocess.Popen(["podman", "system", "service", "--time=0", host], env=environ,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(Engine.of(host, "podman").answers, "podman's service")
+        found = Opening({"CONTAINER_HOST": host}).open(f"podman://{TAG}")
+        check(look(found, tokens(plants)), plants)
+        with pytest.raises(NotFound):
+            Opening({"CONTAINER_HOST": host}).open("podman://registry.example.org/nothing:1")
+    finally:
+        service.terminate()
+        service.wait()
 
 
 def test_what_is_not_there(planted: Planted) -> None:

@@ -153,7 +153,7 @@ class Catalog:
             self._old_manifest(name, fields, use)
         elif documents.annotated(fields):
             self._manifest(fields, use, faults)
-        elif fields:
+        else:
             faults.append("a kind of manifest that is not known")
         self.skipped.extend(Skipped(name, fault) for fault in faults)
 
@@ -161,6 +161,8 @@ class Catalog:
         if depth >= DEPTH:
             faults.append("indexes are nested too deeply")
             return
+        if not isinstance(fields["manifests"], list):
+            faults.append("its list of manifests is none")
         entries = list(documents.descriptors(fields.get("manifests"), faults))
         there = [entry for entry in entries if self.real(self.blob(entry.digest))]
         for entry in entries:

@@ -156,51 +156,37 @@ class Reading:
             yield from self._pieces(plain.read, place, 0, -1)
 
     def _members(self, plain: Tee, window: Window | None) -> Iterator[Content]:
-        folder, names, named = "", list[str](), {""}
-        mine, key, kind = self.share.mine, self.layer.key, Kind.IMAGE_LAYER
+        names, mine = _Names(self), self.share.mine
         seek = None if window is None else (lambda step: window.seek(step, 1))
         for member in tar.walk(plain.read, seek):
             path = name if (name := member.name)[:1] not in "./" else inside(name)
-            if member.type is tar.FOLDER and len(named) < _FOLDERS:
-                named.add(path.rstrip("/"))
+            if member.type is tar.FOLDER:
+                names.remember(path.rstrip("/"))
             if not mine(member.offset):
                 continue
             parent, _, base = path.rstrip("/").rpartition("/")
-            if parent != folder:
-                yield from self._names(folder, names)
-                if parent not in named:
-                    yield from self._unnamed(parent, named)
-                folder, names = parent, []
-            names.append(base)
+            if parent != names.folder:
+                yield from names.moved(parent)
+            names.here.append(base)
             self._objects += 1
-            if (size := member.size) and size <= WHOLE and size > 0:
-                data = member.read(size)
-                self._bytes += size
-                if data[:1] in b"xP" and (data[:4] == b"PACK" or gitobjects.is_loose(path, data)):
-                    yield from self._git(path, data)
-                else:
-                    yield Content(data, Place(kind, key, path))
-            elif size:
-                yield from self._large(member, path)
+            if member.size:
+                yield from self._data(member, path)
             if member.linkname or member.notes:
                 yield from self._around(member, path)
             if not self._objects % _TOLD:
                 self._tell()
-        yield from self._names(folder, names)
+        yield from names.moved("")
 
-    def _names(self, folder: str, names: list[str]) -> Iterator[Content]:
-        """Names of files as the text of their folder, one a line; none if all of them are short."""
-        if names and max(map(len, names)) >= _SHORT:
-            yield Content(os.fsencode("\n".join(names)), self._place(folder + "/" if folder else "./"))
-
-    def _unnamed(self, folder: str, named: set[str]) -> Iterator[Content]:
-        """Names of folders that are no members themselves."""
-        while folder not in named:
-            if len(named) < _FOLDERS:
-                named.add(folder)
-            outer, _, name = folder.rpartition("/")
-            yield from self._names(outer, [name])
-            folder = outer
+    def _data(self, member: tar.Member, path: str) -> Iterator[Content]:
+        if not 0 < (size := member.size) <= WHOLE:
+            yield from self._large(member, path)
+            return
+        data = member.read(size)
+        self._bytes += size
+        if data[:1] in b"xP" and (data[:4] == b"PACK" or gitobjects.is_loose(path, data)):
+            yield from self._git(path, data)
+        else:
+            yield Content(data, Place(Kind.IMAGE_LAYER, self.layer.key, path))
 
     def _around(self, member: tar.Member, path: str) -> Iterator[Content]:
         if len(member.linkname) >= _SHORT:
@@ -312,6 +298,34 @@ class Reading:
         if self._objects or self._bytes:
             self.notes.looked(self._objects, self._bytes)
             self._objects = self._bytes = 0
+
+
+class _Names:
+    """Names of files as the text of their folder, one a line; left out when all of them are short."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._layer = reading.layer
+        self.folder, self.here = "", list[str]()
+        self._named = {""}
+
+    def remember(self, folder: str) -> None:
+        """The folder is a member itself."""
+        if len(self._named) < _FOLDERS:
+            self._named.add(folder)
+
+    def moved(self, folder: str) -> Iterator[Content]:
+        """The next name stands in another folder: the names of this one, and of new ones that are no members."""
+        yield from self._given(self.folder, self.here)
+        self.folder, self.here = folder, []
+        while folder not in self._named:
+            self.remember(folder)
+            folder, _, name = folder.rpartition("/")
+            yield from self._given(folder, [name])
+
+    def _given(self, folder: str, names: list[str]) -> Iterator[Content]:
+        if names and max(map(len, names)) >= _SHORT:
+            place = Place(Kind.IMAGE_LAYER, self._layer.key, folder + "/" if folder else "./")
+            yield Content(os.fsencode("\n".join(names)), place)
 
 
 def _read_at(file: BinaryIO, at: int, size: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from clawsecrets.formats import tar
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
 from clawsecrets.sources.image import documents, texts
-from clawsecrets.sources.image.blobs import Blobs, Window
+from clawsecrets.sources.image.blobs import Blobs
 from clawsecrets.sources.image.catalog import Catalog, Layer, Text, Use, digest_of
 from clawsecrets.sources.image.layers import Reading, Share
 from clawsecrets.sources.image.reading import packed, passed
@@ -26,6 +26,8 @@ Seen = Callable[[str], bool]
 HEAD = 512
 KEPT = 96 << 20
 """Bytes of documents that are held at once."""
+SHARED = 8 << 20
+"""Bytes. Smaller layers are not worth sharing."""
 _UNPACKING, _HASHING = 3.0, 0.4
 """What a byte of a compressed layer costs, and of one that is only hashed, against one that is looked at."""
 
@@ -58,7 +60,7 @@ class ImageSource:
         fair = sum(cost for cost, _ in units) / len(parts) * 1.2
         loads = [0.0] * len(parts)
         for cost, layer in sorted(units, key=lambda unit: -unit[0]):
-            if cost > fair and len(parts) > 1 and self._divisible(layer):
+            if cost > max(fair, SHARED) and len(parts) > 1 and self._divisible(layer):
                 for number, part in enumerate(parts):
                     part.layers.append((layer, Share(number, len(parts))))
                     loads[number] += cost / len(parts)
@@ -140,16 +142,7 @@ class ImageSource:
 
     def _divisible(self, layer: Layer) -> bool:
         """Whether any place of it can be read."""
-        if self.blobs.remote:
-            return False
-        try:
-            file = self.blobs.open(layer.name)
-        except OSError:
-            return False
-        try:
-            return isinstance(file, Window) and not packed(passed(file, HEAD)) and not self.skips(layer)
-        finally:
-            file.close()
+        return not self.blobs.remote and not packed(self._head(layer.name)) and not self.skips(layer)
 
     def skips(self, layer: Layer) -> bool:
         """Whether it was found clean before. What is known by its diffID only counts if that is what is stored."""

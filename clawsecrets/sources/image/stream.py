@@ -193,7 +193,9 @@ class _Passing:
             yield from texts.contents(document)
 
     def _no_layer(self, layer: Layer, data: bytes) -> None:
-        if layer.claimed and data:
+        if layer.encrypted:
+            self.notes.skipped(Skipped(f"layer {layer.key}", "it is encrypted"))
+        elif layer.claimed and data:
             self.notes.skipped(Skipped(f"layer {layer.key}", "it is no archive of files"))
 
     def _settle(self, layer: Layer, reading: Reading) -> None:
