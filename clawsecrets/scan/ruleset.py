@@ -23,7 +23,7 @@ class Ruleset:
     """Rules, compiled. Their order is that of their ids, and an index in it is what Hyperscan reports.
 
     `made`, `compiled` and `hashed` are what an earlier `facts()`, `serialized` and `hash` gave (see scan/compiled.py);
-    without them they are made, which takes two seconds for 500 rules. ConfigError names a rule that Hyperscan cannot run.
+    without them they are made, which takes seconds. ConfigError names a rule that Hyperscan cannot run.
     """
 
     def __init__(self, rules: Sequence[Rule], code: str = "", *, made: Sequence[tuple[str, int, str]] = (),
