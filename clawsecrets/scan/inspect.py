@@ -27,8 +27,6 @@ from clawsecrets.scan.detector import Hit, Position
 from clawsecrets.scan.ruleset import GENERIC
 
 _APART = b"\n\n\n"
-_DOUBTFUL = frozenset(("tar", "lzma", "pyc"))
-"""Kinds that a few bytes may look like by chance: what is none of them after all is no damaged one."""
 _ENCODED = Limits(output=64 << 20, members=10_000, depth=3, whole=16 << 20)
 """Bounds of a container that is encoded in text."""
 _CHUNK = 1 << 20
@@ -141,6 +139,11 @@ def _kind(data: bytes) -> str:
     return sniff(data[:HEAD]) or ("zip" if ends_in_zip(data) else "")
 
 
+def _doubtful(kind: str, data: bytes) -> bool:
+    """Whether a few bytes look like it by chance: what is none after all is no damaged one."""
+    return kind == "lzma" or (kind == "tar" and data[257:262] != b"ustar")
+
+
 def _believable(hit: Hit, text: Derived) -> bool:
     """Decoded bytes that are not all text prove nothing but what has a form of its own."""
     if text.mixed:
@@ -206,7 +209,7 @@ class _Walk:
                 self._archive(content, kind, file, depth)
                 return True
         except Unreadable as fault:
-            if kind not in _DOUBTFUL or self._budget.members > before + 1:
+            if not _doubtful(kind, content.data) or self._budget.members > before + 1:
                 self._skip(content.place, self._why(fault, content))
             self._found += self._inspector._text(content)
             return False
