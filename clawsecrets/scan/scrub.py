@@ -48,6 +48,9 @@ class Scrubber:
         return done
 
     def _scrubbed(self, text: str) -> str:
+        long, short = self._long, self._short
+        if not any(text[at:at + _ALONE] in long or text[at:at + SHORTEST] in short for at in range(len(text))):
+            return text
         parts, at, kept = [], 0, 0
         while at < len(text):
             length, masked = self._at(text, at)
