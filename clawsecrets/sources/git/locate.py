@@ -1,8 +1,8 @@
 """Where a finding can be reached from: the first commit that brought it, and the refs that lead there.
 
 Only asked for what has findings: nothing of this runs in a clean repository. The graph of commits is our own
-(graph.py); which commit brought a blob is told by git's raw diffs of every commit against each of its parents, merges
-too, so that what stands in no parent (an evil merge) is seen; two git processes share the commits.
+(graph.py); which commit brought a blob is told by git's raw diffs of every commit, of a merge for what stands in none
+of its parents (an evil merge; what stands in one was brought before). Two git processes share the commits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.graph import Graph, commits
 from clawsecrets.sources.git.objects import Objects
 
-_LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-m", "--raw", "-t", "-r", "-z", "--no-renames",
+_LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-c", "--raw", "-r", "-z", "--no-renames",
         "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
 _PROCESSES = 2
 _REFS = 10
@@ -50,7 +50,8 @@ class Locator:
         objects = {bytes.fromhex(place.key): place for place in places if place not in in_files}
         if objects:
             graph = Graph(commits(self._base, self._objects), self._base.layout.width)
-            first = self._first(graph, {name for name in objects if name not in graph.at})
+            trees = any(place.kind == Kind.GIT_NAME for place in objects.values())
+            first = self._first(graph, {name for name in objects if name not in graph.at}, trees)
             first |= {name: (name, "") for name in objects if name in graph.at}
             found |= self._told(graph, objects, first)
         self._objects.close()
@@ -62,7 +63,7 @@ class Locator:
 
     # --- the commit that brought it
 
-    def _first(self, graph: Graph, wanted: Collection[bytes]) -> dict[bytes, First]:
+    def _first(self, graph: Graph, wanted: Collection[bytes], trees: bool) -> dict[bytes, First]:
         """The first commit of each object, and its path there. An object of a tree that is a commit's root has none."""
         first: dict[bytes, First] = {}
         for name in graph.order:
@@ -75,19 +76,20 @@ class Locator:
             half = -(-len(newest_first) // _PROCESSES)
             shares = [newest_first[i:i + half] for i in range(0, len(newest_first), half)]
             with ThreadPoolExecutor(_PROCESSES) as pool:
-                for some in pool.map(lambda share: self._brought(share, left), shares):
+                for some in pool.map(lambda share: self._brought(share, left, trees), shares):
                     for name, one in some.items():
                         old = first.get(name)
                         if old is None or graph.at[one[0]] < graph.at[old[0]]:
                             first[name] = one
         return first
 
-    def _brought(self, share: Sequence[str], wanted: Collection[bytes]) -> dict[bytes, First]:
-        """Of the objects wanted, the last commit in `share` that brought each."""
+    def _brought(self, share: Sequence[str], wanted: Collection[bytes], trees: bool) -> dict[bytes, First]:
+        """Of the objects wanted, the last commit in `share` that brought each. `trees`: some of them are trees."""
         found: dict[bytes, First] = {}
         git = Git(self._base.layout.gitdir, self._base.layout.top)
         try:
-            for commit, name, path in _entries(git.blocks(*_LOG, given="\n".join(share).encode() + b"\n")):
+            words = (*_LOG, "-t") if trees else _LOG
+            for commit, name, path in _entries(git.blocks(*words, given="\n".join(share).encode() + b"\n")):
                 if name in wanted:
                     found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(path))
         except GitFailed as error:
@@ -184,7 +186,7 @@ def _entries(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
         *fields, kept = (kept + block).split(b"\0")
         for text in fields:
             if head:
-                yield commit, head.split(b" ")[3], text
+                yield commit, head.rsplit(b" ", 2)[1], text
                 head = b""
                 continue
             text = text.lstrip(b"\n")
