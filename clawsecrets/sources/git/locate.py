@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from heapq import nsmallest
 
 from clawsecrets.clients.git import Git, GitFailed
 from clawsecrets.model.finding import Kind, Place, Provenance, Skipped
@@ -120,7 +121,7 @@ class Locator:
                     ) -> Provenance:
         """`described`: the commit, or the object itself, which may be a tag."""
         ranks = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
-        whence = sorted(set(whence), key=lambda one: (ranks[one[0]], one[1]))
+        whence = nsmallest(_REFS, set(whence), key=lambda one: (ranks[one[0]], one[1]))
         names = tuple(refs.shown(name) for _, name in whence if name)
         author = date = message = ""
         if in_commit or place.kind == Kind.GIT_MESSAGE:
@@ -129,7 +130,7 @@ class Locator:
             path = f"{path}/{place.path}" if path else place.path
         return Provenance(
             place.kind, path, described.hex() if in_commit else "", author, date, message,
-            whence[0][0] if whence else "dangling", names[:_REFS],
+            whence[0][0] if whence else "dangling", names,
         )
 
     def _described(self, name: str) -> tuple[str, str, str]:
