@@ -287,6 +287,10 @@ class Engine:
         """All about one image. NotFound."""
         return self._one(f"/images/{quote(name, safe='/:@')}/json")
 
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """How an image was made, the newest step first. NotFound."""
+        return self._list(f"/images/{quote(name, safe='/:@')}/history")
+
     def save(self, names: Sequence[str]) -> Stream:
         """Images as one tar stream (`docker save`). NotFound."""
         if self.name == "podman" and len(names) == 1:  # its compatible API knows this form for short names, too

@@ -185,6 +185,18 @@ def test_a_layer_that_was_seen_is_left_out(planted: Planted) -> None:
     assert {one.place.kind for one in again.found} == {"image-config", "image-annotation"}
 
 
+def test_an_engine_s_image_that_was_seen_is_not_saved_again(planted: Planted) -> None:
+    engine, plants, _ = planted
+    first = look(opened(engine, TAG), tokens(plants))
+    clean = {str(values[2]) for values in first.told.extras}
+    again = look(Opening(engine.environment(), seen=clean.__contains__).open(TAG), tokens(plants))
+    assert again.skipped == ()
+    assert again.told.seen == len(clean) == 4
+    paths = {seen.token: seen.place.path for seen in again.found}
+    assert set(paths) == {plant.token for plant in plants if plant.kind == "image-config"}
+    assert paths[plants[2].token].endswith("Config.Env")
+
+
 def test_containers_and_what_they_say(planted: Planted) -> None:
     engine, plants, _ = planted
     token = plants[0].token

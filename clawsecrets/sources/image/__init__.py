@@ -7,6 +7,7 @@
     layers.py      the files of one layer as content
     gitobjects.py  git's objects in a layer
     source.py      images that can be read in any order; stream.py: those that come by once
+    remote.py      a registry's blobs; inspected.py: an engine's image that was seen before
     opening.py     what the person named -> one of both
 
 What a cache is told: each part says by `notes.extra(LAYER, key, digest, share, shares)` that its share of a layer was

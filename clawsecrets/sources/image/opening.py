@@ -14,21 +14,27 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from clawsecrets.clients import docker, podman
-from clawsecrets.clients.docker import Engine
 from clawsecrets.errors import ClawError, Incomplete, NotFound, UsageError
 from clawsecrets.formats import tar
 from clawsecrets.sources.image.blobs import Archive, Blobs, Folder, Readable, Window
+from clawsecrets.sources.image.inspected import Inspected
 from clawsecrets.sources.image.reading import passed
 from clawsecrets.sources.image.source import HEAD, ImageSource, Seen, nothing
 from clawsecrets.sources.image.stream import PassingImage
 
 if TYPE_CHECKING:
+    from clawsecrets.clients.docker import Engine
     from clawsecrets.ports import Source
     from clawsecrets.sources.image.catalog import Catalog
+
+def _engines(environ: Mapping[str, str], engine: str) -> Mapping[str, Engine]:
+    from clawsecrets.clients.docker import engines  # not imported for a file: HTTP takes its time
+
+    return engines(environ, engine)
+
 
 _WORDS = ("docker-archive:", "oci-archive:", "oci:", "dir:")
 _HOST = re.compile(r"(?:localhost|[^/]*[.:][^/]*)/")
@@ -44,7 +50,7 @@ class Opening:
     seen: Seen = nothing
     helper: str = ""
     """The credential helper that the operator wants to be asked."""
-    engines: Callable[[Mapping[str, str], str], Mapping[str, Engine]] = field(default=docker.engines)
+    engines: Callable[[Mapping[str, str], str], Mapping[str, Engine]] = _engines
 
     def open(self, name: str) -> Source:
         """The source of one image. UsageError, NotFound, Incomplete when there is nothing to look at."""
@@ -102,6 +108,8 @@ class Opening:
     # --- engines ----------------------------------------------------------------------------------------------------
 
     def _engine(self, kind: str, name: str) -> Source:
+        from clawsecrets.clients import podman
+
         found = self.engines(self.environ, kind).get(kind)
         if found is not None:
             return self._saved(found, name)
@@ -111,15 +119,23 @@ class Opening:
                          f"{'CONTAINER_HOST' if kind == 'podman' else 'DOCKER_HOST'}, or give an image as a file")
 
     def _saved(self, engine: Engine, name: str) -> Source:
-        engine.image(name)  # NotFound
+        facts = engine.image(name)  # NotFound
+        layers = _layers(facts)
+        if layers and all(self.seen(layer) for layer in layers):  # the engine has checked that they are what they say
+            inspected = Inspected({**facts, "history": engine.history(name)}, name)
+            return ImageSource(name, inspected, self.seen, follow=inspected.follow, cached=len(layers))
         return PassingImage(name, lambda: engine.save([name]), sparse=True, seen=self.seen)
 
     def _podman(self, name: str) -> Source:
+        from clawsecrets.clients import podman
+
         if not podman.knows(name):
             raise NotFound("podman has no such image", "see `podman images`")
         return PassingImage(name, lambda: podman.Saved(name), sparse=True, seen=self.seen)
 
     def _named(self, name: str) -> Source:
+        from clawsecrets.clients import podman
+
         engines = self.engines(self.environ, "")
         faults: list[ClawError] = []
         for engine in engines.values():
@@ -152,6 +168,13 @@ class Opening:
         source = ImageSource(name, remote, self.seen, follow=remote.follow, blob=lambda digest: digest)
         source.catalog()  # it is there, and we may read it
         return source
+
+
+def _layers(facts: Mapping[str, Any]) -> list[str]:
+    """diffIDs of an engine's image; none when it does not tell them."""
+    rootfs = facts.get("RootFS")
+    found = rootfs.get("Layers") if isinstance(rootfs, dict) else None
+    return [layer for layer in found if isinstance(layer, str)] if isinstance(found, list) else []
 
 
 def _dir(blobs: Blobs) -> Callable[[Catalog], bool]:

@@ -48,6 +48,8 @@ class ImageSource:
     """Fills the catalog; False when there is nothing to follow."""
     blob: Callable[[str], str] | None = None
     """The name of the file of a digest, where it is not that of an OCI layout."""
+    cached: int = 0
+    """Layers that were left out before anything was opened."""
     _catalog: Catalog | None = None
     _skipped: list[Skipped] = field(default_factory=list)
     _kept: int = 0
@@ -82,7 +84,8 @@ class ImageSource:
     def coverage(self) -> Coverage:
         """What it is."""
         catalog = self.catalog()
-        return Coverage((f"image {self.label}",), layers=sum(layer.claimed for layer in catalog.layers.values()),
+        layers = self.cached + sum(layer.claimed for layer in catalog.layers.values())
+        return Coverage((f"image {self.label}",), layers=layers,
                         skipped=(*self._skipped, *catalog.skipped, *self.blobs.faults()))
 
     def catalog(self) -> Catalog:
@@ -175,6 +178,8 @@ class ImagePart:
             yield from self._layer(layer, share, notes)
 
     def _documents(self, notes: Notes) -> Iterator[Content]:
+        if self.source.cached:
+            notes.cached(self.source.cached)
         for name, text in self.source.blobs.strings():
             yield Content(text, Place(Kind.IMAGE_ANNOTATION, "", name or "(names)"))
         for document in self.source.catalog().texts.values():
