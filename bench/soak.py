@@ -1,6 +1,6 @@
 """The full counts, one part after another. The summary goes to bench/results/soak.json, further figures beside it.
 
-    python -m bench.soak [PART …]      gateway, simulator, crash, samples, other; all when none is named
+    python -m bench.soak [PART …]      gateway, simulator, crash, samples, fuzz, other; all when none is named
     SEED=N python -m bench.soak        the same random samples again
 
 The gateway comes first and alone: it measures. Exit code 1 when anything failed.
@@ -29,7 +29,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "simulator": ("tests/sim", "-m", EVERYTHING, "--hypothesis-profile=soak", *PARALLEL),
     "crash": ("tests/crash", "-m", EVERYTHING, *PARALLEL),
     "samples": ("tests", "--ignore=tests/sim", "-m", "hypothesis and not soak", "--hypothesis-profile=soak", *PARALLEL),
-    "other": ("tests", "-m", "soak", "--ignore=tests/soak", "--ignore=tests/sim", "--ignore=tests/crash", *PARALLEL),
+    "fuzz": ("tests/fuzz", "-m", EVERYTHING, *PARALLEL),
+    "other": ("tests", "-m", "soak", "--ignore=tests/soak", "--ignore=tests/sim", "--ignore=tests/crash",
+              "--ignore=tests/fuzz", *PARALLEL),
 }
 NOTHING_SELECTED = 5
 """pytest's exit code when no test was chosen."""

@@ -20,6 +20,9 @@ _MOST_COLUMNS, _MOST_SQL, _MOST_TABLES = 2000, 1 << 20, 20_000
 SCHEMA = "schema"
 _ALLOWED = frozenset((sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_PRAGMA))
 
+_FAULTS = (sqlite3.Error, UnicodeError, MemoryError, OverflowError)
+"""What the library raises for a damaged database: words and names in it need not be text."""
+
 Cell = tuple[str, bytes]
 """A column and what stands in it: text or a blob. Numbers and NULL are left out."""
 
@@ -41,9 +44,9 @@ def rows(file: BinaryIO, size: int, budget: Budget, most: int) -> Iterator[tuple
                     budget.count()
                     budget.spend(sum(len(value) for _, value in cells))
                     yield name, cells
-            except sqlite3.Error as error:
+            except _FAULTS as error:
                 fault = fault or _fault(error)
-    except sqlite3.Error as error:
+    except _FAULTS as error:
         fault = _fault(error)
     finally:
         connection.close()
@@ -51,8 +54,8 @@ def rows(file: BinaryIO, size: int, budget: Budget, most: int) -> Iterator[tuple
         raise fault
 
 
-def _fault(error: sqlite3.Error) -> Damaged | TooLarge:
-    if isinstance(error, sqlite3.DataError) or "interrupt" in str(error) or "too big" in str(error):
+def _fault(error: Exception) -> Damaged | TooLarge:
+    if isinstance(error, sqlite3.DataError | MemoryError) or "interrupt" in str(error) or "too big" in str(error):
         return TooLarge("a table of it takes too long to read, or holds something larger than is read")
     return Damaged("the database is damaged")
 

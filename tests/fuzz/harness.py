@@ -1,0 +1,92 @@
+"""Targets for atheris, guided by coverage: no bytes make a reader raise anything but its own errors, or take long.
+
+    python -m tests.fuzz.harness TARGET [libFuzzer's options]
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+
+from clawsecrets.formats import markup, pdf, pyc, sevenzip, sqlite, tar, ziparchive
+from clawsecrets.formats.bounds import Budget, Limits
+from clawsecrets.formats.errors import Unreadable
+from clawsecrets.formats.streams import KINDS, decompressed
+from clawsecrets.scan import decode
+from tests.scan.planted import looked
+
+SMALL = Limits(output=4 << 20, members=2000, whole=1 << 20)
+
+
+def _tar(data: bytes) -> None:
+    for member in tar.walk(io.BytesIO(data).read):
+        member.read(1 << 16)
+
+
+def _zip(data: bytes) -> None:
+    for part in ziparchive.parts(io.BytesIO(data), Budget(SMALL)):
+        part.read(1 << 16)
+
+
+def _seven(data: bytes) -> None:
+    sevenzip.extract(io.BytesIO(b"7z\xbc\xaf\x27\x1c\0\4" + data), Budget(SMALL), 1 << 20, lambda name, part: None)
+
+
+def _sqlite(data: bytes) -> None:
+    for _ in sqlite.rows(io.BytesIO(data), len(data), Budget(SMALL), 1 << 20):
+        pass
+
+
+def _pdf(data: bytes) -> None:
+    for _ in pdf.streams(data, Budget(SMALL)):
+        pass
+
+
+def _streams(data: bytes) -> None:
+    for kind in KINDS:
+        try:
+            decompressed(io.BytesIO(data), kind, SMALL).read(1 << 20)
+        except Unreadable:
+            continue
+
+
+def _texts(data: bytes) -> None:
+    markup.text(data)
+    list(pyc.strings(data))
+    decode.derived(data)
+
+
+def _inspect(data: bytes) -> None:
+    looked(data, "f", None, SMALL)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "tar": _tar, "zip": _zip, "7z": _seven, "sqlite": _sqlite, "pdf": _pdf, "streams": _streams, "texts": _texts,
+    "inspect": _inspect,
+}
+
+
+def calm(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """The target, for which our own errors are answers."""
+
+    def run(data: bytes) -> None:
+        try:
+            target(data)
+        except Unreadable:
+            return
+
+    return run
+
+
+def main(words: list[str]) -> None:
+    """Fuzz one target until libFuzzer's options end it."""
+    import atheris
+
+    atheris.instrument_all()
+    atheris.Setup([words[0], *words[2:]], calm(TARGETS[words[1]]))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv)
