@@ -54,10 +54,12 @@ class GitFailed(Incomplete):
     """Git could not do it, or is not there."""
 
 
-def environment(width: int = 20) -> Mapping[str, str]:
-    """What git gets to see."""
+def environment() -> Mapping[str, str]:
+    """What git gets to see. In a pre-receive hook that is also where the pushed objects wait (git-receive-pack(1),
+    "Quarantine environment")."""
     own = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return own | _ENVIRONMENT | {"GIT_DEFAULT_HASH": "sha1" if width == 20 else "sha256"}
+    waiting = os.environ.get("GIT_QUARANTINE_PATH")
+    return own | _ENVIRONMENT | ({"GIT_ALTERNATE_OBJECT_DIRECTORIES": waiting} if waiting else {})
 
 
 def command(gitdir: Path, arguments: Sequence[str], top: Path | None = None) -> list[str]:
@@ -71,16 +73,18 @@ def command(gitdir: Path, arguments: Sequence[str], top: Path | None = None) -> 
 class Git:
     """Git on one repository."""
 
-    def __init__(self, gitdir: Path, top: Path | None = None) -> None:
-        """`top`: the root of the working tree, for the question who owns it."""
+    def __init__(self, gitdir: Path, top: Path | None = None, index: str = "") -> None:
+        """`top`: the root of the working tree, for the question who owns it. `index`: the index file, if it is another
+        than the repository's."""
         self._gitdir, self._top = gitdir, top
+        self._environment = {**environment(), **({"GIT_INDEX_FILE": index} if index else {})}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command whose output is read and whose input is written. GitFailed."""
         try:
             return subprocess.Popen(
                 command(self._gitdir, arguments, self._top), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, env=environment(), cwd="/", close_fds=True,
+                stderr=subprocess.PIPE, env=self._environment, cwd="/", close_fds=True,
             )
         except OSError as error:
             raise GitFailed(f"git cannot be run: {error.strerror}", "install git, or put it on PATH") from error

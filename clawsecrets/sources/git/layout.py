@@ -117,6 +117,9 @@ def _read(top: Path, gitdir: Path, other_stores: bool) -> Layout:
     stores = [Path(os.path.realpath(common / "objects"))]
     if not stores[0].is_dir():
         raise Incomplete(f"{common} has no objects folder", "see `git fsck`")
+    waiting = os.path.realpath(os.environ.get("GIT_QUARANTINE_PATH", ""))
+    if Path(waiting).is_relative_to(stores[0]) and waiting != str(stores[0]):
+        stores.append(Path(waiting))  # a pre-receive hook: what is pushed waits there
     _alternates(stores, (top, common), other_stores, skipped)
     partial = "extensions.partialclone" in config or any(
         key.startswith("remote.") and key.endswith((".promisor", ".partialclonefilter")) for key in config)

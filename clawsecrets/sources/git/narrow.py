@@ -22,7 +22,7 @@ class Narrow:
     since: str = ""
     """A revision (what is reachable now and was not from it) or a date (`2026-01-31`, `30d`, `2 weeks ago`)."""
     commits: str = ""
-    """A range, `A..B`."""
+    """A range, `A..B`; with zeros as A, what B has and no ref has (a pre-receive hook is told so)."""
     branch: str = ""
     no_history: bool = False
     """Only the tree of HEAD and what is staged."""
@@ -54,6 +54,8 @@ def wanted(narrow: Narrow, layout: Layout) -> set[bytes]:
         first, dots, last = narrow.commits.partition("..")
         if not dots or last.startswith("."):
             raise UsageError("--commits takes a range: A..B")
+        if first and not first.strip("0"):  # a hook's word for "there was nothing": all that no ref has yet
+            return _listed(git, [_must(git, last)], "--not", "--all")
         return _listed(git, ["^" + _must(git, first or "HEAD"), _must(git, last or "HEAD")])
     tip = _resolved(git, narrow.since)
     every = ["--all", "--reflog"]

@@ -44,7 +44,9 @@ def kind(name: str) -> str:
 def shown(raw: str | bytes) -> str:
     """A name as text that can be shown: what is no UTF-8 and what controls a terminal is replaced."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else os.fsencode(raw).decode("utf-8", "replace")
-    return text if text.isprintable() else "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def read(layout: Layout, there: Callable[[Sequence[str]], Sequence[bool]]) -> Refs:

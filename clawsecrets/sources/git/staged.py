@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -26,7 +27,9 @@ class StagedSource:
         """The repository at `path` or around it. Incomplete when there is none."""
         self._layout = find(path, alternates)
         self._skipped = owned(self._layout, trust_owner)
-        self._git = Git(self._layout.gitdir, self._layout.top)
+        index = os.path.realpath(os.environ.get("GIT_INDEX_FILE", ""))  # `git commit FILE` tells its hook so
+        own = Path(index).is_file() and Path(index).is_relative_to(self._layout.gitdir)
+        self._git = Git(self._layout.gitdir, self._layout.top, index if own else "")
 
     def parts(self, workers: int) -> Sequence[StagedSource]:
         """One: there is little to read."""
