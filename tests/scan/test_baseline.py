@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -85,3 +86,10 @@ def test_bytes_that_are_no_text_and_a_file_that_is_too_large() -> None:
         Baseline.parse(HEAD.encode() + b"\xff\n", "f")
     with pytest.raises(ConfigError, match="larger than 16 MiB"):
         Baseline.parse(b"x" * (16 << 20) + b"y", "f")
+
+
+def test_the_example_of_the_document_is_one() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "baseline-format.md").read_text()
+    example = text.split("```\n")[1].encode()
+    read = Baseline.parse(example, "the document")
+    assert len(read.entries) == 2 and read.render() == example

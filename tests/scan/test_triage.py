@@ -122,6 +122,12 @@ def test_what_the_provider_said_counts() -> None:
     assert (told.severity, told.live, told.live_detail) == ("critical", "live", "accepted acme_…i9B")
 
 
+def test_what_is_not_shown_is_taken_out_of_texts_too() -> None:
+    groups = group([seen(path=f"x-{OTHER.decode()}")])
+    [shown] = conclude(groups, pages=PAGES, today=TODAY, unshown=[match(OTHER, at("b"))]).findings
+    assert shown.locations[0].provenance.path == "x-acme_…4tR"
+
+
 # --- the baseline --------------------------------------------------------------------------------------------------
 
 
