@@ -56,7 +56,7 @@ def _order(words: Words) -> Order:
         commits=words.text("commits"), branch=words.text("branch"), fingerprints=words.text("fingerprints"),
         **{name.replace("-", "_"): words.flag(name) for name in (
             "no-baseline", "explain", "trust-inline-allow", "no-cache", "staged", "no-history", "trust-alternates",
-            "no-ignored", "known", "verify", "force-verify")},
+            "trust-owner", "no-ignored", "known", "verify", "force-verify")},
     )
 
 

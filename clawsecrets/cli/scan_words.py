@@ -63,6 +63,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("no-history", "Only the newest commit and the index.", only=("git",)),
     Option("trust-alternates", "Read object folders outside of the repository that it names as alternates.",
            only=("git",)),
+    Option("trust-owner", "Read a repository that belongs to somebody else.", only=("git", "")),
     Option("no-ignored", "Leave out what git ignores.", only=("path", "")),
     Option("store", "Another store than the configuration's, for --known.", "URL"),
     Option("config", "Another configuration file.", "FILE"),

@@ -6,6 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.errors import ClawError, UsageError
@@ -13,6 +15,7 @@ from clawsecrets.errors import ClawError, UsageError
 if TYPE_CHECKING:
     from clawsecrets.ports import Source
     from clawsecrets.scan.pipeline import Told
+    from clawsecrets.wiring.caching import Caching
     from clawsecrets.wiring.scanning import Order
 
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -20,37 +23,81 @@ _IMAGE = re.compile(r"^\s+image:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
 _DEFAULT = re.compile(r"\$\{[A-Za-z_]\w*:?-([^}]*)\}")
 
 
-def sources_of(order: Order, chosen: Callable[[str], bool], told: Told) -> Sequence[Source]:
-    """The sources, opened as far as is needed to say that they cannot be. ClawError."""
-    if order.kind == "git":
-        return [git_source(order, order.what[0] if order.what else ".", told)]
-    if order.kind == "image":
-        return [image_source(name, told) for name in order.what]
-    if order.kind == "path":
-        return [path_source(order, order.what or (".",), chosen)]
-    if order.kind == "host":
-        return [host_source(chosen)]
-    if order.kind == "stdin":
-        from clawsecrets.sources.stream import StreamSource
+class Places:
+    """Opens what is to be scanned. `stack` closes it again after the scan."""
 
-        return [StreamSource(sys.stdin.buffer.read)]
-    return here(order, chosen, told)
+    def __init__(self, order: Order, chosen: Callable[[str], bool], told: Told, caching: Caching | None,
+                 stack: ExitStack) -> None:
+        self.order, self.chosen, self.told, self.caching, self.stack = order, chosen, told, caching, stack
 
+    def sources(self) -> Sequence[Source]:
+        """The sources, opened as far as is needed to say that they cannot be. ClawError."""
+        kind, what = self.order.kind, self.order.what
+        if kind == "git":
+            return [self.git(what[0] if what else ".")]
+        if kind == "image":
+            return [self.image(name) for name in what]
+        if kind == "path":
+            return [path_source(self.order, what or (".",), self.chosen)]
+        if kind == "host":
+            return [host_source(self.chosen)]
+        if kind == "stdin":
+            from clawsecrets.sources.stream import StreamSource
 
-def git_source(order: Order, what: str, told: Told) -> Source:
-    """One repository. UsageError, Incomplete."""
-    from pathlib import Path
+            return [StreamSource(sys.stdin.buffer.read)]
+        return self.here()
 
-    from clawsecrets.sources.git.source import GitSource
+    def git(self, what: str) -> Source:
+        """One repository. UsageError, Incomplete."""
+        order = self.order
+        path = Path(what)
+        if "://" in what and not path.exists():
+            from clawsecrets.sources.git.remote import cloned
 
-    return GitSource(Path(what), alternates=order.trust_alternates)
+            self.told.say(f"cloning {what}")
+            path = self.stack.enter_context(cloned(what, file=True))
+        if order.staged:
+            from clawsecrets.sources.git.staged import StagedSource
 
+            return StagedSource(path, alternates=order.trust_alternates, trust_owner=order.trust_owner)
+        narrow = None
+        if order.since or order.commits or order.branch or order.no_history:
+            from clawsecrets.sources.git.narrow import Narrow
 
-def image_source(name: str, told: Told) -> Source:
-    """One image, or what an archive holds. UsageError, Incomplete."""
-    from clawsecrets.sources.image.opening import Opening
+            narrow = Narrow(order.since, order.commits, order.branch, order.no_history)
+        if self.caching is not None:
+            return self.caching.git(path, narrow=narrow, alternates=order.trust_alternates,
+                                    trust_owner=order.trust_owner)
+        from clawsecrets.sources.git.source import GitSource
 
-    return Opening(os.environ, lambda: sys.stdin.buffer).open(name)
+        return GitSource(path, narrow=narrow, alternates=order.trust_alternates, trust_owner=order.trust_owner)
+
+    def image(self, name: str) -> Source:
+        """One image, or what an archive holds. UsageError, Incomplete."""
+        from clawsecrets.sources.image.opening import Opening
+
+        if self.caching is not None:
+            return Opening(os.environ, lambda: sys.stdin.buffer, seen=self.caching.layer).open(name)
+        return Opening(os.environ, lambda: sys.stdin.buffer).open(name)
+
+    def here(self) -> Sequence[Source]:
+        """The repository with its history, the working tree, and the images of compose files where an engine
+        answers."""
+        top = _top(os.getcwd())
+        root = top or "."
+        found = [self.git(top)] if top is not None else []
+        found.append(path_source(self.order, (root,), self.chosen))
+        images = sorted(set(_images(root)))
+        if not images:
+            return found
+        from clawsecrets.clients.docker import engines
+
+        for name in images if engines() else ():
+            try:
+                found.append(self.image(name))
+            except ClawError as error:
+                self.told.say(f"image {name} is not looked at: {error.message}")
+        return found
 
 
 def path_source(order: Order, roots: Sequence[str], chosen: Callable[[str], bool]) -> Source:
@@ -63,7 +110,7 @@ def path_source(order: Order, roots: Sequence[str], chosen: Callable[[str], bool
         raise UsageError("--no-ignored takes one folder", "scan several one after the other")
     from clawsecrets.sources.git.worktree import unignored
 
-    return FileSource(roots, chosen, listed=unignored(roots[0]))
+    return FileSource(roots, chosen, listed=unignored(Path(roots[0])))
 
 
 def host_source(chosen: Callable[[str], bool]) -> Source:
@@ -81,28 +128,6 @@ def host_source(chosen: Callable[[str], bool]) -> Source:
     return HostSource(usual([home for home in homes if home != "/"], os.environ), engines(), chosen)
 
 
-def here(order: Order, chosen: Callable[[str], bool], told: Told) -> Sequence[Source]:
-    """The repository with its history, the working tree, and the images of compose files where an engine answers."""
-    top = _top(os.getcwd())
-    found: list[Source] = []
-    if top is not None:
-        found.append(git_source(order, top, told))
-    root = top or "."
-    found.append(path_source(order, (root,), chosen))
-    images = sorted(_images(root))
-    if not images:
-        return found
-    from clawsecrets.clients.docker import engines
-
-    answering = engines()
-    for name in images if answering else ():
-        try:
-            found.append(image_source(name, told))
-        except ClawError as error:
-            told.say(f"image {name} is not looked at: {error.message}")
-    return found
-
-
 def _top(folder: str) -> str | None:
     """The nearest folder upwards with a `.git`, without asking git."""
     while not os.path.lexists(os.path.join(folder, ".git")):
@@ -117,16 +142,10 @@ def _images(root: str) -> Iterable[str]:
 
     for name in COMPOSE:
         try:
-            text = read_regular(_path(root, name), 1 << 20).decode("utf-8", "replace")
+            text = read_regular(Path(root, name), 1 << 20).decode("utf-8", "replace")
         except OSError:
             continue
         for image in _IMAGE.findall(text):
             image = _DEFAULT.sub(r"\1", image)
             if "$" not in image:
                 yield image
-
-
-def _path(root: str, name: str):  # type: ignore[no-untyped-def]
-    from pathlib import Path
-
-    return Path(root) / name

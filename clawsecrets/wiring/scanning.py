@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
     from clawsecrets.scan.ruleset import Ruleset
     from clawsecrets.scan.triage import Group, Seen
+    from clawsecrets.wiring.caching import Caching
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Order:
     staged: bool = False
     no_history: bool = False
     trust_alternates: bool = False
+    trust_owner: bool = False
     no_ignored: bool = False
     known: bool = False
     fingerprints: str = ""
@@ -69,14 +71,30 @@ class Scan:
     def run(self) -> Report:
         """All of it. ClawError when it cannot begin."""
         from clawsecrets.scan import pipeline
-        from clawsecrets.wiring.places import sources_of
+        from clawsecrets.wiring.places import Places
 
         self._configure()
         ruleset, baseline = self.ruleset(), self.baseline()
-        sources = sources_of(self.order, self.chosen(), self.told)
-        outcomes, interrupted = pipeline.run(sources, self.maker(ruleset), lambda: ruleset.by_id, self.workers(),
-                                             self.told)
-        return self.report(sources, outcomes, ruleset, baseline, interrupted)
+        caching = self.caching(ruleset)
+        make = self.maker(ruleset)
+        with contextlib.ExitStack() as stack:
+            sources = Places(self.order, self.chosen(), self.told, caching, stack).sources()
+            outcomes, interrupted = pipeline.run(sources, caching.noting(make) if caching else make,
+                                                 lambda: ruleset.by_id, self.workers(), self.told)
+            if caching is not None:
+                caching.remember(sources, outcomes, interrupted)
+            return self.report(sources, outcomes, ruleset, baseline, interrupted)
+
+    def caching(self, ruleset: Ruleset) -> Caching | None:
+        """What earlier scans found clean under the same rules. None where more is looked for than the rules say."""
+        order = self.order
+        if order.no_cache or order.known or order.fingerprints or order.explain or order.staged \
+                or order.kind not in ("", "git", "image"):
+            return None
+        from clawsecrets.wiring.caching import Caching
+
+        options = ["trust-inline-allow"] if order.trust_inline_allow else []
+        return Caching.opened(self.paths, ruleset.hash, options, os.environ, self.told.say)
 
     def _configure(self) -> None:
         """The configuration, if there is one: most who scan have none, and need not wait for its reader."""
