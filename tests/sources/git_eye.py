@@ -33,6 +33,9 @@ class Heard:
     def known(self, message: str) -> None:
         pass
 
+    def extra(self, *values: str | int | bytes) -> None:
+        pass
+
 
 def read(contents: Iterable[Content], found: dict[str, set[Place]]) -> None:
     """The tokens in what one worker is given, as the real detector looks: at fresh ranges, and at all of a content

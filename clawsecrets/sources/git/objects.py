@@ -110,23 +110,41 @@ class Missing(Damaged):
 class Objects:
     """All objects of some object folders."""
 
-    def __init__(self, stores: Sequence[Path], width: int) -> None:
-        """`width`: bytes of an id. Nothing is opened yet."""
-        self._stores, self._width = stores, width
+    def __init__(self, stores: Sequence[Path], width: int, held: int = 0) -> None:
+        """`width`: bytes of an id. Nothing is opened yet. `held`: bytes of contents that are kept, for who reads many
+        versions of the same files."""
+        self._stores, self._width, self._most = stores, width, held
         self._packs: list[_Packed] | None = None
+        self._held: dict[tuple[_Packed, int], tuple[str, bytes]] = {}
+        self._size = 0
 
     def read(self, name: str) -> tuple[str, bytes]:
         """Type (blob, commit, tag, tree) and content. Missing, Damaged or OSError."""
-        deltas: list[bytes] = []
+        deltas: list[tuple[_Packed, int, bytes]] = []
         kind, data = self._entry(name, deltas)
         while deltas:
+            pack, offset, delta = deltas.pop()
             try:
-                data = apply(deltas.pop(), data, 0, LIMIT)[0]
+                data = apply(delta, data, 0, LIMIT)[0]
             except IndexError:
                 raise Damaged("its delta is cut off") from None
+            if self._most:
+                self._hold(pack, offset, kind, data)
         return kind, data
 
-    def _entry(self, name: str, deltas: list[bytes]) -> tuple[str, bytes]:
+    def _hold(self, pack: _Packed, offset: int, kind: str, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._most:
+            self._held, self._size = {}, len(data)
+        self._held[pack, offset] = kind, data
+
+    def there(self, name: bytes) -> bool:
+        """Whether there is such an object; whether it can be read is not asked. OSError."""
+        text = name.hex()
+        return (any(pack.offset(name) for pack in self._open())
+                or any(loose.place(store, text).is_file() for store in self._stores))
+
+    def _entry(self, name: str, deltas: list[tuple[_Packed, int, bytes]]) -> tuple[str, bytes]:
         for store in self._stores:
             try:
                 return loose.read(store, name, LIMIT)
@@ -135,12 +153,16 @@ class Objects:
         for pack in self._open():
             offset = pack.offset(bytes.fromhex(name))
             while offset > 0 and len(deltas) < _DEPTH:
+                if (held := self._held.get((pack, offset))) is not None:
+                    return held
                 kind, base, data = pack.entry(offset)
                 if kind in _TYPES:
+                    if self._most:
+                        self._hold(pack, offset, _TYPES[kind], data)
                     return _TYPES[kind], data
                 if kind not in (_OFS, _REF):
                     raise Damaged("its header in the pack is damaged")
-                deltas.append(data)
+                deltas.append((pack, offset, data))
                 if isinstance(base, bytes):
                     offset = pack.offset(base)
                     if not offset:
@@ -160,7 +182,7 @@ class Objects:
         """Close what is open; it can be used again."""
         for pack in self._packs or ():
             pack.close()
-        self._packs = None
+        self._packs, self._held, self._size = None, {}, 0
 
 
 def _all(stores: Sequence[Path], width: int) -> Iterator[_Packed]:

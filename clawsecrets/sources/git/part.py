@@ -30,6 +30,9 @@ _TOLD = 256
 """Contents after which the notes hear of them."""
 _MISSING = 50
 """Missing objects that are told one by one."""
+UNREAD = "unread"
+"""First value of what a cache is told (by `Notes.extra`): then the id of an object that is not clean, since what it
+refers to is missing, and how many times `Notes.skipped` was told."""
 
 
 class Part:
@@ -117,7 +120,8 @@ class Part:
 
     def _text(self, name: bytes, data: bytes, trees: Trees) -> Content:
         if self.check:
-            trees.refers(name, messages.linked(data, len(name)))
+            linked = messages.linked(data, len(name))
+            trees.refers(name, linked[:1] if self._base.layout.shallow else linked)
         text, line = messages.text(data)
         return Content(text, Place(Kind.GIT_MESSAGE, name.hex()), line=line)
 
@@ -190,10 +194,14 @@ class Part:
         missing = trees.finish()
         promised = self._base.promisor or self._base.layout.partial
         why = "promised by a remote, but not here (a partial clone)" if promised else "missing"
-        for name, by in list(missing.items())[:_MISSING]:
-            notes.skipped(Skipped(f"object {name.hex()}", f"{why}; {by.hex()} refers to it"))
+        for number, (name, by) in enumerate(missing.items()):
+            told = number < _MISSING
+            if told:
+                notes.skipped(Skipped(f"object {name.hex()}", f"{why}; {by.hex()} refers to it"))
+            notes.extra(UNREAD, by.hex(), int(told))  # looked at again next time, so that it is told again
         if len(missing) > _MISSING:
             notes.skipped(Skipped(f"{len(missing) - _MISSING} more objects", why))
+            notes.extra(UNREAD, "", 1)
 
 
 def in_pieces(stream: BinaryIO, place: Place, number: int, opened: Callable[[], BinaryIO] | None = None

@@ -1,0 +1,248 @@
+"""What an earlier scan found clean under the same rules, so that it need not be looked at again.
+
+One file a rule set (`scan-HASH.cache` in the cache folder, 0600): a line with the format, a seal (cachekey.py), and one
+JSON object. It holds only what was read completely and had no match:
+
+    repositories   each a git database as a complete scan left it: its packs by their checksums with a bitmap of the
+                   clean objects in the order of the index, and the loose objects' ids with such a bitmap
+    layers         digests of image layers
+
+Of content that was skipped, that had a match, or that an interrupted scan read, nothing is kept. A file that is
+damaged, forged, another version's or another key's is as good as none. Objects are believed only where *all* of their
+repository is still there: what was complete then is complete now.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clawsecrets.scan.cachekey import MAC, SIGNATURE, CacheKey
+
+FORMAT = b"clawsecrets scan cache 1\n"
+LARGEST = 64 << 20
+"""Bytes. A larger file is not read; entries are dropped, the oldest first, so that none is written."""
+REPOSITORIES, LAYERS, FILES = 64, 20_000, 6
+"""How many are kept."""
+_NOT_FULL = re.compile(rb"[^\xff]")
+
+
+class PackSeen(NamedTuple):
+    """One pack of a repository."""
+
+    checksum: bytes
+    """The pack's own, as it stands at its end."""
+    index: bytes
+    """The checksum at the end of its index."""
+    count: int
+    stamp: bytes
+    """Of both files' place, size and times on the machine that read them."""
+    clean: bytes
+    """Bit k (the lowest of a byte first): object k of the index."""
+
+
+class RepositorySeen(NamedTuple):
+    """A git object database, completely read."""
+
+    width: int
+    """Bytes of an id."""
+    packs: tuple[PackSeen, ...]
+    loose: bytes
+    """All loose ids, ascending, one after the other ..."""
+    clean: bytes
+    """... and which of them were clean."""
+    used: int = 0
+    """Unix seconds."""
+
+
+@dataclass
+class Seen:
+    """What a cache holds."""
+
+    repositories: list[RepositorySeen] = field(default_factory=list)
+    layers: dict[str, int] = field(default_factory=dict)
+    """Digest -> when it was used last, Unix seconds."""
+
+
+def bitmap(count: int, unclean: Iterable[int]) -> bytes:
+    """All of `count` bits, without those."""
+    bits = bytearray(b"\xff" * (count // 8)) + (bytes(((1 << count % 8) - 1,)) if count % 8 else b"")
+    for place in unclean:
+        bits[place >> 3] &= ~(1 << (place & 7))
+    return bytes(bits)
+
+
+def unclean(bits: bytes, count: int) -> list[int]:
+    """The places of the bits that are not set."""
+    found = [place for match in _NOT_FULL.finditer(bits) for place in range(8 * match.start(), 8 * match.end())
+             if place < count and not bits[place >> 3] >> (place & 7) & 1]
+    return found + list(range(8 * len(bits), count))
+
+
+def rules_name(ruleset_hash: str, *options: str) -> str:
+    """The name of a rule set with the options that change what is found."""
+    text = "\0".join((ruleset_hash, *options)).encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+class Cache:
+    """The cache of one rule set. Nothing is read before it is asked for."""
+
+    def __init__(self, folder: Path, rules: str, key: CacheKey, say: Callable[[str], None]) -> None:
+        """`rules`: what `rules_name` gives. `say`: hears why a cache is not used."""
+        self._path, self._rules, self._key, self._say = folder / f"scan-{rules}.cache", rules, key, say
+        self._seen: Seen | None = None
+
+    @property
+    def seen(self) -> Seen:
+        """What was found clean; nothing when there is no cache that can be believed."""
+        if self._seen is None:
+            self._seen = self._read()
+        return self._seen
+
+    def keep(self, repositories: Iterable[RepositorySeen], layers: Iterable[str], now: float) -> None:
+        """Add what a scan has found clean to what stands there now. A cache that cannot be written costs time, and is
+        no fault."""
+        if not self._key.writes:
+            return
+        repositories, layers = list(repositories), list(layers)
+        if not repositories and not layers:
+            return
+        try:
+            with self._locked():
+                whole = _merged(self._read(), repositories, layers, int(now))
+                self._write(self._body(whole))
+                self._drop_others()
+        except OSError as error:
+            self._say(f"the cache of clean content was not written: {error.strerror}")
+
+    # --- the file -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> Seen:
+        data = _private(self._path)
+        if data is None:
+            return Seen()
+        start = len(FORMAT) + MAC + SIGNATURE
+        seal, body = data[len(FORMAT):start], data[start:]
+        if not data.startswith(FORMAT):
+            self._say("the cache of clean content is of another version: it is not used")
+        elif len(data) < start or not self._key.holds(seal, FORMAT + body):
+            self._say("the cache of clean content was not written under this key, or is damaged: it is not used")
+        else:
+            try:
+                return _parsed(json.loads(body), self._rules)
+            except (ValueError, KeyError, TypeError):
+                self._say("the cache of clean content is of other rules, or not as it should be: it is not used")
+        return Seen()
+
+    def _body(self, seen: Seen) -> bytes:
+        """As JSON, small enough."""
+        repositories = sorted(seen.repositories, key=lambda one: -one.used)
+        while True:
+            body = json.dumps({"rules": self._rules, "repositories": [_plain(one) for one in repositories],
+                               "layers": seen.layers}, separators=(",", ":")).encode()
+            if len(body) < LARGEST - 1024 or not repositories:
+                return body
+            repositories.pop()
+
+    def _write(self, body: bytes) -> None:
+        handle, draft = tempfile.mkstemp(prefix=".scan-", dir=self._path.parent)  # 0600
+        try:
+            with open(handle, "wb") as file:
+                file.write(FORMAT + self._key.seal(FORMAT + body) + body)
+            os.replace(draft, self._path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One writer at a time. OSError when the folder is not ours."""
+        folder = self._path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _ours(folder.stat()):
+            raise PermissionError(1, "others may write to its folder", str(folder))
+        handle = os.open(folder / "scan.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _drop_others(self) -> None:
+        """Caches of rule sets that are used no more."""
+        files = sorted(self._path.parent.glob("scan-*.cache"), key=lambda path: -path.stat().st_mtime)
+        for path in files[FILES:]:
+            if path != self._path:
+                path.unlink(missing_ok=True)
+
+
+def _merged(before: Seen, repositories: Iterable[RepositorySeen], layers: Iterable[str], now: int) -> Seen:
+    """With what is new. A repository takes the place of one with which it has a pack in common, or loose objects."""
+    fresh = [one._replace(used=now) for one in repositories]
+    packs = {pack.checksum for one in fresh for pack in one.packs}
+    loose = {one.loose[at:at + one.width] for one in fresh for at in range(0, len(one.loose), one.width)}
+    old = [one for one in before.repositories
+           if not any(pack.checksum in packs for pack in one.packs) and one.loose[:one.width] not in loose]
+    kept = sorted(old, key=lambda one: -one.used)[:max(0, REPOSITORIES - len(fresh))]
+    every = before.layers | dict.fromkeys(layers, now)
+    newest = sorted(every.items(), key=lambda item: -item[1])[:LAYERS]
+    return Seen([*fresh, *kept], dict(newest))
+
+
+def _plain(one: RepositorySeen) -> dict[str, object]:
+    return {"width": one.width, "used": one.used, "loose": _text(one.loose), "clean": _text(one.clean),
+            "packs": [[_text(pack.checksum), _text(pack.index), pack.count, _text(pack.stamp), _text(pack.clean)]
+                      for pack in one.packs]}
+
+
+def _parsed(table: Mapping[str, Any], rules: str) -> Seen:
+    """ValueError, KeyError or TypeError when it is not what we write."""
+    if table["rules"] != rules:
+        raise ValueError("other rules")
+    repositories = [RepositorySeen(
+        int(one["width"]),
+        tuple(PackSeen(_bytes(checksum), _bytes(index), int(count), _bytes(stamp), _bytes(clean))
+              for checksum, index, count, stamp, clean in one["packs"]),
+        _bytes(one["loose"]), _bytes(one["clean"]), int(one["used"])) for one in table["repositories"]]
+    return Seen(repositories, {str(digest): int(used) for digest, used in table["layers"].items()})
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _private(path: Path) -> bytes | None:
+    """The file, if it and its folder are ours and nobody else may write there."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(handle, "rb") as file:
+        try:
+            at = os.fstat(handle)
+            if not stat.S_ISREG(at.st_mode) or at.st_size > LARGEST or not (_ours(at) and _ours(path.parent.stat())):
+                return None
+            return file.read(LARGEST)
+        except OSError:
+            return None
+
+
+def _ours(at: os.stat_result) -> bool:
+    return at.st_uid == os.geteuid() and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

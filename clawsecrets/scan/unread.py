@@ -1,0 +1,66 @@
+"""Notes which contents could not be opened completely: they are not clean, whatever was not found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from clawsecrets.model.finding import Content, Dropped, Match, Skipped
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
+    from clawsecrets.scan.pipeline import Looks
+
+UNREAD = "unread"
+"""First value of what the parent hears by `Notes.extra`: then the key of the content's place, and how many faults."""
+
+
+class _Counting:
+    """Passes on what the inspector could not open, and counts it."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self.count = 0
+
+    def skipped(self, skipped: Skipped) -> None:
+        """Something could not be looked at."""
+        if not skipped.by_choice:
+            self.count += 1
+        self._notes.skipped(skipped)
+
+    def looked(self, objects: int, size: int) -> None:
+        """As it is."""
+        self._notes.looked(objects, size)
+
+    def cached(self, objects: int) -> None:
+        """As it is."""
+        self._notes.cached(objects)
+
+    def known(self, message: str) -> None:
+        """As it is."""
+        self._notes.known(message)
+
+    def extra(self, *values: str | int | bytes) -> None:
+        """As it is."""
+        self._notes.extra(*values)
+
+
+class Noting:
+    """An inspector that also tells by `notes.extra` which contents it could not open completely."""
+
+    def __init__(self, notes: Notes, make: Callable[[Notes], Looks]) -> None:
+        self._notes, self._counting = notes, _Counting(notes)
+        self._inner = make(self._counting)
+
+    def look(self, content: Content) -> Iterable[Match]:
+        """The matches in it."""
+        before = self._counting.count
+        found = list(self._inner.look(content))
+        if faults := self._counting.count - before:
+            self._notes.extra(UNREAD, content.place.key, faults)  # noqa: S610 - no Django here
+        return found
+
+    @property
+    def dropped(self) -> list[Dropped]:
+        """The inner one's."""
+        return self._inner.dropped
