@@ -192,9 +192,8 @@ def test_an_engine_s_image_that_was_seen_is_not_saved_again(planted: Planted) ->
     again = look(Opening(engine.environment(), seen=clean.__contains__).open(TAG), tokens(plants))
     assert again.skipped == ()
     assert again.told.seen == len(clean) == 4
-    paths = {seen.token: seen.place.path for seen in again.found}
-    assert set(paths) == {plant.token for plant in plants if plant.kind == "image-config"}
-    assert paths[plants[2].token].endswith("Config.Env")
+    assert {seen.token for seen in again.found} >= {plant.token for plant in plants if plant.kind == "image-config"}
+    assert "Config.Env" in {seen.place.path for seen in again.of(plants[2].token)}
 
 
 def test_containers_and_what_they_say(planted: Planted) -> None:

@@ -199,7 +199,8 @@ def test_what_cannot_be_named(tmp_path: Path) -> None:
     opening = Opening({"PATH": ""}, engines=nobody)
     (tmp_path / "empty").mkdir()
     for name, kind in (("ftp://x", UsageError), ("-", UsageError), (str(tmp_path / "empty"), Incomplete),
-                       ("docker://app:1", Incomplete), ("oci:/nowhere/at/all", UsageError),
+                       ("docker://app:1", Incomplete), ("./gone.tar", UsageError),
+                       ("oci:/nowhere/at/all", UsageError),
                        ("registry://only-a-word", UsageError)):
         with pytest.raises(kind) as caught:
             opening.open(name)

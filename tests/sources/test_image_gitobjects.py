@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawsecrets.formats.errors import Damaged, Unreadable
-from clawsecrets.sources.image import gitobjects
+from clawsecrets.sources.image import gitobjects, layers
 from clawsecrets.sources.image.gitobjects import applied, is_loose, loose, pack
-from tests.plants.image_plants import loose_object, repository
+from clawsecrets.sources.image.opening import Opening
+from tests.plants.image_plants import Layout, loose_object, repository, tar
+from tests.sources.image_looking import Looked, look
 
 ENV = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 
@@ -55,6 +57,30 @@ def test_a_pack_with_bases_by_their_id_and_little_memory(packed: Path, monkeypat
     assert read(data) == expected(packed)
     monkeypatch.setattr(gitobjects, "KEPT", 1)
     assert read(data) == expected(packed)
+
+
+@pytest.mark.parametrize("how", ["", "gzip"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_large_pack_in_a_layer(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str,
+                                 stream: bool) -> None:
+    monkeypatch.setattr(layers, "WHOLE", 100)
+    data = next((packed / ".git/objects/pack").glob("*.pack")).read_bytes()
+    layout = Layout()
+    layout.index([layout.image([tar({"x": b"y", "srv/objects/pack/p.pack": data, "z": b"end of it"})], how=how)])
+    path = layout.archive(tmp_path / "image.tar")
+
+    def looked() -> Looked:
+        with path.open("rb") as file:
+            return look(Opening({}, lambda: file).open("-" if stream else str(path)), ["a secret", "end of it"])
+
+    found = looked()
+    assert found.skipped == (), found.reasons
+    assert found.of("a secret")[0].place.path.startswith("srv/objects/pack/p.pack!/blob ")
+    assert found.of("end of it")
+    monkeypatch.setattr(layers, "HELD", 100)
+    found = looked()  # only a file that can be read in any order is read whatever its size
+    assert bool(found.skipped) == (stream or how != "")
+    assert bool(found.of("a secret")) == (not found.skipped)
 
 
 def test_loose_objects() -> None:

@@ -19,7 +19,7 @@ from clawsecrets.formats.pieces import PIECE, cut
 from clawsecrets.model.finding import Content, Kind, Place, Skipped
 from clawsecrets.sources.image import gitobjects
 from clawsecrets.sources.image.blobs import Readable, Window, inside
-from clawsecrets.sources.image.reading import Limited, Tee, packed, passed
+from clawsecrets.sources.image.reading import CHUNK, Limited, Tee, packed, passed
 
 if TYPE_CHECKING:
     from clawsecrets.ports import Notes
@@ -200,8 +200,7 @@ class Reading:
         place, size = self._place(path or BEHIND), member.size
         if head.startswith(_NEEDS_SEEK) and not (self.again and not self.packed):
             if 0 < size <= HELD:
-                held = head + member.read(size)
-                yield from self._large_held(held, path)
+                yield from self._large_held(_held(head, member), path)
                 return
             if head.startswith(b"PACK") or not self.again:
                 self._fault(path, f"what is packed in it cannot be read from a stream beyond {HELD >> 20} MiB: "
@@ -326,6 +325,15 @@ class _Names:
         if names and max(map(len, names)) >= _SHORT:
             place = Place(Kind.IMAGE_LAYER, self._layer.key, folder + "/" if folder else "./")
             yield Content(os.fsencode("\n".join(names)), place)
+
+
+def _held(head: bytes, member: tar.Member) -> bytes:
+    """All of a member, without a second copy of it on the way."""
+    buffer = BytesIO()
+    buffer.write(head)
+    while data := member.read(CHUNK):
+        buffer.write(data)
+    return buffer.getvalue()
 
 
 def _read_at(file: BinaryIO, at: int, size: int) -> bytes:

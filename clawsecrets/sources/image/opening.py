@@ -62,6 +62,8 @@ class Opening:
         word = next((word for word in _WORDS if name.startswith(word)), "")
         if word or os.path.lexists(name):
             return self._path(name[len(word):])
+        if name.startswith(("/", ".", "~")):
+            raise UsageError(f"{name}: there is no such file or folder", "check the path")
         return self._named(name)
 
     def _addressed(self, scheme: str, name: str) -> Source:
