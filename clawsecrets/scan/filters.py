@@ -182,6 +182,8 @@ def is_plain(seen: Sighting) -> str:
 def is_named(seen: Sighting) -> str:
     """It reads like words or like a name in code."""
     value, generic = seen.value, seen.rule.provider == GENERIC
+    if seen.sure and not seen.shaped and wordy(value[len(seen.prefix):]) and not re.search(rb"[0-9]", value):
+        return "it reads like words"
     if seen.sure or seen.shaped or seen.rule.id.endswith(("-url", "-words")):
         return ""
     if generic and _MEMBER.match(value):

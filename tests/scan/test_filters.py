@@ -100,7 +100,7 @@ CASES = [
     (PASSWORD, "12", "password = ", ""),
     (URL, "hunter2x", "postgres://db:", ""),
     (URL, "ops", "postgres://ops:", "same word"),
-    (NEAR, "internationalizationservice", "acme ", "words"),
+    (NEAR, "internationalizationservice", "acme ", "words"), (PLAIN, "preview-dialog-reader", "acme_", "words"),
 ]
 
 
@@ -116,7 +116,7 @@ KEPT = [
     (GENERIC, "3f9c1b7ad2e84605b19ce7f3052d6ab84f017be93d5c82a6", "gateway token "), (PASSWORD, "wQ7!mXz2#Lr9", "pw: "),
     (PASSWORD, "Summer-of-42!", "password: "), (URL, "s3cr3tPass", "postgres://ops:"), (NEAR, "k2v9x7q4m1t8r5w3z6n0",
     "acme "),
-    (PLAIN, "internationalization", "acme_"),
+    (PLAIN, "internationalization4", "acme_"),
     (Rule("a.hash", "a", "a", "x", "medium", near=("api hash",)), "8f14e45fceea167a5a36dedd4bea2543", "api_hash="),
 ]
 
