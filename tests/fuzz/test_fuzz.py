@@ -37,7 +37,7 @@ def test_fuzz(name: str, tmp_path: Path) -> None:
     for number, seed in enumerate(seeds()):
         (corpus / str(number)).write_bytes(seed)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.harness", name, str(corpus), f"-max_total_time={SECONDS}", "-timeout=20",
+        [sys.executable, "-m", "tests.fuzz", name, str(corpus), f"-max_total_time={SECONDS}", "-timeout=20",
          "-rss_limit_mb=1500", "-max_len=20000", f"-artifact_prefix={tmp_path}/"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
