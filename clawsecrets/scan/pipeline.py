@@ -6,6 +6,7 @@ takes nothing with it but its share, which is then reported as not looked at. Wi
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import signal
@@ -212,6 +213,8 @@ def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _D
 
 def _child(share: Sequence[tuple[int, Part]], make: Make, into: int) -> None:
     """A worker, from its fork to its end. Nothing of the parent's runs in it afterwards."""
+    gc.freeze()
+    gc.disable()  # a worker makes no cycles, ends soon, and would copy the parent's pages by looking at them
     code, stop = 1, _Stop()
     signal.signal(signal.SIGINT, lambda *_: setattr(stop, "asked", True))  # not in the middle of a frame
     try:
