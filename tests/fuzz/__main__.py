@@ -9,7 +9,9 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["clawsecrets.formats", "clawsecrets.scan"]):
+with atheris.instrument_imports(include=["clawsecrets.formats", "clawsecrets.scan", "py7zr"]):
+    import py7zr  # noqa: F401 (the reader imports it late)
+
     from tests.fuzz import harness
 
 atheris.Setup([sys.argv[0], *sys.argv[2:]], harness.calm(harness.TARGETS[sys.argv[1]]))

@@ -328,7 +328,8 @@ def test_a_database_whose_words_are_no_text() -> None:
     data = bytearray(DATABASE)
     data[3811] = 128
     told = Told()
-    assert looked(bytes(data), "d", told)
+    looked(bytes(data), "d", told)
+    assert told.reasons == [("d", "the database is damaged")]
 
 
 DATABASE = database(("CREATE TABLE kv(k, v)", ()), ("INSERT INTO kv VALUES('a', ?)", (TOKEN,)),
