@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,17 @@ from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
 from clawsecrets.ports import Notes, Part
 from clawsecrets.sources.files import Chosen, FileSource, everything
+
+
+class Said(Protocol):
+    """A container's log."""
+
+    @property
+    def cut(self) -> bool:
+        """After reading: whether there was more than is read."""
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at its end."""
 
 
 class Containers(Protocol):
@@ -23,8 +34,8 @@ class Containers(Protocol):
     def inspect(self, container: str) -> Mapping[str, Any]:
         """Everything about one. ClawError."""
 
-    def logs(self, container: str) -> Callable[[int], bytes]:
-        """`read(n)` of what it said. ClawError."""
+    def logs(self, container: str) -> Said:
+        """What it said. ClawError."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +99,13 @@ def _contents(engine: Containers, container: Mapping[str, Any], notes: Notes) ->
         text = json.dumps(engine.inspect(ident), indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")
         notes.looked(1, len(text))
         yield Content(text, Place(Kind.CONTAINER, name, f"{name} (inspect)"))
-        for number, piece in enumerate(cut(engine.logs(ident))):
+        log = engine.logs(ident)
+        for number, piece in enumerate(cut(log.read)):
             notes.looked(0 if number else 1, len(piece.data) - piece.overlap)
             yield Content(piece.data, Place(Kind.LOG, name, f"{name} (logs)"), offset=piece.offset, line=piece.line,
                           column=piece.column, overlap=piece.overlap)
+        if log.cut:
+            notes.skipped(Skipped(f"container {name}", "its log is longer than is read; its end was not looked at"))
     except ClawError as error:
         notes.skipped(Skipped(f"container {name}", error.message))
     except OSError as error:

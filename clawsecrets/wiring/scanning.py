@@ -10,17 +10,17 @@ import fnmatch
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.finding import CONFIDENCES, Coverage, Dropped, Match, Report
-from clawsecrets.scan.baseline import LIMIT, NAME, Baseline
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
     from clawsecrets.ports import Notes, Source
+    from clawsecrets.scan.baseline import Baseline
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
     from clawsecrets.scan.ruleset import Ruleset
     from clawsecrets.scan.triage import Group, Seen
@@ -132,50 +132,51 @@ class Scan:
 
         return make
 
-    def baseline(self) -> Baseline:
-        """The baseline that was named, else the one that stands where the scan looks, else an empty one."""
-        from clawsecrets.data import read_regular
-
+    def baseline(self) -> Baseline | None:
+        """The baseline that was named, else the one that stands where the scan looks, if there is one."""
         if self.order.no_baseline:
-            return Baseline()
-        path = Path(self.order.baseline) if self.order.baseline else self._usual_baseline()
-        try:
-            return Baseline.parse(read_regular(path, LIMIT), str(path))
-        except FileNotFoundError:
-            if not self.order.baseline:
-                return Baseline()
-            raise ConfigError(f"{path}: there is no such baseline", "clawsecrets baseline add makes one") from None
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}", "it must be a file you may read") from None
+            return None
+        from clawsecrets.scan.baseline_file import load, usual_place
 
-    def _usual_baseline(self) -> Path:
+        if not self.order.baseline:
+            return load(usual_place(self._folder()))
+        path = Path(self.order.baseline)
+        found = load(path)
+        if found is None:
+            raise ConfigError(f"{path}: there is no such baseline", "clawsecrets baseline add makes one")
+        return found
+
+    def _folder(self) -> Path:
+        """Where the scan looks, if that is one folder."""
         what = self.order.what
-        folder = len(what) == 1 and self.order.kind in ("git", "path") and os.path.isdir(what[0])
-        return Path(what[0] if folder else ".") / NAME
+        inside = len(what) == 1 and self.order.kind in ("git", "path") and os.path.isdir(what[0])
+        return Path(os.path.abspath(what[0])) if inside else Path.cwd()
 
     # --- what is made of the matches ----------------------------------------------------------------------------------
 
-    def report(self, sources: Sequence[Source], outcomes: Sequence[Outcome], ruleset: Ruleset, baseline: Baseline,
-               interrupted: bool) -> Report:
+    def report(self, sources: Sequence[Source], outcomes: Sequence[Outcome], ruleset: Ruleset,
+               baseline: Baseline | None, interrupted: bool) -> Report:
         """The findings, and what was looked at."""
-        from clawsecrets.scan import triage
-
         seen: list[Seen] = []
-        coverage, dropped, below = Coverage(), list[Dropped](), 0
+        coverage, dropped, below = Coverage(), list[Dropped](), list[Match]()
         for source, outcome in zip(sources, outcomes, strict=True):
             found = [match for match in outcome.matches if self._wanted(match)]
-            below += len(outcome.matches) - len(found)
+            below += [match for match in outcome.matches if not self._wanted(match)]
             seen += self._located(source, found)
             counted = Coverage(objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached,
                                skipped=tuple(outcome.skipped))
             coverage = coverage.plus(source.coverage()).plus(counted)
             dropped += outcome.dropped
+        stats = {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules),
+                 "not_shown": len(below)}
+        if not (seen or below or dropped):
+            return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
+        from clawsecrets.scan import triage
+
         groups = triage.group(seen)
-        judged = triage.conclude(groups, baseline, self._pages(groups))
-        stats = {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules), "not_shown": below}
+        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below)
         return Report(judged.findings, judged.coverage(coverage), judged.baselined,
-                      tuple(replace(item, place=item.place._replace(path=judged.scrubber.text(item.place.path)))
-                            for item in dropped), judged.rules, stats, interrupted)
+                      tuple(map(judged.scrubber.dropped, dropped)), judged.rules, stats, interrupted)
 
     def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
         from clawsecrets.scan import triage
