@@ -22,6 +22,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "scanning": ("scan",),
     "baselining": ("baseline",),
     "ruling": ("rules",),
+    "fingerprinting": ("fingerprints",),
     "unfinished": ("rotations", "revocations"),
     "auditing": ("audit-log", "doctor"),
     "providing": ("providers", "version", "resolve"),

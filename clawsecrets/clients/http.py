@@ -28,6 +28,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from clawsecrets import __version__
+from clawsecrets.clients.addresses import is_public
 from clawsecrets.model.provider import is_loopback
 
 MAX_BODY = 1 << 20
@@ -85,16 +86,24 @@ class Lost:
     why: str
 
 
+class NotPublic(OSError):
+    """The server's address is not one of the public internet."""
+
+
 class _Watch:
     """Knows the sockets of one exchange: whether one ever stood, and how to cut it off."""
 
-    def __init__(self, total: float) -> None:
+    def __init__(self, total: float, public: bool = False) -> None:
         self.connected = self.late = False
+        self.public = public
         self._total = total
         self._sockets: list[socket.socket] = []
         self._timer: threading.Timer | None = None
 
     def up(self, sock: socket.socket | None) -> None:
+        """A connection stands, and nothing was sent. OSError when nothing may be."""
+        if self.public and (sock is None or not is_public(str(sock.getpeername()[0]))):
+            raise NotPublic("not a public address")
         self.connected = True
         if sock is not None and self._timer is None:
             self._sockets.append(sock)
@@ -151,17 +160,19 @@ _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.
 """AttributeError: urllib3 when the watch cuts a TLS socket in the middle of a read."""
 
 
-def send(call: Call, limits: Limits | None = None, ca_bundle: str = "") -> Answered | Lost:
-    """Send once. `ca_bundle`: a PEM file to verify against instead of the usual authorities."""
+def send(call: Call, limits: Limits | None = None, ca_bundle: str = "", *, public_only: bool = False
+         ) -> Answered | Lost:
+    """Send once. `ca_bundle`: a PEM file to verify against instead of the usual authorities. `public_only`: nothing is
+    sent over a connection to an address that is not public (a proxy of the environment excepted)."""
     limits = limits or Limits()
-    watch = _Watch(limits.total)
+    watch = _Watch(limits.total, public_only)
     session = requests.Session()
     session.trust_env = False  # .netrc; what we do want from the environment is passed below
     session.cookies.set_policy(_NoCookies())
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(watch))
     try:
-        answer = _exchange(session, call, limits, ca_bundle)
+        answer = _exchange(session, call, limits, ca_bundle, watch)
         return Lost(True, "the answer took too long") if watch.late else answer  # a cut can look like a clean end
     except _BROKEN as error:
         why = _why(error, watch)
@@ -171,11 +182,13 @@ def send(call: Call, limits: Limits | None = None, ca_bundle: str = "") -> Answe
     return Lost(watch.connected, why)
 
 
-def _exchange(session: requests.Session, call: Call, limits: Limits, ca_bundle: str) -> Answered | Lost:
+def _exchange(session: requests.Session, call: Call, limits: Limits, ca_bundle: str, watch: _Watch) -> Answered | Lost:
     headers = {"User-Agent": f"clawsecrets/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity",
                **call.headers}
     host = urlsplit(call.url).hostname or ""
     proxies = {} if is_loopback(host) else requests.utils.get_environ_proxies(call.url)
+    if requests.utils.select_proxy(call.url, proxies):
+        watch.public = False  # the proxy resolves the name
     verify = ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     if isinstance(verify, str) and not os.path.exists(verify):
         return Lost(False, "the CA bundle that is configured does not exist")
@@ -220,6 +233,7 @@ def _why(error: BaseException, watch: _Watch) -> str:
 
 
 _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (NotPublic, "the host's address is not public"),
     (urllib3.exceptions.NameResolutionError, "the host name is not known"),
     (ConnectionRefusedError, "connection refused"),
     (urllib3.exceptions.NewConnectionError, "no connection"),

@@ -33,8 +33,8 @@ class HttpIssuer:
     """The issuer of a provider with an API (strategies overlap and cut-over)."""
 
     def __init__(self, provider: Provider, limits: Limits | None = None,
-                 clock: Callable[[], float] = time.time) -> None:
-        self.provider, self._limits, self._clock = provider, limits, clock
+                 clock: Callable[[], float] = time.time, *, public_only: bool = False) -> None:
+        self.provider, self._limits, self._clock, self._public_only = provider, limits, clock, public_only
 
     def can(self, operation: str) -> bool:
         """Whether the file declares that operation."""
@@ -201,7 +201,7 @@ class HttpIssuer:
         except Unfit as unfit:
             return Reply(Outcome.REFUSED if name == "create" else Outcome.UNKNOWN, str(unfit)), None
         call = Call(operation.request.method, url, headers, body)
-        answered = send(call, self._limits, request.options.get("ca_bundle", ""))
+        answered = send(call, self._limits, request.options.get("ca_bundle", ""), public_only=self._public_only)
         where = f"{name} at {base}"
         if isinstance(answered, Lost):
             unsure = answered.sent and name not in _READS

@@ -152,26 +152,28 @@ class Objects:
                 continue
         for pack in self._open():
             offset = pack.offset(bytes.fromhex(name))
-            while offset > 0 and len(deltas) < _DEPTH:
-                if (held := self._held.get((pack, offset))) is not None:
-                    return held
-                kind, base, data = pack.entry(offset)
-                if kind in _TYPES:
-                    if self._most:
-                        self._hold(pack, offset, _TYPES[kind], data)
-                    return _TYPES[kind], data
-                if kind not in (_OFS, _REF):
-                    raise Damaged("its header in the pack is damaged")
-                deltas.append((pack, offset, data))
-                if isinstance(base, bytes):
-                    offset = pack.offset(base)
-                    if not offset:
-                        return self._entry(base.hex(), deltas)
-                else:
-                    offset = base
             if offset:
-                raise Damaged("its base in the pack is damaged")
+                return self._packed(pack, offset, deltas)
         raise Missing("it is not there")
+
+    def _packed(self, pack: _Packed, offset: int, deltas: list[tuple[_Packed, int, bytes]]) -> tuple[str, bytes]:
+        """What the deltas from there on are built on in the end."""
+        while offset > 0 and len(deltas) < _DEPTH:
+            if (held := self._held.get((pack, offset))) is not None:
+                return held
+            kind, base, data = pack.entry(offset)
+            if kind in _TYPES:
+                if self._most:
+                    self._hold(pack, offset, _TYPES[kind], data)
+                return _TYPES[kind], data
+            if kind not in (_OFS, _REF):
+                raise Damaged("its header in the pack is damaged")
+            deltas.append((pack, offset, data))
+            if isinstance(base, int):
+                offset = base
+            elif not (offset := pack.offset(base)):
+                return self._entry(base.hex(), deltas)
+        raise Damaged("its base in the pack is damaged")
 
     def _open(self) -> Sequence[_Packed]:
         if self._packs is None:

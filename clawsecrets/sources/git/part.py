@@ -198,10 +198,11 @@ class Part:
             told = number < _MISSING
             if told:
                 notes.skipped(Skipped(f"object {name.hex()}", f"{why}; {by.hex()} refers to it"))
-            notes.extra(UNREAD, by.hex(), int(told))  # looked at again next time, so that it is told again
+            # it is looked at again next time, and so told again
+            notes.extra(UNREAD, by.hex(), int(told))  # noqa: S610 - no Django here
         if len(missing) > _MISSING:
             notes.skipped(Skipped(f"{len(missing) - _MISSING} more objects", why))
-            notes.extra(UNREAD, "", 1)
+            notes.extra(UNREAD, "", 1)  # noqa: S610
 
 
 def in_pieces(stream: BinaryIO, place: Place, number: int, opened: Callable[[], BinaryIO] | None = None

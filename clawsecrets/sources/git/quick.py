@@ -27,6 +27,9 @@ MOST = 4000
 LARGEST = 64 << 20
 """Bytes of a pack that is new and is read so."""
 UNREAD = "unread"
+"""As part.py has it (which imports numpy)."""
+SHARE = 50
+"""Objects for which a worker is started."""
 HELD = 32 << 20
 """Bytes of objects that are kept, since others are built on them."""
 _NAME = re.compile(rb"[\x21-\x7e]{16,}")
@@ -39,22 +42,50 @@ class QuickSource:
     def __init__(self, layout: Layout, todo: Sequence[bytes], cached: int, trust_owner: bool,
                  whole: Callable[[], GitSource]) -> None:
         """`todo`: the objects to look at. `whole`: the same repository for who needs all of it."""
-        self.layout, self._todo, self._cached, self._whole = layout, todo, cached, whole
-        self._objects = Objects(layout.stores, layout.width, HELD)
+        self.layout, self._todo, self._cached, self.whole = layout, todo, cached, whole
         self._owned = owned(layout, trust_owner)
-        self._refs = refs.read(layout, lambda names: [self._objects.there(bytes.fromhex(name)) for name in names])
+        objects = Objects(layout.stores, layout.width)
+        self.refs = refs.read(layout, lambda names: [objects.there(bytes.fromhex(name)) for name in names])
+        objects.close()
         self._full: GitSource | None = None
 
     def parts(self, workers: int) -> Sequence[Part]:
-        """One."""
-        return [self]
+        """Few objects make few shares."""
+        count = max(1, min(workers, len(self._todo) // SHARE))
+        return [QuickPart(self, self._todo[number::count], number == 0) for number in range(count)]
 
     def size(self) -> int:
         """Not known."""
         return 0
 
+    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        """As the whole reader says it."""
+        self._full = self._full or self.whole()
+        self._full.database()
+        return self._full.locate(places)
+
+    def coverage(self) -> Coverage:
+        """What it is."""
+        found = Coverage((f"git {refs.shown(str(self.layout.top))}",), cached=self._cached, refs=len(self.refs.tips),
+                         shallow=self.layout.shallow,
+                         skipped=(*self.layout.skipped, *self._owned, *self.refs.skipped))
+        if self._full is None:
+            return found
+        more = [skipped for skipped in self._full.coverage().skipped if skipped not in found.skipped]
+        return found.plus(Coverage(skipped=tuple(more)))
+
+
+class QuickPart:
+    """Some of the objects; the first part has the repository's own files as well."""
+
+    def __init__(self, source: QuickSource, todo: Sequence[bytes], first: bool) -> None:
+        self._source, self._todo, self._first = source, todo, first
+        self._objects = Objects(source.layout.stores, source.layout.width, HELD)
+        self._seen: set[bytes] = set()
+        self._missing: dict[bytes, bytes] = {}
+
     def contents(self, notes: Notes) -> Iterator[Content]:
-        """The repository's own files, and the objects that are new or had a match before."""
+        """Each once."""
         count = size = 0
         for content in self._all(notes):
             count, size = count + 1, size + len(content.data) - content.overlap
@@ -63,31 +94,33 @@ class QuickSource:
         self._objects.close()
 
     def _all(self, notes: Notes) -> Iterator[Content]:
-        yield from Folder(self.layout, sorted(self._refs.tips)).contents(notes)
-        seen: set[bytes] = set()
-        missing: dict[bytes, bytes] = {}
+        source = self._source
+        if self._first:
+            yield from Folder(source.layout, sorted(source.refs.tips)).contents(notes)
         for name in self._todo:
             try:
                 kind, data = self._objects.read(name.hex())
             except (Damaged, OSError):
                 # whatever is the matter, the whole reader knows how to tell it
-                yield from self._whole().parts(1)[0].contents(notes)
+                yield from source.whole().parts(1)[0].contents(notes)
                 return
             if kind == "blob":
                 yield from _blob(data, Place(Kind.GIT_BLOB, name.hex()))
             elif kind == "tree":
-                yield from self._tree(name, data, seen, missing)
+                yield from self._tree(name, data)
             else:
-                self._refer(name, messages.linked(data, len(name)), missing)
+                self._refer(name, messages.linked(data, len(name)))
                 text, line = messages.text(data)
                 yield Content(text, Place(Kind.GIT_MESSAGE, name.hex()), line=line)
-        why = "promised by a remote, but not here (a partial clone)" if self.layout.partial else "missing"
-        for name, by in missing.items():
+        layout = source.layout
+        promised = layout.partial or any(next(store.glob("pack/*.promisor"), None) for store in layout.stores)
+        why = "promised by a remote, but not here (a partial clone)" if promised else "missing"
+        for name, by in self._missing.items():
             notes.skipped(Skipped(f"object {name.hex()}", f"{why}; {by.hex()} refers to it"))
-            notes.extra(UNREAD, by.hex(), 1)
+            notes.extra(UNREAD, by.hex(), 1)  # noqa: S610 - no Django here
 
-    def _tree(self, tree: bytes, data: bytes, seen: set[bytes], missing: dict[bytes, bytes]) -> Iterator[Content]:
-        at, width, links = 0, self.layout.width, []
+    def _tree(self, tree: bytes, data: bytes) -> Iterator[Content]:
+        at, width, links = 0, self._source.layout.width, []
         while at < len(data):
             space = data.find(b" ", at, at + 8)
             nul = data.find(b"\0", space)
@@ -96,32 +129,16 @@ class QuickSource:
             if data[at:space] != _GITLINK:
                 links.append(data[nul + 1:nul + 1 + width])
             for run in _NAME.findall(data, space + 1, nul):
-                if run not in seen:
-                    seen.add(run)
+                if run not in self._seen:
+                    self._seen.add(run)
                     yield Content(run, Place(Kind.GIT_NAME, tree.hex(), run.decode("ascii")))
             at = nul + 1 + width
-        self._refer(tree, links, missing)
+        self._refer(tree, links)
 
-    def _refer(self, by: bytes, names: Sequence[bytes], missing: dict[bytes, bytes]) -> None:
+    def _refer(self, by: bytes, names: Sequence[bytes]) -> None:
         for name in names:
-            if name not in missing and not self._objects.there(name):
-                missing[name] = by
-
-    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
-        """As the whole reader says it."""
-        self._full = self._full or self._whole()
-        self._full.database()
-        return self._full.locate(places)
-
-    def coverage(self) -> Coverage:
-        """What it is."""
-        found = Coverage((f"git {refs.shown(str(self.layout.top))}",), cached=self._cached, refs=len(self._refs.tips),
-                         shallow=self.layout.shallow,
-                         skipped=(*self.layout.skipped, *self._owned, *self._refs.skipped))
-        if self._full is None:
-            return found
-        more = [skipped for skipped in self._full.coverage().skipped if skipped not in found.skipped]
-        return found.plus(Coverage(skipped=tuple(more)))
+            if name not in self._missing and not self._objects.there(name):
+                self._missing[name] = by
 
 
 def quick(layout: Layout, there: Present, clean: Clean, whole: Callable[[], GitSource],
