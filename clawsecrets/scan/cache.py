@@ -234,14 +234,16 @@ def _private(path: Path) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(handle, "rb") as file:
-        try:
-            at = os.fstat(handle)
-            if not stat.S_ISREG(at.st_mode) or at.st_size > LARGEST or not (_ours(at) and _ours(path.parent.stat())):
-                return None
-            return file.read(LARGEST)
-        except OSError:
+    try:
+        at = os.fstat(handle)
+        if not stat.S_ISREG(at.st_mode) or at.st_size > LARGEST or not (_ours(at) and _ours(path.parent.stat())):
             return None
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(LARGEST)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
 
 
 def _ours(at: os.stat_result) -> bool:

@@ -123,9 +123,13 @@ def _own(state: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return b""
-    with open(handle, "rb") as file:
+    try:
         at = os.fstat(handle)
         if not stat.S_ISREG(at.st_mode) or at.st_uid != os.geteuid() or at.st_mode & 0o077:
             return b""
-        found = file.read(SIZE + 1)
+        found = os.read(handle, SIZE + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
     return found if len(found) == SIZE else b""
