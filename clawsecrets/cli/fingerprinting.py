@@ -1,7 +1,9 @@
-"""fingerprints export: an index of the store's values for scans elsewhere, without the values."""
+"""fingerprints export: an index of the store's values for scans elsewhere, without the values; and the public key of
+the cache of what was clean."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +20,21 @@ def register(app: typer.Typer) -> None:
     """Add this file's commands."""
     made = group(app, "fingerprints", "An index that finds the store's values without holding them.", about)
     command(made, "export")(export)
+    command(made, "cache-key")(cache_key)
 
 
 def about(session: Session) -> None:
     """Say what there is."""
     raise UsageError("what to do with fingerprints?", "clawsecrets fingerprints export writes the index; "
                      "clawsecrets scan --fingerprints FILE uses it")
+
+
+def cache_key(session: Session) -> None:
+    """Print the public key that belongs to CLAWSECRETS_CACHE_KEY, for jobs that may read the scan's cache and not
+    write it."""
+    from clawsecrets.wiring.caching import public_cache_key
+
+    print(public_cache_key(os.environ))
 
 
 def export(

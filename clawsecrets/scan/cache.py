@@ -38,7 +38,8 @@ REPOSITORIES, LAYERS, FILES = 64, 20_000, 6
 _NOT_FULL = re.compile(rb"[^\xff]")
 
 
-class PackSeen(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PackSeen:
     """One pack of a repository."""
 
     checksum: bytes

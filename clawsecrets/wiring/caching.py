@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clawsecrets.errors import ConfigError
 from clawsecrets.scan.cache import Cache, PackSeen, RepositorySeen, bitmap, rules_name
-from clawsecrets.scan.cachekey import cache_key
+from clawsecrets.scan.cachekey import SECRET, cache_key
 from clawsecrets.scan.unread import UNREAD, Noting
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 LAYER = "image-layer"
 """First value of what an image's parts tell (sources/image/source.py)."""
+
+
+def public_cache_key(environ: Mapping[str, str]) -> str:
+    """What belongs into CLAWSECRETS_CACHE_PUBLIC_KEY. ConfigError without CLAWSECRETS_CACHE_KEY."""
+    if not environ.get(SECRET, "").strip():
+        raise ConfigError(f"{SECRET} is not set", "`openssl rand -base64 32` makes one for the CI's secrets")
+    return cache_key(Path(), environ).public_key()
 
 
 class Caching:

@@ -155,7 +155,7 @@ def cache_file_of(home: Path, rules: Ruleset) -> Path:
     return home / "cache" / f"scan-{rules_name(rules.hash)}.cache"
 
 
-# --- who may write it -------------------------------------------------------------------------------------------------
+# --- who may write it -----------------------------------------------------------------------------------------------
 
 
 def all_clean(path: Path) -> bytes:
@@ -252,7 +252,7 @@ def test_folders_that_others_may_write_are_not_used(tmp_path: Path) -> None:
     assert scan(repo, home).cached == 0
 
 
-# --- a repository that lies about its packs -----------------------------------------------------------------------------
+# --- a repository that lies about its packs -------------------------------------------------------------------------
 
 
 def test_a_pack_that_only_says_that_it_is_the_clean_one_is_read(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_copy_is_the_same_pack(tmp_path: Path) -> None:
     assert scan(tmp_path / "copy", home).cached == 0
 
 
-# --- bounds, and what is in it ------------------------------------------------------------------------------------------
+# --- bounds, and what is in it --------------------------------------------------------------------------------------
 
 
 def test_no_value_is_in_it(tmp_path: Path) -> None:

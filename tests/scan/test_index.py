@@ -122,7 +122,7 @@ def test_a_long_run_is_looked_through(finder: IndexValues, monkeypatch: pytest.M
         assert [one.start for one in finder.find(bytes(data))] == [start]
 
 
-# --- what goes in, and what can be seen of it --------------------------------------------------------------------------
+# --- what goes in, and what can be seen of it -----------------------------------------------------------------------
 
 
 def test_what_may_be_guessed_stays_out() -> None:
@@ -158,7 +158,7 @@ def test_equal_values_are_one_row_of_the_live_one() -> None:
     assert [row.known.name for row in rows] == ["new"]
 
 
-# --- a file that is not as it was written -------------------------------------------------------------------------------
+# --- a file that is not as it was written ---------------------------------------------------------------------------
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:

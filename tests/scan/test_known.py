@@ -29,7 +29,8 @@ PLAIN = "f7Qk2xLm9vRt4wYz8pNb3sHd6jGc1aEu5iXo0"
 ODD = "p\"ä $w'rd%&<x>/\\q8Zt"
 RULED = "zbr_Qk2xLm9vRt4wYz8pNb3sHd6j"
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "\n".join(
-    base64.b64encode(random.Random(n).randbytes(48)).decode() for n in range(40)) + "\n-----END OPENSSH PRIVATE KEY-----\n"
+    base64.b64encode(random.Random(n).randbytes(48)).decode() for n in range(40)
+) + "\n-----END OPENSSH PRIVATE KEY-----\n"
 HERE = Place(Kind.FILE, "a", "a")
 
 

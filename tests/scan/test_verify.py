@@ -133,7 +133,7 @@ def test_providers_take_turns_and_the_time_is_bounded(fake: FakeProvider, monkey
         assert fake.calls["me"] == 3
 
 
-# --- where nothing is sent ----------------------------------------------------------------------------------------------
+# --- where nothing is sent ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("environ", [
@@ -206,7 +206,7 @@ def test_the_connection_itself_is_checked_before_anything_is_sent() -> None:
     assert heard == [b""]
 
 
-# --- what an answer means -----------------------------------------------------------------------------------------------
+# --- what an answer means -------------------------------------------------------------------------------------------
 
 
 def test_an_answer_that_repeats_the_value_does_not_show_it() -> None:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 
 
-class PackFile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PackFile:
     """A pack as it stands on the disk."""
 
     path: Path
