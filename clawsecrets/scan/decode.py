@@ -9,6 +9,7 @@ in parts, UTF-16 and UTF-32; and each inside of each other.
 from __future__ import annotations
 
 import binascii
+import contextlib
 import html
 import io
 import re
@@ -37,7 +38,10 @@ _MORE = re.compile(rb"""["'`]?[ \t]*[+.\\]?(?:\r?\n|\\r\\n|\\n)[ \t]*(?:(?://|[#
 _NAMED = re.compile(rb"""[\w.-]{2,64}["'`]?[ \t]{0,16}(?:[:=]|=>|:=)[ \t]{0,16}["'`]?\Z""")
 _DIGITS = b"0123456789abcdefABCDEF"
 _HEX_RUN = re.compile(rb"[0-9a-fA-F]*")
-_HEX_SPREAD = re.compile(rb"(?:(?:0[xX])?[0-9A-Fa-f]{2}[ ,:]{1,2}\s{0,20})+(?:0[xX])?[0-9A-Fa-f]{2}")
+_SHORTEST_HEX = 24
+_HEX_SPREAD = re.compile(rb"[0-9A-Fa-fxX ,:\s]*")
+_HEX_FIRST = re.compile(rb"(?<![0-9A-Fa-fxX])(?:0[xX])?[0-9A-Fa-f]{2}[ ,:]")
+_BETWEEN_HEX = b" ,:\t\r\n\v\f"
 _MOST_LINES = 100_000
 
 
@@ -167,13 +171,17 @@ def _hex(data: bytes, ends: Sequence[int]) -> Iterator[Derived]:
             start += (end - start) % 2
             found = _HEX_RUN.match(data, start)
         else:
-            start = _begin(data, end, max(done, end - 4096), _DIGITS + b"xX ,:")
-            found = _HEX_SPREAD.search(data, start)
-        if found is None:
-            continue
-        start, done = found.start(), max(found.end(), end)
-        digits = re.sub(rb"0[xX]|[^0-9A-Fa-f]", b"", found.group())
-        yield from _worth(data, start, binascii.unhexlify(digits[:len(digits) & ~1]), "hex")
+            found = None
+        if found is None or found.end() - start < _SHORTEST_HEX:
+            start = _begin(data, end, max(done, end - 4096), _DIGITS + b"xX ,:\t\r\n")
+            first = _HEX_FIRST.search(data, start, end)
+            start = first.start() if first else start
+            found = _HEX_SPREAD.match(data, start)
+            assert found is not None
+        done = max(found.end(), end)
+        digits = found.group().replace(b"0x", b"").replace(b"0X", b"").translate(None, _BETWEEN_HEX)
+        with contextlib.suppress(binascii.Error):
+            yield from _worth(data, start, binascii.unhexlify(digits[:len(digits) & ~1]), "hex")
 
 
 def _worth(data: bytes, start: int, decoded: bytes, encoding: str) -> Iterator[Derived]:

@@ -21,6 +21,8 @@ from clawsecrets.scan.ruleset import Ruleset
 _ALLOW = (b"gitleaks:allow", b"betterleaks:allow", b"trufflehog:ignore", b"clawsecrets:allow", b"kingfisher:ignore",
           b"pragma: allowlist secret")
 """Comments that ask to overlook the line that they stand on: heard only with `trust_inline_allow`."""
+MOST_REMEMBERED = 20_000
+"""Judgements that are kept: some 10 MB."""
 MOST_DROPPED = 10_000
 """Reasons that are kept for `--explain`; further ones are not told."""
 
@@ -34,6 +36,7 @@ class Detector:
         self.dropped: list[Dropped] = []
         """With `explain`: what was not reported, and why."""
         self._trust = trust_inline_allow
+        self._judgements: dict[tuple[str, bytes, bytes, bytes], str] = {}
         self._found: set[int] = set()
         self._events: list[tuple[int, int]] = []
         self._scratch = hyperscan.Scratch(ruleset.database)
@@ -105,12 +108,24 @@ class Detector:
 
     def _judged(self, data: bytes, found: Iterator[Hit], tell: Tell | None) -> Iterator[tuple[Hit, str]]:
         for hit in found:
-            why = reason(sighting(hit.rule, data, hit.start, hit.end, hit.prefix))
+            why = self._reason(data, hit)
             if not why and self._trust and _allowed(data, hit):
                 why = "a comment on its line asks to overlook it"
             if why and tell is not None:
                 tell(hit, why)
             yield hit, why
+
+
+    def _reason(self, data: bytes, hit: Hit) -> str:
+        """The reason to drop it, or none. Remembered: versions of a file hold the same lines again and again."""
+        seen = sighting(hit.rule, data, hit.start, hit.end, hit.prefix)
+        key = (hit.rule.id, seen.value, seen.before, seen.after)
+        why = self._judgements.get(key)
+        if why is None:
+            if len(self._judgements) >= MOST_REMEMBERED:
+                self._judgements.clear()
+            why = self._judgements[key] = reason(seen)
+        return why
 
 
 class Position:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 
 import hyperscan
 
@@ -23,6 +22,10 @@ _ENT = r"&(?:#[xX]?[0-9A-Fa-f]{2,5}|lowbar|colon|sol|commat|equals|hyphen|dash|p
 _PCT = r"%(?:25){0,2}(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])"
 _QUOTE = "[\"'`]"
 _JOINT = r"\s{0,40}(?:[+.&~]|\|\||\.\.|<>)?\s{0,40}(?:\\\r?\n\s{0,40})?"
+_SIGN = r"\s{0,40}(?:[+.&~]|\|\||\.\.|<>)\s{0,40}(?:\\\r?\n\s{0,40})?[fbruFBRU]?"
+_BLANK = r"\s{0,40}(?:\\\r?\n\s{0,40})?[fbruFBRU]?"
+"""Between two literals that are one: with a sign, or without. Without one, lists of imports look the same, so a digit
+is asked for close by: 30 random characters have none in one case of a thousand."""
 _TOKEN = r"[A-Za-z0-9_.:/+=~-]"
 _SHAPES: tuple[tuple[int, str], ...] = (
     (BASE64, rf"(?:{_QUAD}){{6}}"),
@@ -37,21 +40,27 @@ _SHAPES: tuple[tuple[int, str], ...] = (
     (PERCENT, rf"{_PCT}(?:{_TOKEN}{{2}}|{_PCT})"),
     (ESCAPE, rf"{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})"),
     (ENTITY, rf"{_ENT}(?:{_TOKEN}{{2}}|{_ENT})"),
-    (JOINED, rf"{_QUOTE}{_JOINT}[fbruFBRU]?{_QUOTE}{_TOKEN}{{3}}"),
+    (JOINED, rf"{_QUOTE}{_SIGN}{_QUOTE}{_TOKEN}{{3}}"),
+    (JOINED, rf"{_QUOTE}{_BLANK}{_QUOTE}{_TOKEN}{{2,22}}[0-9]"),
+    (JOINED, rf"[0-9]{_TOKEN}{{0,6}}{_QUOTE}{_BLANK}{_QUOTE}{_TOKEN}{{3}}"),
     (JOINED, rf"{_TOKEN}\$\{{\s?{_QUOTE}{_TOKEN}{{3}}"),
     (LISTED, rf"{_QUOTE}\s{{0,40}},?\s{{0,40}}\]\s?\.join\("),
     (LISTED, rf"{_QUOTE}\.join\(\s?[\[(]\s{{0,40}}[bruBRU]?{_QUOTE}{_TOKEN}{{3}}"),
     (CONTINUED, rf"[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}"),
     (NEWLINE, r"\\[nrtbfv](?:[A-Za-z0-9_-]{12}|[A-Za-z][A-Za-z0-9+]{1,14}:(?:/|\\/){2})"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
+)
+_WIDE_SHAPES: tuple[tuple[int, str], ...] = (
     (WIDE, r"(?:[\t\n\r -~]\x00){12}"),
     (WIDE, r"(?:[\t\n\r -~]\x00\x00\x00){8}"),
 )
+"""Asked of data with NULs in it only."""
 """What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
 rest: what must stand before is asked by `_BEFORE`."""
 _BEFORE = {
     JOINED: re.compile(
-        rf"{_TOKEN}{{3}}(?:{_QUOTE}{_JOINT}[fbruFBRU]?{_QUOTE}|\$\{{\s?{_QUOTE}){_TOKEN}{{3}}".encode()),
+        rf"(?P<first>{_TOKEN}{{3,80}})(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
+        rf"(?P<second>{_TOKEN}{{3,12}})".encode()),
     CONTINUED: re.compile(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
     PERCENT: re.compile(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
     ESCAPE: re.compile(rf"(?:{_TOKEN}{{3}}|{_ESC})\\{{0,3}}{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})".encode()),
@@ -61,33 +70,91 @@ _LOOKED = 200
 """Bytes before the end of a hint that such a shape has at most."""
 
 
-@cache
-def _compiled() -> tuple[hyperscan.Database, hyperscan.Scratch]:
+_SIGNED = re.compile(rb"[+.&~|<>]")
+_PATHS = re.compile(rb"[\w.-]+(?:/[\w.-]+)+\Z")
+
+
+class Gate:
+    """The compiled shapes. One for a process: loading `serialized` takes no time, compiling takes some."""
+
+    def __init__(self, serialized: Sequence[bytes] = ()) -> None:
+        self._databases = [hyperscan.loadb(one, hyperscan.HS_MODE_BLOCK) for one in serialized] or \
+            [_compile(_SHAPES), _compile(_WIDE_SHAPES)]
+        self._scratches = [hyperscan.Scratch(database) for database in self._databases]
+        self._events: list[tuple[int, int]] = []
+        add = self._events.append
+
+        def note(kind: int, start: int, end: int, flags: int, context: object) -> None:
+            add((kind, end))
+
+        self._note = note
+
+    @property
+    def serialized(self) -> tuple[bytes, ...]:
+        """As Hyperscan writes them."""
+        return tuple(bytes(hyperscan.dumpb(database)) for database in self._databases)
+
+    def seen(self, data: bytes, fresh: Sequence[tuple[int, int]] | None) -> dict[int, list[int]]:
+        """By kind, where a shape ends in the data or its fresh ranges."""
+        found: dict[int, list[int]] = {}
+        events, note, text, scratch = self._events, self._note, self._databases[0], self._scratches[0]
+        if fresh is None:
+            fresh = ((0, len(data)),)
+        elif len(fresh) > 1:  # one call tells of most contents that there is nothing
+            joined = b"\n".join([data[low:high] for low, high in fresh])
+            events.clear()
+            text.scan(joined, note, scratch=scratch)
+            if not events and b"\0" not in joined:
+                return found
+        for low, high in fresh:
+            events.clear()
+            part = data if high - low == len(data) else data[low:high]
+            text.scan(part, note, scratch=scratch)
+            if b"\0" in part:
+                self._databases[1].scan(part, note, scratch=self._scratches[1])
+            for kind, end in events:
+                found.setdefault(kind, []).append(low + end)
+        return found
+
+
+def _compile(shapes: Sequence[tuple[int, str]]) -> hyperscan.Database:
     database = hyperscan.Database()
-    database.compile(expressions=[text.encode() for _, text in _SHAPES], ids=[kind for kind, _ in _SHAPES],
-                     elements=len(_SHAPES), flags=0)
-    return database, hyperscan.Scratch(database)
+    database.compile(expressions=[text.encode() for _, text in shapes], ids=[kind for kind, _ in shapes],
+                     elements=len(shapes), flags=0)
+    return database
+
+
+_gate: list[Gate] = []
+"""The process's one, once it is there: it is code, not state."""
+
+
+def use(serialized: Sequence[bytes]) -> None:
+    """Take shapes that were compiled before (scan/compiled.py)."""
+    _gate[:] = [Gate(serialized)]
+
+
+def gate() -> Gate:
+    """The process's one."""
+    if not _gate:
+        _gate.append(Gate())
+    return _gate[0]
 
 
 def hints(data: bytes, fresh: Sequence[tuple[int, int]] | None = None) -> dict[int, list[int]]:
     """By kind, where something that may be encoded that way was seen: ends, ascending."""
-    found: dict[int, list[int]] = {}
-    events: list[tuple[int, int]] = []
-    database, scratch = _compiled()
-
-    def note(kind: int, start: int, end: int, flags: int, context: object) -> None:
-        events.append((kind, end))
-
-    for low, high in fresh if fresh is not None else ((0, len(data)),):
-        events.clear()
-        database.scan(data if high - low == len(data) else data[low:high], note, scratch=scratch)
-        for kind, end in events:
-            found.setdefault(kind, []).append(low + end)
+    found = gate().seen(data, fresh)
     for kind in _BEFORE.keys() & found.keys():
         shape = _BEFORE[kind]
-        ends = [end for end in found[kind] if shape.search(data, max(0, end - _LOOKED), end + 3)]
+        ends = [end for end in found[kind] if (seen := shape.search(data, max(0, end - _LOOKED), end + 3))
+                and (kind != JOINED or _joins(seen))]
         if ends:
             found[kind] = ends
         else:
             del found[kind]
     return found
+
+
+def _joins(seen: re.Match[bytes]) -> bool:
+    """Whether two literals may be one secret: not two paths below each other (a list of imports)."""
+    return seen["joint"] is None or bool(_SIGNED.search(seen["joint"])) or not (
+        _PATHS.search(seen["first"]) or b"/" in seen["second"])

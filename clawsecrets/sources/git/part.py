@@ -22,7 +22,7 @@ from clawsecrets.sources.git.trees import CONTEXT as TREE_CONTEXT
 from clawsecrets.sources.git.trees import Trees
 from clawsecrets.sources.git.walk import Walk
 
-CONTEXT = 512
+CONTEXT = 256
 """Bytes around what a delta changed."""
 _MOSTLY = 0.6
 """From this share on, all of a blob is looked at."""
