@@ -8,7 +8,6 @@ clean only where everything of that scan is still there: then what they refer to
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -76,21 +75,27 @@ class Known(Protocol):
 
 
 class Index:
-    """A pack's index, to look up a few ids. Only for one whose checksum is known to be right."""
+    """A pack's index, to look up ids. Only for one whose checksum is known to be right."""
 
     def __init__(self, path: Path, width: int) -> None:
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        old = self._map[:4] != b"\xfftOc"
-        fan = self._map[:1024] if old else self._map[8:1032]
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        head = os.pread(self._fd, 1032, 0)
+        old = head[:4] != b"\xfftOc"
+        fan = head[:1024] if old else head[8:]
         self._fan = [0, *(int.from_bytes(fan[4 * i:4 * i + 4], "big") for i in range(256))]
         self._begin, self._step = (1028, width + 4) if old else (1032, width)
         self._width, self.count = width, self._fan[256]
 
     def name(self, place: int) -> bytes:
         """The id there."""
-        at = self._begin + place * self._step
-        return self._map[at:at + self._width]
+        return os.pread(self._fd, self._width, self._begin + place * self._step)
+
+    def names(self) -> bytes:
+        """All ids, one after the other."""
+        block = os.pread(self._fd, self.count * self._step, self._begin)
+        if self._step == self._width:
+            return block
+        return b"".join(block[at:at + self._width] for at in range(0, len(block), self._step))
 
     def place(self, name: bytes) -> int:
         """Where an id stands; -1 when it is not there."""
@@ -105,7 +110,7 @@ class Index:
 
     def close(self) -> None:
         """Release the file."""
-        self._map.close()
+        os.close(self._fd)
 
 
 def present(layout: Layout) -> Present | None:
@@ -197,7 +202,7 @@ class Clean:
         found = [np.frombuffer(b"".join(sorted(self.loose)), f"S{self.width}")]
         for file, bits in self.packs.values():
             index = Index(file.path, self.width)
-            names = np.frombuffer(b"".join(index.name(k) for k in range(index.count)), f"S{self.width}")
+            names = np.frombuffer(index.names(), f"S{self.width}")
             index.close()
             found.append(names[np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[:len(names)] == 1])
         every = np.unique(np.concatenate(found))

@@ -17,6 +17,8 @@ _DEPTH = 4096
 """Deltas upon deltas: git makes no longer chains."""
 _TYPES = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _OFS, _REF = 6, 7
+_KEPT = 16 << 20
+"""Bytes of a pack's index that are kept."""
 
 
 class _Packed:
@@ -34,6 +36,9 @@ class _Packed:
         self._old = head[:4] != b"\xfftOc"
         fan = head[:1024] if self._old else head[8:]
         self._fan = [0, *(int.from_bytes(fan[4 * i:4 * i + 4], "big") for i in range(256))]
+        self._step = width + (4 if self._old else 0)
+        self._blocks: dict[int, bytes] = {}
+        self._kept = 0
 
     def close(self) -> None:
         os.close(self._idx)
@@ -42,15 +47,27 @@ class _Packed:
     def offset(self, name: bytes) -> int:
         """Where the object begins; 0 when it is not in here."""
         low, high = self._fan[name[0]], self._fan[name[0] + 1]
-        width, step = self._width, self._width + (4 if self._old else 0)
-        begin = 1028 if self._old else 1032
+        block, width, step = self._block(name[0], low, high), self._width, self._step
+        first, high = low, min(high, low + len(block) // step)
         while low < high:
             middle = (low + high) // 2
-            found = os.pread(self._idx, width, begin + middle * step)
+            at = (middle - first) * step
+            found = block[at:at + width]
             if found == name:
                 return self._at(middle)
             low, high = (middle + 1, high) if found < name else (low, middle)
         return 0
+
+    def _block(self, first: int, low: int, high: int) -> bytes:
+        """The part of the index with the ids that begin with this byte."""
+        found = self._blocks.get(first)
+        if found is None:
+            if self._kept > _KEPT:
+                self._blocks, self._kept = {}, 0
+            begin = (1028 if self._old else 1032) + low * self._step
+            found = self._blocks[first] = os.pread(self._idx, max(0, high - low) * self._step, begin)
+            self._kept += len(found)
+        return found
 
     def _at(self, place: int) -> int:
         width, count = self._width, self._fan[256]

@@ -186,7 +186,8 @@ def _names(pack: PackFile, width: int) -> list[bytes]:
         raise ValueError("not read here")
     index = Index(pack.path, width)
     try:
-        return [index.name(place) for place in range(index.count)]
+        names = index.names()
+        return [names[at:at + width] for at in range(0, len(names), width)]
     finally:
         index.close()
 
