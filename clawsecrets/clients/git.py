@@ -96,6 +96,14 @@ class Git:
         ended(process.returncode, words, arguments[0])
         return out
 
+    def inside(self, tree: Path, *arguments: str) -> bytes:
+        """The output of a command that looks at the working tree `tree`, whatever the repository's config calls its
+        working tree. GitFailed."""
+        process = self.start("-C", str(tree), f"--work-tree={tree}", *arguments)
+        out, words = process.communicate()
+        ended(process.returncode, words, arguments[0])
+        return out
+
     def blocks(self, *arguments: str, given: bytes = b"") -> Iterator[bytes]:
         """Its output block by block, for more than fits into memory; `given` is written at once and must be small, or
         read by git before it writes. GitFailed at the end when it does not end with 0."""

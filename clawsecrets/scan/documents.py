@@ -61,8 +61,8 @@ def compiled(data: bytes) -> list[Derived]:
     """The strings of a compiled Python file, a line each."""
     built = Builder()
     for start, end in pyc.strings(data):
+        built.add(b"\n", 0)  # what stands before a string, its length, looks like a part of it: not here
         built.add(data[start:end], start)
-        built.add(b"\n\n", end)
     return [built.derived("pyc")] if built.size else []
 
 

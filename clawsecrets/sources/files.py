@@ -103,10 +103,24 @@ class FilePart:
         else:
             yield from self._walk(root, f"{root.rstrip('/')}/" if many else "", notes)
 
-    def _list(self, root: str, paths: Iterable[str], notes: Notes) -> Iterator[Content]:
-        for path in paths:
-            if self._mine(path) and self.source.chosen(path):
-                yield from self._file(os.path.join(root, path), path, notes)
+    def _list(self, root: str, paths: Sequence[str], notes: Notes) -> Iterator[Content]:
+        """What git tracks may be a link, a folder (a submodule), or gone from the working tree."""
+        if self.number == 0:
+            yield Content(os.fsencode("\n".join(paths)), Place(self.source.kind, root, "./"))
+        for path in filter(self.source.chosen, paths):
+            full = os.path.join(root, path)
+            try:
+                mode = os.lstat(full).st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                if self._mine(path):
+                    notes.skipped(Skipped(path, _why(error)))
+                continue
+            if stat.S_ISDIR(mode):
+                yield from self._walk(full, path.rstrip("/") + "/", notes)
+            elif self._mine(path):
+                yield from (self._link if stat.S_ISLNK(mode) else self._file)(full, path, notes)
 
     def _walk(self, root: str, shown: str, notes: Notes) -> Iterator[Content]:
         """Depth first, folder by folder, without recursion."""
@@ -149,15 +163,20 @@ class FilePart:
     def _entry(self, entry: os.DirEntry[str], path: str, notes: Notes) -> Iterator[Content]:
         try:
             link = entry.is_symlink()
-            target = os.readlink(entry.path) if link else ""
         except OSError as error:
             notes.skipped(Skipped(path, _why(error)))
             return
-        if link:
-            notes.looked(1, len(target))
-            yield Content(os.fsencode(target), Place(self.source.kind, entry.path, path))
-        else:
-            yield from self._file(entry.path, path, notes)
+        yield from (self._link if link else self._file)(entry.path, path, notes)
+
+    def _link(self, full: str, path: str, notes: Notes) -> Iterator[Content]:
+        """Where it leads is text; nobody goes there."""
+        try:
+            target = os.readlink(full)
+        except OSError as error:
+            notes.skipped(Skipped(path, _why(error)))
+            return
+        notes.looked(1, len(target))
+        yield Content(os.fsencode(target), Place(self.source.kind, full, path))
 
     def _file(self, full: str, path: str, notes: Notes) -> Iterator[Content]:
         try:

@@ -121,11 +121,10 @@ def host_source(chosen: Callable[[str], bool]) -> Source:
     from clawsecrets.sources.host import HostSource
     from clawsecrets.sources.places import usual
 
+    homes = {os.path.expanduser("~")}
     if os.geteuid() == 0:
-        homes = sorted({entry.pw_dir for entry in pwd.getpwall() if entry.pw_dir.count("/") > 1 or entry.pw_uid == 0})
-    else:
-        homes = [os.path.expanduser("~")]
-    return HostSource(usual([home for home in homes if home != "/"], os.environ), engines(), chosen)
+        homes |= {entry.pw_dir for entry in pwd.getpwall() if entry.pw_dir.count("/") > 1 or entry.pw_uid == 0}
+    return HostSource(usual([home for home in sorted(homes) if home != "/"], os.environ), engines(), chosen)
 
 
 def _top(folder: str) -> str | None:

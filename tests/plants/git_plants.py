@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,11 +32,19 @@ class Plant:
     """First line of the message of the first commit that has it; empty = not compared."""
 
 
+def shaped(place: str) -> str:
+    """An invented token that says where it was put."""
+    letters = "".join(chr(97 + byte % 26) for byte in hashlib.sha256(place.encode()).digest()[:24])
+    return f"plant_{place}_{letters}"
+
+
 @dataclass
 class Garden:
     """A repository under construction."""
 
     root: Path
+    made: Callable[[str], str] = shaped
+    """Makes the token of a place; always the same one."""
     plants: list[Plant] = field(default_factory=list)
     clock: int = 1_700_000_000
 
@@ -57,9 +66,8 @@ class Garden:
         return done.stdout.decode("utf-8", "surrogateescape").strip()
 
     def token(self, place: str) -> str:
-        """An invented token that says where it was put."""
-        letters = "".join(chr(97 + byte % 26) for byte in hashlib.sha256(place.encode()).digest()[:24])
-        return f"plant_{place}_{letters}"
+        """The token of a place."""
+        return self.made(place)
 
     def expect(self, place: str, kind: Kind, path: str = "", reachable: str = "", commit: str = "") -> str:
         """A token that must be found."""
@@ -85,9 +93,9 @@ def filler(seed: str, lines: int = 60) -> str:
     return "".join(f"{seed} {i} {hashlib.sha256(f'{seed}{i}'.encode()).hexdigest()[:24]}\n" for i in range(lines))
 
 
-def plant(root: Path, object_format: str = "sha1") -> Garden:
+def plant(root: Path, object_format: str = "sha1", made: Callable[[str], str] = shaped) -> Garden:
     """Make the repository in an empty folder."""
-    garden = Garden(root)
+    garden = Garden(root, made)
     root.mkdir(parents=True, exist_ok=True)
     garden.git("init", "-q", f"--object-format={object_format}", ".")
     _branches(garden)

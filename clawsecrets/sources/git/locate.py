@@ -48,10 +48,13 @@ class Locator:
         found: dict[Place, Sequence[Provenance]] = {
             place: [Provenance(place.kind, place.path or place.key, reachable=self._of_file(place))]
             for place in in_files}
-        objects = {bytes.fromhex(place.key): place for place in places if place not in in_files}
+        objects: dict[bytes, list[Place]] = {}
+        for place in places:
+            if place not in in_files:
+                objects.setdefault(bytes.fromhex(place.key), []).append(place)  # members of an archive, names in a tree
         if objects:
             graph = Graph(commits(self._base, self._objects), self._base.layout.width)
-            trees = any(place.kind == Kind.GIT_NAME for place in objects.values())
+            trees = any(place.kind == Kind.GIT_NAME for there in objects.values() for place in there)
             first = self._first(graph, {name for name in objects if name not in graph.at}, trees)
             first |= {name: (name, "") for name in objects if name in graph.at}
             found |= self._told(graph, objects, first)
@@ -99,7 +102,7 @@ class Locator:
 
     # --- the refs that lead there
 
-    def _told(self, graph: Graph, objects: Mapping[bytes, Place], first: Mapping[bytes, First]
+    def _told(self, graph: Graph, objects: Mapping[bytes, Sequence[Place]], first: Mapping[bytes, First]
               ) -> dict[Place, Sequence[Provenance]]:
         self._commits = graph.at
         pointed = refs.by_target(self._refs, self._peeled)
@@ -108,13 +111,14 @@ class Locator:
         reached = graph.reached({name: None for name in tips if name in graph.at}, wanted)
         staged = self._staged() if any(name not in first for name in objects) else {}
         found: dict[Place, Sequence[Provenance]] = {}
-        for name, place in objects.items():
+        for name, there in objects.items():
             commit, path = first.get(name, (b"", ""))
             whence = [one for tip in reached.get(commit, ()) for one in tips[tip]] + tips.get(name, [])
             if name in staged:
                 path = path or staged[name]
                 whence.append(("index", ""))
-            found[place] = [self._provenance(place, commit or name, bool(commit), path, whence)]
+            for place in there:
+                found[place] = [self._provenance(place, commit or name, bool(commit), path, whence)]
         return found
 
     def _provenance(self, place: Place, described: bytes, in_commit: bool, path: str, whence: list[tuple[str, str]]
@@ -128,6 +132,8 @@ class Locator:
             author, date, message = self._described(described.hex())
         if place.kind == Kind.GIT_NAME and place.path:
             path = f"{path}/{place.path}" if path else place.path
+        else:
+            path += refs.shown(place.path)  # of a member of an archive, with what it begins with
         return Provenance(
             place.kind, path, described.hex() if in_commit else "", author, date, message,
             whence[0][0] if whence else "dangling", names,

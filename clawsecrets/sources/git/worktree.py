@@ -14,8 +14,8 @@ def unignored(root: Path) -> Sequence[str]:
     """Paths relative to `root` of files that are tracked, or that nothing ignores. Incomplete when `root` is in no
     repository or git fails."""
     layout = find(root, False)
-    git = Git(layout.gitdir, layout.top)
-    raw = git.run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--deduplicate")
+    raw = Git(layout.gitdir, layout.top).inside(
+        layout.top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--deduplicate")
     inside = os.path.relpath(os.path.realpath(root), os.path.realpath(layout.top))
     lead = "" if inside == "." else inside + "/"
     names = {os.fsdecode(name) for name in raw.split(b"\0") if name}

@@ -1,0 +1,1 @@
+"""The whole scan, by the real command."""
