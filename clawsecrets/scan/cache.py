@@ -22,6 +22,7 @@ import os
 import re
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ LARGEST = 64 << 20
 """Bytes. A larger file is not read; entries are dropped, the oldest first, so that none is written."""
 REPOSITORIES, LAYERS, FILES = 64, 20_000, 6
 """How many are kept."""
+PATIENCE = 10.0
+"""Seconds that another writer is waited for."""
+_LEFT = 3600.0
+"""Seconds after which an unfinished file is nobody's."""
 _NOT_FULL = re.compile(rb"[^\xff]")
 
 
@@ -177,7 +182,7 @@ class Cache:
             raise PermissionError(1, "others may write to its folder", str(folder))
         handle = os.open(folder / "scan.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle)
             yield
         finally:
             os.close(handle)
@@ -188,6 +193,21 @@ class Cache:
         for path in files[FILES:]:
             if path != self._path:
                 path.unlink(missing_ok=True)
+        for path in self._path.parent.glob(".scan-*"):
+            if path.stat().st_mtime < self._path.stat().st_mtime - _LEFT:
+                path.unlink(missing_ok=True)  # of a process that was killed
+
+
+def _lock(handle: int) -> None:
+    """BlockingIOError when another one writes for too long."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def _merged(before: Seen, repositories: Iterable[RepositorySeen], layers: Iterable[str], now: int) -> Seen:

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from clawsecrets.model.finding import Content, Dropped, Known, Match, Rule
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.scan.detector import Position
 from clawsecrets.scan.overlap import Hit
-
-if TYPE_CHECKING:
-    from clawsecrets.scan.pipeline import Looks
 
 RULE = "known-value"
 
@@ -61,6 +58,17 @@ class Detects(Protocol):
 
     def hits(self, data: bytes) -> list[Hit]:
         """Spans."""
+
+
+class Looks(Protocol):
+    """The inspector below."""
+
+    def look(self, content: Content) -> Iterable[Match]:
+        """The matches in it."""
+
+    @property
+    def dropped(self) -> list[Dropped]:
+        """Candidates that a filter dropped, when they are kept."""
 
 
 def rule_for(provider: str) -> Rule:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clawsecrets.model.finding import Content, Dropped, Match, Skipped
 
 if TYPE_CHECKING:
     from clawsecrets.ports import Notes
-    from clawsecrets.scan.pipeline import Looks
 
 UNREAD = "unread"
 """First value of what the parent hears by `Notes.extra`: then the key of the content's place, and how many faults."""
+
+
+class Looks(Protocol):
+    """What looks at one content."""
+
+    def look(self, content: Content) -> Iterable[Match]:
+        """The matches in it."""
+
+    @property
+    def dropped(self) -> list[Dropped]:
+        """Candidates that a filter dropped, when they are kept."""
 
 
 class _Counting:

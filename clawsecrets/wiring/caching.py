@@ -3,7 +3,7 @@
     caching = Caching.opened(paths, ruleset.hash, options, environ, say)     None: this scan uses no cache
     source = caching.git(Path("."), narrow=…, alternates=…)                  in place of GitSource(…)
     Opening(environ, stdin, seen=caching.layer)                              for images
-    make = caching.noting(make)                                              around what makes the inspector
+    Noting(notes, lambda told: Inspector(detector, notes=told))              around the inspector (scan/unread.py)
     caching.remember(sources, outcomes, interrupted)                         after the scan
 """
 
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from clawsecrets.errors import ConfigError
 from clawsecrets.scan.cache import Cache, PackSeen, RepositorySeen, bitmap, rules_name
 from clawsecrets.scan.cachekey import SECRET, cache_key
-from clawsecrets.scan.unread import UNREAD, Noting
+from clawsecrets.scan.unread import UNREAD
 
 if TYPE_CHECKING:
     from clawsecrets.config.paths import Paths
     from clawsecrets.model.finding import Match
-    from clawsecrets.ports import Notes, Source
-    from clawsecrets.scan.pipeline import Looks, Outcome
+    from clawsecrets.ports import Source
+    from clawsecrets.scan.pipeline import Outcome
     from clawsecrets.sources.git.clean import Present
     from clawsecrets.sources.git.layout import Layout
     from clawsecrets.sources.git.narrow import Narrow
@@ -83,11 +83,6 @@ class Caching:
     def layer(self, digest: str) -> bool:
         """Whether an image's layer was clean before."""
         return digest in self._cache.seen.layers
-
-    @staticmethod
-    def noting(make: Callable[[Notes], Looks]) -> Callable[[Notes], Looks]:
-        """Makes inspectors that also tell what they could not open."""
-        return lambda notes: Noting(notes, make)
 
     # --- after it
 

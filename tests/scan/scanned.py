@@ -11,10 +11,13 @@ from pathlib import Path
 
 from clawsecrets.config.paths import find_paths
 from clawsecrets.model.finding import Match, Place, Provenance, Rule, Skipped
+from clawsecrets.ports import Notes
 from clawsecrets.scan import pipeline
+from clawsecrets.scan.batch import Batching
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.inspect import Inspector
 from clawsecrets.scan.ruleset import Ruleset
+from clawsecrets.scan.unread import Noting
 from clawsecrets.wiring.caching import Caching
 
 RULES = Ruleset([Rule("zebra.key", "zebra", "Zebra key", r"\bzbr_[A-Za-z0-9]{24}\b")], "code")
@@ -50,6 +53,11 @@ def repository(folder: Path, leaks: int = 2, clean: int = 30) -> Path:
 def commit(folder: Path, message: str) -> None:
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", message)
+
+
+def looking(rules: Ruleset) -> Callable[[Notes], Batching]:
+    """What looks at content, as in a scan."""
+    return lambda notes: Batching(Noting(notes, lambda told: Inspector(Detector(rules), notes=told)), None, bool)
 
 
 class Told:
@@ -94,8 +102,7 @@ def scan(repo: Path, home: Path, *, cache: bool = True, env: dict[str, str] | No
         from clawsecrets.sources.git.source import GitSource
 
         source = GitSource(repo)
-    make = caching.noting(lambda notes: Inspector(Detector(rules), notes=notes))
-    outcomes, _ = pipeline.run([source], make, lambda: rules.by_id, workers, Told())
+    outcomes, _ = pipeline.run([source], looking(rules), lambda: rules.by_id, workers, Told())
     during()
     outcome = outcomes[0]
     where = dict(source.locate({match.place for match in outcome.matches})) if outcome.matches else {}

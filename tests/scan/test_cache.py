@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.finding import Rule
+from clawsecrets.scan import cache as caching
 from clawsecrets.scan.cache import FORMAT, LAYERS, Cache, PackSeen, RepositorySeen, bitmap, rules_name, unclean
 from clawsecrets.scan.cachekey import MAC, PUBLIC, SECRET, SIGNATURE, CacheKey, cache_key
 from clawsecrets.scan.ruleset import Ruleset
@@ -322,3 +324,45 @@ def test_it_is_bounded_and_others_entries_stay(tmp_path: Path) -> None:
         Cache(tmp_path, f"other{number}", key, print).keep([], ["sha256:a"], 1.0)
     assert len(list(tmp_path.glob("scan-*.cache"))) == 6
     assert all(stat.S_IMODE(os.stat(path).st_mode) == 0o600 for path in tmp_path.iterdir())
+
+
+def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
+    key = CacheKey(bytes(32))
+    children = []
+    for number in range(6):
+        pid = os.fork()
+        if pid == 0:
+            for turn in range(10):
+                Cache(tmp_path, "x", key, print).keep([], [f"sha256:{number}-{turn}"], 1.0)
+            os._exit(0)
+        children.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 6
+    assert len(Cache(tmp_path, "x", key, print).seen.layers) == 60
+
+
+def test_a_writer_that_does_not_end_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "PATIENCE", 0.05)
+    said: list[str] = []
+    one = Cache(tmp_path, "x", CacheKey(bytes(32)), said.append)
+    one.keep([], ["sha256:a"], 1.0)
+    with open(tmp_path / "scan.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        one.keep([], ["sha256:b"], 1.0)
+    assert len(said) == 1 and "not written" in said[0]
+    assert list(Cache(tmp_path, "x", CacheKey(bytes(32)), print).seen.layers) == ["sha256:a"]
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path: Path) -> None:
+    old, new = tmp_path / ".scan-old", tmp_path / ".scan-new"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    Cache(tmp_path, "x", CacheKey(bytes(32)), print).keep([], ["sha256:a"], 1.0)
+    assert new.exists() and not old.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    said: list[str] = []
+    Cache(tmp_path / "cache", "x", CacheKey(bytes(32)), said.append).keep([], ["sha256:a"], 1.0)
+    assert len(said) == 1

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from clawsecrets.config.paths import find_paths
 from clawsecrets.scan import pipeline
-from clawsecrets.scan.detector import Detector
-from clawsecrets.scan.inspect import Inspector
 from clawsecrets.sources.image.opening import Opening
 from clawsecrets.wiring.caching import Caching
-from tests.scan.scanned import RULES, Told, token
+from tests.scan.scanned import RULES, Told, looking, token
 
 
 def tarred(files: dict[str, bytes]) -> bytes:
@@ -47,8 +45,7 @@ def scan(path: Path, home: Path, *, cache: bool = True, interrupted: bool = Fals
     paths = find_paths(environ={"CLAWSECRETS_HOME": str(home)})
     caching = Caching.opened(paths, RULES.hash, (), {}, print)
     source = Opening({}, seen=caching.layer).open(str(path)) if cache else Opening({}).open(str(path))
-    make = caching.noting(lambda notes: Inspector(Detector(RULES), notes=notes))
-    [outcome], _ = pipeline.run([source], make, lambda: RULES.by_id, workers, Told())
+    [outcome], _ = pipeline.run([source], looking(RULES), lambda: RULES.by_id, workers, Told())
     if cache:
         caching.remember([source], [outcome], interrupted)
     found = sorted((match.place.path, match.secret.reveal_text()) for match in outcome.matches)

@@ -16,6 +16,7 @@ from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change
 from clawsecrets.reporters import reporter
 from clawsecrets.scan import pipeline, triage
+from clawsecrets.scan.batch import Batching
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.inspect import Inspector
 from clawsecrets.scan.sought import Finder, Naming, Seeking
@@ -59,8 +60,8 @@ def scanned(folder: Path, finders: list[Finder], workers: int) -> list[triage.Gr
         rules |= finder.rules
     source = FileSource([str(folder)], lambda path: True)
     [outcome], _ = pipeline.run(
-        [source], lambda notes: Naming(Inspector(Seeking(Detector(RULES), finders), notes=notes), finders),
-        lambda: rules, workers, Told())
+        [source], lambda notes: Batching(Naming(Inspector(Seeking(Detector(RULES), finders), notes=notes), finders),
+                                         None, bool), lambda: rules, workers, Told())
     assert outcome.skipped == []
     return triage.group(triage.located(outcome.matches, source.locate({match.place for match in outcome.matches})))
 
