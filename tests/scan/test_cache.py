@@ -64,6 +64,50 @@ def test_what_is_new_is_found_loose_and_packed(tmp_path: Path) -> None:
     assert scan(repo, home).facts == scan(repo, home, cache=False).facts
 
 
+@pytest.mark.parametrize("kind", ["sha256", "old index", "two packs", "loose only", "bare", "worktree"])
+def test_other_kinds_of_repositories(tmp_path: Path, kind: str) -> None:
+    repo, home = tmp_path / "repo", tmp_path / "home"
+    repo.mkdir()
+    git(repo, "init", "-q", "-b", "main", *(["--object-format=sha256"] if kind == "sha256" else []))
+    for number in range(12):
+        (repo / f"{number}.txt").write_text(f"K={token(number)}\n" if number % 5 == 0 else f"nothing {number}\n")
+        commit(repo, f"number {number}")
+        if kind == "two packs" and number == 6:
+            git(repo, "repack", "-dq")
+    if kind == "old index":
+        git(repo, "-c", "pack.indexVersion=1", "repack", "-adfq")
+    elif kind != "loose only":
+        git(repo, "repack", "-dq")
+    if kind == "bare":
+        git(tmp_path, "clone", "-q", "--bare", "repo", "bare.git")
+        repo = tmp_path / "bare.git"
+    elif kind == "worktree":
+        git(repo, "worktree", "add", "-q", "../tree", "-b", "side")
+        repo = tmp_path / "tree"
+    plain = scan(repo, home, cache=False)
+    assert len(plain.matches) == 3
+    first, second = scan(repo, home), scan(repo, home)
+    assert (first.source, second.source) == ("GitSource", "QuickSource")
+    assert first.facts == second.facts == plain.facts
+    if kind != "bare":
+        (repo / "more.env").write_text(f"K={token(77)}\n")
+        commit(repo, "more")
+        third = scan(repo, home)
+        assert third.source == "QuickSource" and len(third.matches) == 4
+        assert third.facts == scan(repo, home, cache=False).facts
+
+
+def test_many_new_objects_go_to_several_workers(tmp_path: Path) -> None:
+    repo, home = repository(tmp_path / "repo"), tmp_path / "home"
+    scan(repo, home)
+    for number in range(150):
+        (repo / f"new{number}.env").write_text(f"K={token(100 + number)}\n")
+    commit(repo, "many")
+    found = scan(repo, home, workers=3)
+    assert found.source == "QuickSource" and len(found.matches) == 152
+    assert found.facts == scan(repo, home, cache=False).facts
+
+
 def test_the_whole_reader_uses_it_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repo, home = repository(tmp_path / "repo"), tmp_path / "home"
     scan(repo, home)
