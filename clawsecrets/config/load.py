@@ -11,7 +11,15 @@ from typing import NoReturn
 
 from clawsecrets.config.paths import Paths
 from clawsecrets.config.place import StoreUrl, parse_store_url
-from clawsecrets.config.shape import KEY_SOURCES, Config, KeyPlace, ProviderConfig, RotationConfig, ScanConfig, StoreConfig
+from clawsecrets.config.shape import (
+    KEY_SOURCES,
+    Config,
+    KeyPlace,
+    ProviderConfig,
+    RotationConfig,
+    ScanConfig,
+    StoreConfig,
+)
 from clawsecrets.config.tables import Source, Table, listed
 from clawsecrets.config.targets import read_consumers, read_injectors
 from clawsecrets.config.trust import require_owner, require_unshared

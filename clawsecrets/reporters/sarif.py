@@ -50,7 +50,7 @@ class Sarif:
             "invocations": [_invocation(report)],
             "results": [_result(item, numbers[item.rule]) for item in shown],
         }
-        return as_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+        return as_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, 5)
 
 
 def _rule(name: str, rule: Rule | None, finding: Finding) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, format characters (bidirectional overrides, zero widths, tags), surrogates, private and unassigned ones,
@@ -47,8 +47,28 @@ def without_bytes(text: str) -> str:
     return "".join(_written(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
 
 
-def as_json(data: Mapping[str, object] | list[object]) -> str:
-    """JSON, readable, with a newline at its end; characters that a terminal obeys or that nobody sees are escaped (in
-    JSON that changes nothing of what it says)."""
-    plain = json.dumps(data, indent=2, ensure_ascii=False)
+def as_json(data: Mapping[str, object] | list[object], depth: int = 2) -> str:
+    """JSON, readable, with a newline at its end; what lies deeper than `depth` stands on one line. Characters that a
+    terminal obeys or that nobody sees are escaped (in JSON that changes nothing of what it says)."""
+    plain = "".join(_lines(data, depth, "\n"))
     return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", plain) + "\n"
+
+
+def _lines(data: object, depth: int, margin: str) -> Iterator[str]:
+    """The text in parts. json's own indentation is written in Python and takes seconds for thousands of findings."""
+    inner, between = margin + "  ", "["
+    if depth and data and isinstance(data, dict):
+        between = "{"
+        for key, value in data.items():
+            yield f"{between}{inner}{json.dumps(key, ensure_ascii=False)}: "
+            yield from _lines(value, depth - 1, inner)
+            between = ","
+        yield margin + "}"
+    elif depth and data and isinstance(data, list):
+        for value in data:
+            yield between + inner
+            yield from _lines(value, depth - 1, inner)
+            between = ","
+        yield margin + "]"
+    else:
+        yield json.dumps(data, ensure_ascii=False)

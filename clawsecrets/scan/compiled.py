@@ -1,10 +1,10 @@
 """Compiled rules, kept in the cache folder, so that a start neither reads TOML nor compiles.
 
-The file is `rules` in a folder that only we may write to: a line with format and version, the key, a CRC-32 of the
-rest, and the rest: plain values (marshal) with the rules, what was found out about them, and Hyperscan's database. The
-key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
-Hyperscan's. A file that is not ours, has another key, or is damaged is left aside and written again. Nothing in it can
-run code, but it could hide a leak: hence the owner and the mode.
+The file is `rules-…`, one for each choice of rule files, in a folder that only we may write to: a line with format
+and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal) with the rules, what was found out
+about them, and Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and
+the judging code come from, our version, and Hyperscan's. A file that is not ours, has another key, or is damaged is
+left aside and written again. Nothing in it can run code, but it could hide a leak: hence the owner and the mode.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ import hyperscan
 
 from clawsecrets import __version__
 from clawsecrets.model.finding import Rule
+from clawsecrets.scan import gates
 from clawsecrets.scan.ruleset import Ruleset
 
 NAME = "rules"
-_HEAD = b"clawsecrets rules 2\n"
+_HEAD = b"clawsecrets rules 3\n"
 _MOST = 256 << 20
+MOST_KEPT = 8
+"""Files that stay: each is some 8 MB."""
 _HERE = Path(__file__).resolve().parent
 CODE = (_HERE, _HERE.parent / "formats", _HERE.parent / "model")
 """Folders of the code that decides what is found."""
@@ -39,12 +42,17 @@ def rules_for(files: Sequence[Path], folder: Path, make: Callable[[], Iterable[R
     for a rule that Hyperscan cannot run."""
     code = [path for place in CODE for path in sorted(place.rglob("*.py"))]
     key = _key([*files, *code])
-    found = _load(folder / NAME, key)
+    found = _load(folder / name(files), key)
     if found is not None:
         return found
     ruleset = Ruleset(tuple(make()), _content(code))
-    _keep(folder, key, ruleset)
+    _keep(folder / name(files), key, ruleset)
     return ruleset
+
+
+def name(files: Iterable[Path]) -> str:
+    """The cache's file for these rule files: a scan with rules of its own does not take another's place."""
+    return f"{NAME}-{zlib.crc32(chr(0).join(map(str, files)).encode('utf-8', 'surrogateescape')):08x}"
 
 
 def _key(files: Iterable[Path]) -> bytes:
@@ -78,9 +86,9 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
     if data[len(head):start] != zlib.crc32(body).to_bytes(4):  # against damage; owner and mode are against malice
         return None
     try:
-        code, hashed, rules, made, compiled = marshal.loads(body)  # noqa: S302  (plain values, of a file that only we write)
-        ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled,
-                          hashed=hashed)
+        code, hashed, rules, made, compiled, shapes = marshal.loads(body)  # noqa: S302  (plain values; only we write it)
+        ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled, hashed=hashed,
+                          shapes=shapes)
         _ = ruleset.database
     except (ValueError, TypeError, EOFError):
         return None
@@ -107,10 +115,12 @@ def _ours(at: os.stat_result) -> bool:
             and (stat.S_ISREG(at.st_mode) or stat.S_ISDIR(at.st_mode)))
 
 
-def _keep(folder: Path, key: bytes, ruleset: Ruleset) -> None:
+def _keep(path: Path, key: bytes, ruleset: Ruleset) -> None:
+    folder = path.parent
     rules = [(r.id, r.provider, r.name, r.pattern, r.confidence, r.entropy, r.near, r.checksum, r.examples, r.negative)
              for r in ruleset.rules]
-    body = marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized))
+    body = marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized,
+                          gates.gate().serialized))
     data = b"".join((_HEAD, key, b"\n", zlib.crc32(body).to_bytes(4), body))
     import tempfile
 
@@ -122,7 +132,9 @@ def _keep(folder: Path, key: bytes, ruleset: Ruleset) -> None:
         try:
             with open(handle, "wb") as file:
                 file.write(data)
-            os.replace(temporary, folder / NAME)
+            os.replace(temporary, path)
+            for old in sorted(folder.glob(f"{NAME}-*"), key=lambda one: one.stat().st_mtime)[:-MOST_KEPT]:
+                old.unlink()
         except OSError:
             with suppress(OSError):
                 os.unlink(temporary)

@@ -12,6 +12,7 @@ import hyperscan
 
 from clawsecrets.model.finding import Content, Dropped, Match
 from clawsecrets.model.secret import SecretValue
+from clawsecrets.scan import gates
 from clawsecrets.scan.exact import pem_end, spans
 from clawsecrets.scan.filters import reason, sighting
 from clawsecrets.scan.mask import mask
@@ -86,6 +87,11 @@ class Detector:
     def hits(self, data: bytes, tell: Tell | None = None) -> list[Hit]:
         """The secrets in `data` that are to be reported, by their place; no two overlap. `tell` hears of the rest."""
         return self._settle(data, tell) if self._candidates(data) else []
+
+    def ends(self, data: bytes) -> list[int]:
+        """Where candidates end in the data, and what may be encoded in it: nothing of the rest is of interest."""
+        self._candidates(data)
+        return [*(end for _, end in self._events), *gates.ends(data)]
 
     def _candidates(self, data: bytes) -> bool:
         self._events.clear()

@@ -47,7 +47,7 @@ _SHAPES: tuple[tuple[int, str], ...] = (
     (LISTED, rf"{_QUOTE}\s{{0,40}},?\s{{0,40}}\]\s?\.join\("),
     (LISTED, rf"{_QUOTE}\.join\(\s?[\[(]\s{{0,40}}[bruBRU]?{_QUOTE}{_TOKEN}{{3}}"),
     (CONTINUED, rf"[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}"),
-    (NEWLINE, r"\\[nrtbfv](?:[A-Za-z0-9_-]{12}|[A-Za-z][A-Za-z0-9+]{1,14}:(?:/|\\/){2})"),
+    (NEWLINE, r"\\[nrtbfv](?:[A-Za-z0-9_.:+/|-]{12}|[A-Za-z][A-Za-z0-9+]{1,14}:(?:/|\\/){2})"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
 )
 _WIDE_SHAPES: tuple[tuple[int, str], ...] = (
@@ -129,8 +129,9 @@ _gate: list[Gate] = []
 
 
 def use(serialized: Sequence[bytes]) -> None:
-    """Take shapes that were compiled before (scan/compiled.py)."""
-    _gate[:] = [Gate(serialized)]
+    """Take shapes that were compiled before (scan/compiled.py); without any, the next one who asks compiles them."""
+    if serialized:
+        _gate[:] = [Gate(serialized)]
 
 
 def gate() -> Gate:
@@ -138,6 +139,11 @@ def gate() -> Gate:
     if not _gate:
         _gate.append(Gate())
     return _gate[0]
+
+
+def ends(data: bytes) -> list[int]:
+    """Where anything ends that may be encoded."""
+    return [end for found in gate().seen(data, None).values() for end in found]
 
 
 def hints(data: bytes, fresh: Sequence[tuple[int, int]] | None = None) -> dict[int, list[int]]:

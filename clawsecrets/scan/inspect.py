@@ -73,7 +73,7 @@ class Inspector:
         if content.offset:
             return [] if content.place == self._opened else self._text(content)
         self._opened = None
-        kind = _kind(content.data)
+        kind = kind_of(content.data)
         if not kind:
             return self._text(content)
         found, whole = _Walk(self, Budget(self._limits)).top(content, kind)
@@ -135,7 +135,8 @@ class Inspector:
         return _placed(content, found, known)
 
 
-def _kind(data: bytes) -> str:
+def kind_of(data: bytes) -> str:
+    """What container it is; empty for none."""
     return sniff(data[:HEAD]) or ("zip" if ends_in_zip(data) else "")
 
 
@@ -256,7 +257,7 @@ class _Walk:
     def _member(self, content: Content, raw: bool, depth: int) -> None:
         if not content.data:
             return
-        kind = "" if raw else _kind(content.data)
+        kind = "" if raw else kind_of(content.data)
         if kind:
             self._open(content, kind, io.BytesIO(content.data), len(content.data), depth + 1)
             return
@@ -270,7 +271,7 @@ class _Walk:
     def _large(self, head: bytes, source: _Kept, place: Place, depth: int) -> None:
         """A member that is read once, from its beginning to its end, in pieces."""
         source.back(head)
-        kind = _kind(head)
+        kind = kind_of(head)
         if kind in containers.STREAMED and depth + 1 < self._limits.depth:
             try:
                 containers.walk(kind, source, place.path.rpartition("!/")[2], self._budget, self._limits.whole >> depth,
@@ -318,7 +319,7 @@ class _Walk:
                     self._found.append(replace(match, start_line=number, end_line=number))
                 for name, data in table.files:
                     inner = where._replace(path=f"{where.path}/{name}")
-                    self._open(Content(data, inner), _kind(data), io.BytesIO(data), len(data), depth + 1)
+                    self._open(Content(data, inner), kind_of(data), io.BytesIO(data), len(data), depth + 1)
         finally:
             for piece in _pieces(content, file, size):
                 self._found += [match for match in self._inspector._text(piece)

@@ -12,7 +12,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +34,9 @@ class Looks(Protocol):
 
     def look(self, content: Content) -> Iterable[Match]:
         """The matches in it."""
+
+    def rest(self) -> Iterable[Match]:
+        """The matches in content that came before and waited."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -170,21 +173,34 @@ def _read(share: Sequence[tuple[int, Part]], make: Make, send: Callable[..., Non
 
 def _read_part(part: Part, inspector: Looks, notes: _Notes, send: Callable[..., None],
                check: Callable[[], None]) -> None:
-    found = lost = told = 0
-    look, source = inspector.look, notes.source
-    for content in part.contents(notes):
-        check()
-        for match in look(content):
+    found = told = 0
+    source, dropped = notes.source, inspector.dropped
+    for matches in _looked(part, inspector, notes, check):
+        for match in matches:
             found += 1
             if found <= MATCHES:
                 send(wire.MATCH, source, wire.pack(match))
-            else:
-                lost += 1
-        while told < len(inspector.dropped):
-            send(wire.DROPPED, source, wire.pack_dropped(inspector.dropped[told]))
-            told += 1
-    if lost:
-        notes.skipped(Skipped(f"{lost} matches", f"more than {MATCHES} in one share; the first ones are reported"))
+        for item in dropped[told:]:
+            send(wire.DROPPED, source, wire.pack_dropped(item))
+        told = len(dropped)
+    if found > MATCHES:
+        notes.skipped(Skipped(f"{found - MATCHES} matches",
+                              f"more than {MATCHES} in one share; the first ones are reported"))
+
+
+def _looked(part: Part, inspector: Looks, notes: _Notes, check: Callable[[], None]) -> Iterator[Iterable[Match]]:
+    """What each content gives, and at the end what waited, also when the person stops it."""
+    look, dropped = inspector.look, inspector.dropped
+    try:
+        for content in part.contents(notes):
+            check()
+            matches = look(content)
+            if matches or dropped:
+                yield matches
+    except KeyboardInterrupt:
+        yield inspector.rest()
+        raise
+    yield inspector.rest()
 
 
 def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _Desk, stop: _Stop) -> bool:

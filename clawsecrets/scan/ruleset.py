@@ -13,6 +13,7 @@ import hyperscan
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.expression import expression
 from clawsecrets.model.finding import Rule
+from clawsecrets.scan import gates
 from clawsecrets.scan.shape import prefix_pattern, reach
 
 GENERIC = "generic"
@@ -22,16 +23,18 @@ GENERIC = "generic"
 class Ruleset:
     """Rules, compiled. Their order is that of their ids, and an index in it is what Hyperscan reports.
 
-    `made`, `compiled` and `hashed` are what an earlier `facts()`, `serialized` and `hash` gave (see scan/compiled.py);
-    without them they are made, which takes seconds. ConfigError names a rule that Hyperscan cannot run.
+    `made`, `compiled`, `hashed` and `shapes` are what an earlier `facts()`, `serialized` and `hash`, and the gate, gave
+    (see scan/compiled.py); without them they are made, which takes seconds. ConfigError names a rule that Hyperscan
+    cannot run.
     """
 
     def __init__(self, rules: Sequence[Rule], code: str = "", *, made: Sequence[tuple[str, int, str]] = (),
-                 compiled: bytes = b"", hashed: str = "") -> None:
+                 compiled: bytes = b"", hashed: str = "", shapes: Sequence[bytes] = ()) -> None:
         self.rules = tuple(sorted(rules, key=lambda rule: rule.id))
         self._made = tuple(made) or tuple(_facts(rule) for rule in self.rules)
         self._serialized, self._hashed = compiled, hashed
         self.code = code
+        gates.use(shapes)
         self._patterns: dict[int, re.Pattern[bytes]] = {}
         self._prefixes: dict[int, re.Pattern[bytes]] = {}
         if not made:

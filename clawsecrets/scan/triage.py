@@ -104,12 +104,14 @@ def _without_doubles(found: Mapping[tuple[str, bytes], Group]) -> list[Group]:
 
 
 def conclude(groups: Sequence[Group], baseline: Baseline | None = None, pages: Mapping[str, str] | None = None,
-             today: datetime.date | None = None, unshown: Sequence[Match] = ()) -> Judged:
-    """Judge the groups. `unshown`: matches that are not reported (not confident enough), whose values are taken out of
-    texts all the same. `pages`: provider code -> page where its credentials are kept, of those providers that have a
-    provider file. `today` (UTC) decides which entries of the baseline have expired."""
+             today: datetime.date | None = None, unshown: Sequence[Match] = (),
+             names: Mapping[bytes, str] | None = None) -> Judged:
+    """Judge the groups. `names`: their fingerprints, where those are known already. `unshown`: matches that are not
+    reported (not confident enough), whose values are taken out of texts all the same. `pages`: provider code -> page
+    where its credentials are kept, of those providers that have a provider file. `today` (UTC) decides which entries
+    of the baseline have expired."""
     baseline = baseline or Baseline()
-    names = fingerprints([one.secret.reveal() for one in groups], baseline.salt)
+    names = names or fingerprints([one.secret.reveal() for one in groups], baseline.salt)
     masks = [mask(one.secret.reveal(), one.prefix) for one in groups]
     values = {match.secret.reveal(): mask(match.secret.reveal(), match.prefix) for match in unshown}
     values |= {one.secret.reveal(): masked for one, masked in zip(groups, masks, strict=True)}

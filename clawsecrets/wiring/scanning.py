@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.errors import ConfigError
-from clawsecrets.model.finding import CONFIDENCES, Coverage, Dropped, Match, Report
+from clawsecrets.model.finding import CONFIDENCES, Coverage, Match, Report
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
@@ -79,8 +79,7 @@ class Scan:
         make = self.maker(ruleset)
         with contextlib.ExitStack() as stack:
             sources = Places(self.order, self.chosen(), self.told, caching, stack).sources()
-            outcomes, interrupted = pipeline.run(sources, caching.noting(make) if caching else make,
-                                                 lambda: ruleset.by_id, self.workers(), self.told)
+            outcomes, interrupted = pipeline.run(sources, make, lambda: ruleset.by_id, self.workers(), self.told)
             if caching is not None:
                 caching.remember(sources, outcomes, interrupted)
             return self.report(sources, outcomes, ruleset, baseline, interrupted)
@@ -121,14 +120,18 @@ class Scan:
 
     def maker(self, ruleset: Ruleset) -> Callable[[Notes], Looks]:
         """Makes what looks at content, in each worker."""
+        from clawsecrets.scan.batch import Batching
         from clawsecrets.scan.detector import Detector
-        from clawsecrets.scan.inspect import Inspector
+        from clawsecrets.scan.inspect import Inspector, kind_of
+        from clawsecrets.scan.unread import Noting
 
         order = self.order
+        simple = not (order.explain or order.known or order.fingerprints)
 
         def make(notes: Notes) -> Looks:
             detector = Detector(ruleset, explain=order.explain, trust_inline_allow=order.trust_inline_allow)
-            return Inspector(detector, notes=notes)
+            inner = Noting(notes, lambda told: Inspector(detector, notes=told))
+            return Batching(inner, detector.ends if simple else None, kind_of)
 
         return make
 
@@ -157,16 +160,14 @@ class Scan:
     def report(self, sources: Sequence[Source], outcomes: Sequence[Outcome], ruleset: Ruleset,
                baseline: Baseline | None, interrupted: bool) -> Report:
         """The findings, and what was looked at."""
-        seen: list[Seen] = []
-        coverage, dropped, below = Coverage(), list[Dropped](), list[Match]()
+        found = [[match for match in outcome.matches if self._wanted(match)] for outcome in outcomes]
+        below = [match for outcome in outcomes for match in outcome.matches if not self._wanted(match)]
+        coverage, dropped = Coverage(), [item for outcome in outcomes for item in outcome.dropped]
+        named = self._named([match for matches in found for match in matches], baseline)
+        seen = [item for source, matches in zip(sources, found, strict=True) for item in self._located(source, matches)]
         for source, outcome in zip(sources, outcomes, strict=True):
-            found = [match for match in outcome.matches if self._wanted(match)]
-            below += [match for match in outcome.matches if not self._wanted(match)]
-            seen += self._located(source, found)
-            counted = Coverage(objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached,
-                               skipped=tuple(outcome.skipped))
-            coverage = coverage.plus(source.coverage()).plus(counted)
-            dropped += outcome.dropped
+            coverage = coverage.plus(source.coverage()).plus(Coverage(
+                objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached, skipped=tuple(outcome.skipped)))
         stats = {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules),
                  "not_shown": len(below)}
         if not (seen or below or dropped):
@@ -174,9 +175,24 @@ class Scan:
         from clawsecrets.scan import triage
 
         groups = triage.group(seen)
-        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below)
+        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named())
+        stats["seconds"] = round(time.monotonic() - self.began, 3)
         return Report(judged.findings, judged.coverage(coverage), judged.baselined,
                       tuple(map(judged.scrubber.dropped, dropped)), judged.rules, stats, interrupted)
+
+    def _named(self, found: Sequence[Match], baseline: Baseline | None) -> Callable[[], dict[bytes, str]]:
+        """The fingerprints, which are made while git says where the findings stand: both take their time."""
+        if not found:
+            return dict
+        from concurrent.futures import ThreadPoolExecutor
+
+        from clawsecrets.scan.fingerprint import STANDARD_SALT, fingerprints
+
+        pool = ThreadPoolExecutor(1)
+        made = pool.submit(fingerprints, [match.secret.reveal() for match in found],
+                           baseline.salt if baseline else STANDARD_SALT)
+        pool.shutdown(wait=False)
+        return made.result
 
     def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
         from clawsecrets.scan import triage

@@ -137,7 +137,7 @@ def test_the_second_start_reads_no_rules(tmp_path: Path, file: Path, made: Made)
     assert made.times == 1 and works(first) and works(second)
     assert first.hash == second.hash and first.rules == second.rules and first.facts() == second.facts()
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-    assert [(p.name, stat.S_IMODE(p.stat().st_mode)) for p in cache.iterdir()] == [(compiled.NAME, 0o600)]
+    assert [(p.name, stat.S_IMODE(p.stat().st_mode)) for p in cache.iterdir()] == [(compiled.name([file]), 0o600)]
 
 
 def test_another_file_or_another_time_is_another_key(tmp_path: Path, file: Path, made: Made) -> None:
@@ -153,7 +153,7 @@ def test_another_file_or_another_time_is_another_key(tmp_path: Path, file: Path,
 def test_a_damaged_cache_is_made_again(tmp_path: Path, file: Path, made: Made, harm: str) -> None:
     cache = tmp_path / "cache"
     compiled.rules_for([file], cache, made)
-    path = cache / compiled.NAME
+    path = cache / compiled.name([file])
     data = path.read_bytes()
     broken = {"cut": data[:-9], "flip": data[:900] + bytes([data[900] ^ 1]) + data[901:], "empty": b"",
               "other": b"no cache at all", "grown": data + b"x"}[harm]
@@ -166,7 +166,7 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, file: Path, made: Made, h
 def test_a_cache_that_others_may_write_to_is_not_used(tmp_path: Path, file: Path, made: Made, mode: int) -> None:
     cache = tmp_path / "cache"
     compiled.rules_for([file], cache, made)
-    (cache / compiled.NAME).chmod(mode)
+    (cache / compiled.name([file])).chmod(mode)
     compiled.rules_for([file], cache, made)
     assert made.times == 2
     cache.chmod(0o777)
@@ -179,9 +179,9 @@ def test_a_link_is_not_followed(tmp_path: Path, file: Path, made: Made) -> None:
     cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
     compiled.rules_for([file], elsewhere, made)
     cache.mkdir(mode=0o700)
-    (cache / compiled.NAME).symlink_to(elsewhere / compiled.NAME)
+    (cache / compiled.name([file])).symlink_to(elsewhere / compiled.name([file]))
     compiled.rules_for([file], cache, made)
-    assert made.times == 2 and not (cache / compiled.NAME).is_symlink()
+    assert made.times == 2 and not (cache / compiled.name([file])).is_symlink()
 
 
 def test_a_folder_that_cannot_be_written_only_costs_time(tmp_path: Path, file: Path, made: Made) -> None:
