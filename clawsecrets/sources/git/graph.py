@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from clawsecrets.sources.git import loose, messages, shares
 from clawsecrets.sources.git.database import Database
@@ -73,23 +73,31 @@ class Graph:
                     heapq.heappush(heap, (when[child], child))
         return order
 
-    def reached(self, tips: Mapping[bytes, object], wanted: Sequence[bytes]) -> Mapping[bytes, list[bytes]]:
-        """Which tips reach each wanted commit."""
-        bit = {name: 1 << i for i, name in enumerate(wanted)}
+    def reached(self, tips: Iterable[bytes], wanted: Sequence[bytes], most: int) -> Mapping[bytes, list[bytes]]:
+        """The first `most` of the tips, in their order, that reach each wanted commit."""
+        masks = self._masks({name: 1 << i for i, name in enumerate(wanted)})
+        found: dict[bytes, list[bytes]] = {name: [] for name in wanted}
+        need = (1 << len(wanted)) - 1
+        for tip in tips:
+            mask = masks.get(tip, 0) & need
+            while mask:
+                low = mask & -mask
+                mask ^= low
+                one = found[wanted[low.bit_length() - 1]]
+                one.append(tip)
+                if len(one) == most:
+                    need ^= low
+        return found
+
+    def _masks(self, bit: Mapping[bytes, int]) -> Mapping[bytes, int]:
+        """The bits of all commits that each commit reaches. Most share their parent's number, which is large."""
         masks: dict[bytes, int] = {}
         for name in self.order:
             mask = bit.get(name, 0)
             for parent in self.parents[name]:
-                mask |= masks.get(parent, 0)
+                theirs = masks.get(parent, 0)
+                both = mask | theirs
+                mask = theirs if both == theirs else mask if both == mask else both
             if mask:
                 masks[name] = mask
-        found: dict[bytes, list[bytes]] = {name: [] for name in wanted}
-        for tip in tips:
-            mask = masks.get(tip, 0)
-            while mask:
-                low = mask & -mask
-                found[wanted[low.bit_length() - 1]].append(tip)
-                mask ^= low
-        return found
-
-
+        return masks

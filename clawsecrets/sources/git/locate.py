@@ -25,6 +25,7 @@ _LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-c", "--raw", "-r", "
         "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
 _PROCESSES = 2
 _REFS = 10
+_RANKS = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
 _MESSAGE = 120
 _BY = re.compile(rb"^(?:author|tagger) ([^\n]*?) (-?[0-9]{1,18}) ([+-])([0-9]{2})([0-9]{2})$", re.MULTILINE)
 _TAGS = 8
@@ -93,9 +94,8 @@ class Locator:
         git = Git(self._base.layout.gitdir, self._base.layout.top)
         try:
             words = (*_LOG, "-t") if trees else _LOG
-            for commit, name, path in _entries(git.blocks(*words, given="\n".join(share).encode() + b"\n")):
-                if name in wanted:
-                    found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(path))
+            for commit, name, path in _entries(git.blocks(*words, given="\n".join(share).encode() + b"\n"), wanted):
+                found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(path))
         except GitFailed as error:
             self.skipped.append(Skipped("where findings come from", error.message))
         return found
@@ -108,7 +108,9 @@ class Locator:
         pointed = refs.by_target(self._refs, self._peeled)
         tips = {bytes.fromhex(name): whence for name, whence in pointed.items()}
         wanted = sorted({one[0] for one in first.values()})
-        reached = graph.reached({name: None for name in tips if name in graph.at}, wanted)
+        order = sorted((min((_RANKS[word], ref) for word, ref in whence), name) for name, whence in tips.items()
+                       if name in graph.at)
+        reached = graph.reached((name for _, name in order), wanted, _REFS)
         staged = self._staged() if any(name not in first for name in objects) else {}
         found: dict[Place, Sequence[Provenance]] = {}
         for name, there in objects.items():
@@ -124,8 +126,7 @@ class Locator:
     def _provenance(self, place: Place, described: bytes, in_commit: bool, path: str, whence: list[tuple[str, str]]
                     ) -> Provenance:
         """`described`: the commit, or the object itself, which may be a tag."""
-        ranks = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
-        whence = nsmallest(_REFS, set(whence), key=lambda one: (ranks[one[0]], one[1]))
+        whence = nsmallest(_REFS, set(whence), key=lambda one: (_RANKS[one[0]], one[1]))
         names = tuple(refs.shown(name) for _, name in whence if name)
         author = date = message = ""
         if in_commit or place.kind == Kind.GIT_MESSAGE:
@@ -185,18 +186,21 @@ class Locator:
         return found
 
 
-def _entries(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Commit, id and path of each entry of raw diffs with NULs. What follows an entry's head is its path, whatever it
-    looks like."""
+def _entries(blocks: Iterable[bytes], wanted: Collection[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Commit, id and path of those entries of raw diffs with NULs that brought something wanted. What follows an
+    entry's head is its path, whatever it looks like."""
     kept, commit, head = b"", b"", b""
     for block in blocks:
         *fields, kept = (kept + block).split(b"\0")
         for text in fields:
             if head:
-                yield commit, head.rsplit(b" ", 2)[1], text
+                name = head.rsplit(b" ", 2)[1]
+                if name in wanted:
+                    yield commit, name, text
                 head = b""
                 continue
-            text = text.lstrip(b"\n")
+            if text[:1] == b"\n":
+                text = text.lstrip(b"\n")
             if text[:1] == b":":
                 head = text
             elif text[:1] == b"\x01":
