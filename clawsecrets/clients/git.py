@@ -124,6 +124,7 @@ def ended(code: int, words: bytes, what: str) -> None:
     """GitFailed unless the exit code is 0."""
     if code:
         said = words.decode("utf-8", "replace").strip().splitlines()
+        said = [line for line in said if line.startswith(("fatal:", "error:"))] or said  # not its advice
         line = "".join(char if char.isprintable() else "?" for char in (said[0] if said else ""))[:_WORDS]
         raise GitFailed(f"git {what} failed (exit {code}): {line}", "see `git fsck`")
 

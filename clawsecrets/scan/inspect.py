@@ -347,7 +347,8 @@ class _Walk:
             self._found.append(Match(hit.rule, place, SecretValue(value), 1, 1, start + 1, "name", hit.prefix))
 
     def _skip(self, place: Place, reason: str) -> None:
-        self._inspector._notes.skipped(Skipped(place.path or place.key, reason))
+        bare = not place.path or place.path.startswith("!/")  # a blob's own path is not known here: its id is
+        self._inspector._notes.skipped(Skipped(place.key + place.path if bare else place.path, reason))
 
 
 class _Kept:

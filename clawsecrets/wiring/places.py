@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,17 +87,30 @@ class Places:
         root = top or "."
         found = [self.git(top)] if top is not None else []
         found.append(path_source(self.order, (root,), self.chosen))
-        images = sorted(set(_images(root)))
-        if not images:
-            return found
-        from clawsecrets.clients.docker import engines
+        images = sorted({*_images(root), *_images(".")})
+        return [*found, *self.composed(images)] if images else found
 
-        for name in images if engines() else ():
-            try:
-                found.append(self.image(name))
-            except ClawError as error:
-                self.told.say(f"image {name} is not looked at: {error.message}")
-        return found
+    def composed(self, names: Sequence[str]) -> Iterator[Source]:
+        """Images that compose files name, from the engines here: nobody asks a registry because a file says so."""
+        from clawsecrets.clients.docker import engines
+        from clawsecrets.errors import NotFound
+        from clawsecrets.model.finding import Skipped
+        from clawsecrets.sources.absent import Absent
+
+        there = list(engines())
+        for name in names:
+            faults: list[Skipped] = []
+            for engine in there:
+                try:
+                    yield self.image(f"{engine}://{name}")
+                    break
+                except NotFound:
+                    continue
+                except ClawError as error:
+                    faults.append(Skipped(f"image {name}", error.message))
+            else:
+                why = "of a compose file: no engine here has it" if there else "of a compose file: no engine is here"
+                yield Absent(faults or [Skipped(f"image {name}", why, by_choice=True)])
 
 
 def path_source(order: Order, roots: Sequence[str], chosen: Callable[[str], bool]) -> Source:

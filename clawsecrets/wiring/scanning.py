@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
     from clawsecrets.ports import Notes, Source
     from clawsecrets.scan.baseline import Baseline
+    from clawsecrets.scan.inspect import Inspector
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
     from clawsecrets.scan.ruleset import Ruleset
     from clawsecrets.scan.triage import Group, Seen
@@ -135,6 +136,18 @@ class Scan:
 
         return make
 
+    @staticmethod
+    def plain(ruleset: Ruleset) -> Inspector:
+        """What looks at texts of ours; what it cannot open is nobody's loss."""
+        from clawsecrets.scan.detector import Detector
+        from clawsecrets.scan.inspect import Inspector
+
+        class Nobody:
+            def skipped(self, skipped: object) -> None:
+                """Not told."""
+
+        return Inspector(Detector(ruleset), notes=Nobody())
+
     def baseline(self) -> Baseline | None:
         """The baseline that was named, else the one that stands where the scan looks, if there is one."""
         if self.order.no_baseline:
@@ -170,10 +183,12 @@ class Scan:
                 objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached, skipped=tuple(outcome.skipped)))
         stats = {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules),
                  "not_shown": len(below)}
-        if not (seen or below or dropped):
+        if not (seen or below or dropped or coverage.skipped):
             return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
         from clawsecrets.scan import triage
+        from clawsecrets.scan.shown import hidden, told
 
+        below += hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
         groups = triage.group(seen)
         judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named())
         stats["seconds"] = round(time.monotonic() - self.began, 3)

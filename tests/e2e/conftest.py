@@ -12,11 +12,11 @@ from tests.e2e.shell import Shell
 
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of compiled rules."""
+    """A cache folder with compiled rules."""
     shell = Shell(tmp_path_factory.mktemp("warm") / "s")
     said = shell.scan("stdin", stdin=b"nothing")
     assert said.code == 0, said
-    return shell.root / "home" / "cache" / "rules"
+    return shell.root / "home" / "cache"
 
 
 @pytest.fixture

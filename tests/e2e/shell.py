@@ -63,7 +63,7 @@ class Shell:
 
     root: Path
     warm: Path | None = None
-    """Compiled rules of an earlier start: to compile them takes seconds."""
+    """The cache of an earlier start, for its compiled rules: to compile them takes seconds."""
     env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,7 +76,8 @@ class Shell:
         }
         if self.warm is not None:
             (self.root / "home" / "cache").mkdir(parents=True, mode=0o700)
-            shutil.copy(self.warm, self.root / "home" / "cache" / "rules")
+            for rules in self.warm.glob("rules*"):
+                shutil.copy(rules, self.root / "home" / "cache")
 
     def command(self, *words: str | Path) -> list[str]:
         """What is run."""
@@ -92,8 +93,3 @@ class Shell:
     def json(self, *words: str | Path, **more: Any) -> Said:
         """The same with `--format json`."""
         return self.scan(*words, "--format", "json", **more)
-
-
-def fingerprint_of(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Findings by their fingerprint."""
-    return {item["fingerprint"]: item for item in report["findings"]}

@@ -245,9 +245,9 @@ DOCKER_ONLY = frozenset({"config.OnBuild", "config.Healthcheck.Test"})
 """Fields that the OCI format has not: a conversion drops them."""
 
 
-def built(engine: Dockerd) -> list[Plant]:
-    """Build the image `TAG` with the classic builder; the plants in it."""
-    tokens = {name: token() for name in (*_CONFIG, *_LAYER, "argument", "comment")}
+def built(engine: Dockerd, made: Callable[[], str] = token) -> list[Plant]:
+    """Build the image `TAG` with the classic builder; the plants in it. `made` makes tokens, another one each time."""
+    tokens = {name: made() for name in (*_CONFIG, *_LAYER, "argument", "comment")}
     engine.load_base(message=tokens["comment"])
     context = engine.base / "context"
     files = context / "files"

@@ -20,6 +20,10 @@ from tests.sources.git_eye import located, scan
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Garden:
+    return setting_of_traps(tmp_path)
+
+
+def setting_of_traps(tmp_path: Path) -> Garden:
     """Everything in a repository's power that makes git run a program: each would touch a canary."""
     garden = Garden(tmp_path / "repo")
     garden.root.mkdir()

@@ -12,7 +12,7 @@ from clawsecrets.sources.git.layout import Layout
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:?[0-9]{2})?)?")
 _AGO = re.compile(r"([0-9]{1,5}) ?(?:(d|w|h)|(day|week|month|year|hour)s?(?: ago)?)")
 _UNITS = {"d": "days", "w": "weeks", "h": "hours"}
-_OBJECTS = ("rev-list", "--objects", "--stdin")
+_OBJECTS = ("rev-list", "--objects", "--missing=print", "--stdin")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Narrow:
 
 
 def wanted(narrow: Narrow, layout: Layout) -> set[bytes]:
-    """The ids of all objects asked for. UsageError for a revision that is not there, Incomplete when git fails."""
+    """The ids of all objects asked for, also of those that are missing. UsageError for a revision that is not there,
+    Incomplete when git fails."""
     git = Git(layout.gitdir, layout.top)
     if narrow.no_history:
         return _present(git)
@@ -87,7 +88,8 @@ def _resolved(git: Git, name: str) -> str:
 
 def _listed(git: Git, tips: list[str], *options: str) -> set[bytes]:
     out = git.run(*_OBJECTS, *options, given="".join(tip + "\n" for tip in tips).encode())
-    return {bytes.fromhex(line.partition(b" ")[0].decode()) for line in out.split(b"\n") if line}
+    lines = (line.removeprefix(b"?") for line in out.split(b"\n") if line)  # "?": it is missing
+    return {bytes.fromhex(line.partition(b" ")[0].decode()) for line in lines}
 
 
 def _present(git: Git) -> set[bytes]:

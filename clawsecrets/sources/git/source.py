@@ -9,7 +9,7 @@ one was not seen either, and is not named.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +66,8 @@ class GitSource:
                 numbers = np.fromiter((int(name[:16], 16) for name in names), np.uint64, len(names))
                 return list(map(bool, base.known(numbers)))
 
+            if wanted:
+                self._later += _missing(wanted, there, self.layout.width)
             self._refs = refs.read(self.layout, there)
         return self._base
 
@@ -128,3 +130,10 @@ class GitSource:
             (words,), cached=base.cached, refs=len(self._refs.tips), commits=commits, shallow=self.layout.shallow,
             skipped=(*self.layout.skipped, *self._owned, *base.skipped, *self._refs.skipped, *self._later),
         )
+
+
+def _missing(wanted: Collection[bytes], there: Callable[[Sequence[str]], Sequence[bool]], width: int) -> list[Skipped]:
+    """What was asked for, and is not in the database."""
+    names = [name.hex() for name in sorted(wanted)]
+    return [Skipped(name, "it is missing from the repository")
+            for name, is_there in zip(names, there(names), strict=True) if not is_there]
