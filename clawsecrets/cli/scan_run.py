@@ -11,6 +11,7 @@ from clawsecrets.cli.scan_words import Words
 from clawsecrets.errors import UsageError
 
 if TYPE_CHECKING:
+    from clawsecrets.ports import Store
     from clawsecrets.wiring.scanning import Order
 
 REDRAW = 0.2
@@ -27,7 +28,8 @@ def scan(words: Words) -> int:
         raise UsageError("--json and --format say different things", "leave one of them out")
     output = words.text("output")
     progress = Progress(words.flag("verbose"))
-    run = scanning.Scan(_order(words), find_paths(words.text("config")), progress, words.text("store"))
+    run = scanning.Scan(_order(words), find_paths(words.text("config")), progress, words.text("store"),
+                        lambda: _store(words), progress.warn)
     try:
         report = run.run()
     finally:
@@ -39,6 +41,12 @@ def scan(words: Words) -> int:
     if report.interrupted:
         print("clawsecrets: interrupted; the report is incomplete", file=sys.stderr)
     return run.code(report, words.flag("allow-incomplete"))
+
+
+def _store(words: Words) -> Store:
+    from clawsecrets.cli.session import Session
+
+    return Session(words.text("store"), words.text("config")).store
 
 
 def _order(words: Words) -> Order:
@@ -108,10 +116,14 @@ class Progress:
     def say(self, message: str) -> None:
         """A line for the person."""
         if self._verbose:
-            from clawsecrets.cli.output import say
+            self.warn(message)
 
-            self.done()
-            say(message)
+    def warn(self, message: str) -> None:
+        """A line that must be heard."""
+        from clawsecrets.cli.output import say
+
+        self.done()
+        say(message)
 
     def done(self) -> None:
         """Take the line away."""

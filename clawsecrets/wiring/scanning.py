@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawsecrets.errors import ConfigError
+from clawsecrets.errors import ConfigError, UsageError
 from clawsecrets.model.finding import CONFIDENCES, Coverage, Match, Report
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
-    from clawsecrets.ports import Notes, Source
+    from clawsecrets.ports import Notes, Source, Store
     from clawsecrets.scan.baseline import Baseline
     from clawsecrets.scan.inspect import Inspector
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
     from clawsecrets.scan.ruleset import Ruleset
+    from clawsecrets.scan.sought import Finder
     from clawsecrets.scan.triage import Group, Seen
     from clawsecrets.wiring.caching import Caching
 
@@ -57,6 +58,10 @@ class Order:
     force_verify: bool = False
 
 
+def _no_store() -> Store:
+    raise UsageError("--known needs a store", "clawsecrets init makes one")
+
+
 @dataclass
 class Scan:
     """One scan."""
@@ -65,6 +70,10 @@ class Scan:
     paths: Paths
     told: Told
     store_url: str = ""
+    open_store: Callable[[], Store] = _no_store
+    """Opens the store, for `--known`."""
+    warn: Callable[[str], None] = lambda message: None
+    """Tells the person something that must be heard, on a terminal or not."""
     began: float = field(default_factory=time.monotonic)
     config: Config | None = None
     """None: there is no configuration file."""
@@ -74,13 +83,18 @@ class Scan:
         from clawsecrets.scan import pipeline
         from clawsecrets.wiring.places import Places
 
+        if self.order.verify:
+            from clawsecrets.scan.verify import refuse_pull_request
+
+            refuse_pull_request(os.environ, self.order.force_verify)
         self._configure()
-        ruleset, baseline = self.ruleset(), self.baseline()
+        ruleset, baseline, finders = self.ruleset(), self.baseline(), self.finders()
+        rules = {**ruleset.by_id, **{name: rule for finder in finders for name, rule in finder.rules.items()}}
         caching = self.caching(ruleset)
-        make = self.maker(ruleset)
+        make = self.maker(ruleset, finders)
         with contextlib.ExitStack() as stack:
             sources = Places(self.order, self.chosen(), self.told, caching, stack).sources()
-            outcomes, interrupted = pipeline.run(sources, make, lambda: ruleset.by_id, self.workers(), self.told)
+            outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
             if caching is not None:
                 caching.remember(sources, outcomes, interrupted)
             return self.report(sources, outcomes, ruleset, baseline, interrupted)
@@ -119,7 +133,16 @@ class Scan:
         patterns = self.config.scan.exclude if self.config else ()
         return lambda path: not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
-    def maker(self, ruleset: Ruleset) -> Callable[[Notes], Looks]:
+    def finders(self) -> Sequence[Finder]:
+        """What looks for values that are known: the store's, or an index's. StoreError, ConfigError."""
+        order = self.order
+        if not (order.known or order.fingerprints):
+            return ()
+        from clawsecrets.wiring.knowing import known_finders
+
+        return known_finders(order.known, self.open_store, order.fingerprints, self.warn)
+
+    def maker(self, ruleset: Ruleset, finders: Sequence[Finder]) -> Callable[[Notes], Looks]:
         """Makes what looks at content, in each worker."""
         from clawsecrets.scan.batch import Batching
         from clawsecrets.scan.detector import Detector
@@ -127,12 +150,17 @@ class Scan:
         from clawsecrets.scan.unread import Noting
 
         order = self.order
-        simple = not (order.explain or order.known or order.fingerprints)
+        if finders:
+            from clawsecrets.scan.sought import Naming, Seeking
 
         def make(notes: Notes) -> Looks:
             detector = Detector(ruleset, explain=order.explain, trust_inline_allow=order.trust_inline_allow)
+            if finders:
+                seeking = Seeking(detector, finders)
+                named = Naming(Noting(notes, lambda told: Inspector(seeking, notes=told)), finders)
+                return Batching(named, None, kind_of)
             inner = Noting(notes, lambda told: Inspector(detector, notes=told))
-            return Batching(inner, detector.ends if simple else None, kind_of)
+            return Batching(inner, None if order.explain else detector.ends, kind_of)
 
         return make
 
@@ -190,10 +218,22 @@ class Scan:
 
         below += hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
         groups = triage.group(seen)
+        if self.order.verify:
+            self._verify(groups)
         judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named())
         stats["seconds"] = round(time.monotonic() - self.began, 3)
         return Report(judged.findings, judged.coverage(coverage), judged.baselined,
                       tuple(map(judged.scrubber.dropped, dropped)), judged.rules, stats, interrupted)
+
+    def _verify(self, groups: Sequence[Group]) -> None:
+        """Ask the providers which of them are live."""
+        from clawsecrets.issuers.loader import load_providers
+        from clawsecrets.wiring.shop import SystemClock
+        from clawsecrets.wiring.verifying import verify_groups
+
+        providers = load_providers(self.config.providers_dirs if self.config else ())
+        verify_groups(groups, providers, self.config, os.environ, self.warn, SystemClock(),
+                      force=self.order.force_verify)
 
     def _named(self, found: Sequence[Match], baseline: Baseline | None) -> Callable[[], dict[bytes, str]]:
         """The fingerprints, which are made while git says where the findings stand: both take their time."""
