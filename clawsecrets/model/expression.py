@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_BETWEEN = r"""(?:[^\r\n]{0,32}\r?\n)??[^\r\n]{0,48}?"""
-"""From the name to the value: the rest of the key, and a separator; a new line at most once (nested JSON5, YAML). One
-optional line and one gap, rather than two alternatives, halves the time that Hyperscan takes to compile it."""
+_BETWEEN = r"""(?:[^\r\n]{0,32}\r?\n(?:\r?\n)?)??[^\r\n]{0,48}?"""
+"""From the name to the value: the rest of the key, and a separator; the end of one line at most, and an empty one
+(nested JSON5, YAML, a paragraph). One optional line and one gap, rather than two alternatives, halves the time that
+Hyperscan takes to compile it."""
 _SHORT = 4
 """A word of so many letters must not follow another letter: `xai` is no part of `maxair`."""
-_BEFORE = r"""["'`\s=:(,>|/@]"""
+_BEFORE = r"""(?:["'`\s=:(,>|/@]|\\[nrt])"""
 """What stands directly before a value."""
 _AFTER = r"""(?:[^A-Za-z0-9_\-./+=]|[.=,]?(?:\s|["'`]|$))"""
 """What stands directly after it: the value must not go on."""

@@ -78,3 +78,5 @@ ALGORITHMS: Mapping[str, Callable[[bytes], bool]] = {
     "jwt": _jwt,
 }
 """What a rule's `checksum` may name."""
+STRUCTURES = frozenset({"basic-auth", "jwt"})
+"""Those that are no checksum but the value's own build: what is built in another way is no such value."""

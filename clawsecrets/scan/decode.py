@@ -271,6 +271,7 @@ _REWRITES: dict[int, tuple[str, re.Pattern[bytes], Callable[[re.Match[bytes]], b
         + rb"|\$\{\s?" + _QUOTE + rb"|" + _QUOTE + rb"\s?\}"), _nothing),
     gates.LISTED: ("concatenated", re.compile(_QUOTE + rb"\s{0,40},\s{0,40}[bruBRU]?" + _QUOTE), _nothing),
     gates.CONTINUED: ("continued", re.compile(rb"[\\`^]\r?\n[ \t]{0,200}"), _nothing),
+    gates.COLOUR: ("coloured", re.compile(rb"(?:\x1b|\\{1,4}(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m"), _nothing),
     gates.NEWLINE: ("escaped", re.compile(rb"\\{1,4}([nrtbfv])"), _spaced),
 }
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from clawsecrets.model.finding import Rule
 from clawsecrets.scan import checksums, placeholders
 from clawsecrets.scan.ruleset import GENERIC
-from clawsecrets.scan.words import wordiness, wordy
+from clawsecrets.scan.words import drawn, wordiness, wordy
 
 _AROUND = 160
 """Bytes before and after a value that judgements may look at."""
@@ -36,7 +36,8 @@ _HASHED = re.compile(
 """Ends the text before a value that is most likely a hash, a digest or an object's id."""
 _PUBLIC = re.compile(
     rb"""(?:public[-_ ]?key|pub[-_]?key|publishable|ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-|BEGIN\ (?:CERTIFICATE|PUBLIC)
-    |data:[a-z]+/[a-z0-9.+-]+;base64,|site[-_]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature|\b(?:gpg|pgp)\b|websocket-key
+    |data:[a-z]+/[a-z0-9.+-]+;base64,|(?:site|file)[-_ ]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature
+    |\b(?:gpg|pgp)\b|websocket-key
     |(?:next|prev(?:ious)?|page|continuation|sync|cursor|csrf|xsrf)[-_]?token|primary[-_ ]?key|foreign[-_ ]?key
     |sort[-_ ]?key|partition[-_ ]?key|translation[-_]?key|i18n)[^\r\n]{0,24}\Z""", re.X | re.I,
 )
@@ -52,6 +53,15 @@ _CAMEL = re.compile(rb"[a-z]+(?:[A-Z][a-z0-9]+)+\Z")
 _OPERATORS = re.compile(rb"\?\?|[!=]==|&&|\|\||\?[A-Za-z_$][\w$]*(?:[:.?]|\Z)|\?\.")
 _ABOUT = re.compile(rb"pass|auth|token|secret|login|credential|key\b|"
                     rb"\b(?:the|your|this|that|used|for|is|are|must|not)\b")
+_KEY_ITSELF = re.compile(
+    rb"""(?:api[-_. ]?key|apikey|_authToken|(?:auth|access)[-_. ]?token|secret[-_ ]?key|bearer)[\\"'`*]{0,4}
+    [ \t]{0,3}[:=]?[ \t]{0,3}[\\"'`*]{0,4}\Z""", re.X | re.I,
+)
+"""Ends the text before a UUID that is a key, not an id: some providers issue them."""
+_ADDRESS = re.compile(rb"https?://[^:@]*(?::[0-9]{1,5}(?:/[^:@]*)?)?\Z")
+"""An address without credentials."""
+_CRYPTED = re.compile(rb"\$(?:2[abxy]|[56y]|apr1|argon2id?)\$")
+"""The beginning of a hashed password: `generic.htpasswd` tells of it, with low confidence."""
 _MARKUP = re.compile(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
 """Brackets around it, or a piece of code."""
 _PLAIN = re.compile(
@@ -91,7 +101,8 @@ class Sighting(NamedTuple):
     @property
     def shaped(self) -> bool:
         """Whether the expression says enough of the value itself (a key block, a hash): it need not look random."""
-        return bool(_SHAPED.match(self.value)) or bool(self.rule.checksum)
+        return bool(_SHAPED.match(self.value)) or (
+            bool(self.rule.checksum) and checksums.holds(self.rule.checksum, self.value))
 
 
 Reason = Callable[[Sighting], str]
@@ -143,9 +154,11 @@ def is_placeholder(seen: Sighting) -> str:
 
 
 def wrong_checksum(seen: Sighting) -> str:
-    """The checksum that the format carries is wrong: nobody issued it."""
+    """It is not built as the format asks (a JWT, basic credentials). A wrong CRC is no reason: an issuer may have
+    changed how it is computed, and a leaked token with a distinctive prefix must not be missed."""
     name = seen.rule.checksum
-    return f"its checksum ({name}) is wrong" if name and not checksums.holds(name, seen.value) else ""
+    wrong = name in checksums.STRUCTURES and not checksums.holds(name, seen.value)
+    return f"its checksum ({name}) is wrong" if wrong else ""
 
 
 def too_plain(seen: Sighting) -> str:
@@ -165,7 +178,7 @@ def is_plain(seen: Sighting) -> str:
     if seen.sure or seen.shaped:
         return ""
     if _UUID.match(seen.value):
-        return "" if "{8}-" in seen.rule.pattern else "a UUID"
+        return "" if "{8}-" in seen.rule.pattern or _KEY_ITSELF.search(seen.before) else "a UUID"
     if seen.rule.provider == GENERIC and not seen.rule.id.endswith("-url") and _PLAIN.match(seen.value):
         return "a number, an address, a path or a file"
     if seen.rule.id == "generic.password-quoted" and _MARKUP.match(seen.value):
@@ -174,8 +187,21 @@ def is_plain(seen: Sighting) -> str:
         return "an expression in code"
     if seen.rule.id == "generic.password-words" and _ABOUT.search(seen.value):
         return "a sentence about passwords"
-    if seen.rule.provider == GENERIC and _CALLED.match(seen.after):
+    if seen.rule.provider == GENERIC and _CALLED.match(seen.after) and not (
+            seen.after[:1].isspace() and drawn(seen.value)):
         return "a call or an index"
+    return ""
+
+
+def is_no_such(seen: Sighting) -> str:
+    """Not what the rule's name says, by its look."""
+    rule, value = seen.rule, seen.value
+    if rule.id == "generic.password" and _CRYPTED.match(value):
+        return "a hashed password"
+    if rule.near and "password" in rule.id and _ADDRESS.match(value):
+        return "an address"
+    if rule.id == "generic.secret-beside" and not drawn(value):
+        return "it does not look random enough for what stands between it and its name"
     return ""
 
 
@@ -185,6 +211,8 @@ def is_named(seen: Sighting) -> str:
     if seen.sure and not seen.shaped and wordy(value[len(seen.prefix):]) and not re.search(rb"[0-9]", value):
         return "it reads like words"
     if seen.sure or seen.shaped or seen.rule.id.endswith(("-url", "-words")):
+        return ""
+    if drawn(value):
         return ""
     if generic and _MEMBER.match(value):
         return "a member of something in code"
@@ -274,7 +302,7 @@ def _decoded(value: bytes) -> bytes:
 
 
 REASONS: tuple[Reason, ...] = (
-    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_plain, is_named,
-    is_hash, is_packed, is_weak,
+    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_no_such, is_plain,
+    is_named, is_hash, is_packed, is_weak,
 )
 """In this order: the first one that is given is told."""

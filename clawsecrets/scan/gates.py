@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import hyperscan
 
-BASE64, BASE64_PACKED, HEX, PERCENT, ESCAPE, ENTITY, JOINED, CONTINUED, NEWLINE, WIDE, LISTED = range(11)
+BASE64, BASE64_PACKED, HEX, PERCENT, ESCAPE, ENTITY, JOINED, CONTINUED, NEWLINE, WIDE, LISTED, COLOUR = range(12)
 _QUAD = "[I-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 """Four characters of base64 that stand for three of ASCII, the first one printable."""
 _WIDE_QUADS = "[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]A[C-H][AEIMQUYcgkosw048]A"
@@ -27,7 +27,7 @@ _BLANK = r"\s{0,40}(?:\\\r?\n\s{0,40})?[fbruFBRU]?"
 """Between two literals that are one: with a sign, or without. Without one, lists of imports look the same, so a digit
 is asked for close by: 30 random characters have none in one case of a thousand."""
 _TOKEN = r"[A-Za-z0-9_.:/+=~-]"
-_SHAPES: tuple[tuple[int, str], ...] = (
+SHAPES: tuple[tuple[int, str], ...] = (
     (BASE64, rf"(?:{_QUAD}){{6}}"),
     (BASE64, rf"(?:{_WIDE_QUADS}){{3}}"),
     (BASE64_PACKED, r"(?:H4sI|UEsDB|QlpoOT|/Td6WFoA|_Td6WFoA|KLUv/[A-Za-z0-9]|KLUv_[A-Za-z0-9])[A-Za-z0-9+/_-]{18}"),
@@ -48,6 +48,7 @@ _SHAPES: tuple[tuple[int, str], ...] = (
     (LISTED, rf"{_QUOTE}\.join\(\s?[\[(]\s{{0,40}}[bruBRU]?{_QUOTE}{_TOKEN}{{3}}"),
     (CONTINUED, rf"[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}"),
     (NEWLINE, r"\\[nrtbfv](?:[A-Za-z0-9_.:+/|-]{12}|[A-Za-z][A-Za-z0-9+]{1,14}:(?:/|\\/){2})"),
+    (COLOUR, r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m[A-Za-z0-9_-]{8}"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
 )
 _WIDE_SHAPES: tuple[tuple[int, str], ...] = (
@@ -79,7 +80,7 @@ class Gate:
 
     def __init__(self, serialized: Sequence[bytes] = ()) -> None:
         self._databases = [hyperscan.loadb(one, hyperscan.HS_MODE_BLOCK) for one in serialized] or \
-            [_compile(_SHAPES), _compile(_WIDE_SHAPES)]
+            [_compile(SHAPES), _compile(_WIDE_SHAPES)]
         self._scratches = [hyperscan.Scratch(database) for database in self._databases]
         self._events: list[tuple[int, int]] = []
         add = self._events.append

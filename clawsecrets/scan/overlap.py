@@ -9,6 +9,9 @@ from typing import NamedTuple
 from clawsecrets.model.finding import CONFIDENCES, Rule
 from clawsecrets.scan.ruleset import GENERIC
 
+_GENERIC = {"high": 1.25, "medium": 0.5, "low": 0.5}
+"""How much less a generic rule is worth: one of high confidence (a key block) less than a provider's of medium."""
+
 
 class Hit(NamedTuple):
     """One secret in the data that was asked about."""
@@ -44,10 +47,10 @@ def best(judged: Iterable[tuple[Hit, str]], tell: Tell | None = None) -> list[Hi
 
 
 def _rank(hit: Hit) -> tuple[float, int, int, bool, str, int]:
-    """The least comes first. What a provider's rule of low confidence names is still worth more than what a generic
-    rule of medium confidence calls a secret."""
+    """The least comes first. Of equal confidence, what a provider's rule names is worth more than what a generic rule
+    calls a secret; a rule of low confidence never hides one of medium, which is reported by default."""
     rule = hit.rule
-    certainty = CONFIDENCES.index(rule.confidence) + (1.5 if rule.provider == GENERIC else 0.0)
+    certainty = CONFIDENCES.index(rule.confidence) + (_GENERIC[rule.confidence] if rule.provider == GENERIC else 0.0)
     return certainty, hit.start - hit.end, -len(hit.prefix), not rule.near, rule.id, hit.start
 
 

@@ -30,6 +30,8 @@ _ONE = re.compile(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
 _ROWS = (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
 _WALKS = (*(row[at:at + 7] for row in _ROWS for at in range(len(row) - 6)), b"zxcvbnm", b"1q2w3e4r", b"q1w2e3r4",
           b"deadbeefdeadbeef", b"cafebabe", b"0badc0de", b"badc0ffee")
+_RARE = 24
+"""So many times the length of a word, random text holds it by chance: no placeholder is that long."""
 _RUN = 8
 """Characters that follow one another in the alphabet, up or down."""
 _REFERENCE = re.compile(
@@ -51,6 +53,8 @@ _PUBLISHED = frozenset({
     "f8c661bbd238e78b", "078390239e4bf11d", "a05b8aa8899378c2", "f3cc1935c5262580", "bec7da02be091c9c",
     "398a836468919cb5", "e625d859d3319d4f", "c2945bcd936cf1d3", "be46cec26ef43b30", "e6d1b65208cb54f6",
     "9a119b06a213486f", "11c38988238e0512",
+    "cefe19b2cd73cdbb",
+    "c87e7d0454b975d9",
 })
 """BLAKE2b-64 of values that vendors' documents show. Digests, so that this file is no finding itself."""
 
@@ -72,7 +76,8 @@ def published(value: bytes) -> str:
 def placeholder(value: bytes, prefix: bytes = b"") -> str:
     """Why somebody was meant to put the real value there; empty when it may be one."""
     body = value[len(prefix):].lower()
-    if _WORDS.search(body) or _WHOLE.match(body):
+    word = _WORDS.search(body)
+    if (word and len(word[0]) * _RARE >= len(body)) or _WHOLE.match(body):
         return "it holds a word that says it is a placeholder"
     run = _ONE.search(body)
     if _MASKED.search(body) or (run and 4 * len(run[0]) >= len(body)):

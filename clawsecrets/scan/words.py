@@ -6,6 +6,9 @@ and more characters scores 3.1 on average and below 5 in 99 of 100 cases; words 
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 _PAIRS = (
     "05651241504756050767432241635362206418326305646200517043720650662282054750103063358320720523620464520030"
     "52674541301557243776143520613366208006237106556000406132835660054653066362002271228000702432720545410040"
@@ -17,6 +20,8 @@ _PAIRS = (
 )
 """Row: the first letter, column: the second. 5 = as likely as chance would have it; one more = twice as likely."""
 _SCORES = {bytes((97 + at // 26, 97 + at % 26)): int(digit) for at, digit in enumerate(_PAIRS)}
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_HEX = re.compile(rb"[0-9a-f]+\Z|[0-9A-F]+\Z")
 _SHORT = 12
 """Pairs below which chance plays a larger part, and more is asked."""
 
@@ -26,6 +31,23 @@ def wordiness(value: bytes) -> tuple[float, int]:
     lower = value.lower()
     scores = [score for at in range(len(lower) - 1) if (score := _SCORES.get(lower[at:at + 2])) is not None]
     return (sum(scores) / len(scores), len(scores)) if scores else (0.0, 0)
+
+
+def drawn(value: bytes) -> bool:
+    """Whether it can only have been drawn by lot: digits and letters, whose kind changes as often as chance has it."""
+    size, digits = len(value), len(value) - len(value.translate(None, b"0123456789"))
+    letters = size - len(value.translate(None, _LETTERS))
+    if _HEX.match(value):
+        return size >= 24 and letters >= 3 and digits * 3 >= size
+    if size < 12 or not digits or letters * 3 < size or wordy(value):
+        return False
+    if value.isalnum() and (value.islower() or value.isupper()):
+        return size >= 20 and digits * 8 >= size
+    return 3 * sum(_kind(one) != _kind(other) for one, other in pairwise(value)) >= size
+
+
+def _kind(char: int) -> int:
+    return 0 if 97 <= char <= 122 else 1 if 65 <= char <= 90 else 2 if 48 <= char <= 57 else 3
 
 
 def wordy(value: bytes) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from clawsecrets.model.finding import Rule
 from clawsecrets.scan import checksums, filters, placeholders
 from clawsecrets.scan.filters import reason, sighting
-from clawsecrets.scan.words import wordy
+from clawsecrets.scan.words import drawn, wordy
 from tests.scan.rules_here import dropped, found
 
 PLAIN = Rule("acme.key", "acme", "Acme", r"acme_(.*)", "high")
@@ -133,6 +133,8 @@ def test_documentation_hosts() -> None:
 
 def test_a_call_is_no_value() -> None:
     assert why("q8Zt3LwV5nXr2KdM7yBf", GENERIC, "key = ", "(x)\n") == "a call or an index"
+    assert why("settings", GENERIC, "key = ", " (x)\n") == "a call or an index"
+    assert why("q8Zt3LwV5nXr2KdM7yBf", GENERIC, "key = ", " (from .env)\n") == ""
 
 
 def test_parts_of_something_encoded() -> None:
@@ -175,7 +177,51 @@ def test_the_checksum_of_github_and_npm() -> None:
     wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
     assert not checksums.holds("github-crc32", wrong.encode()) and not checksums.holds("github-crc32", b"ghp_")
     assert [rule for rule, _ in found(right)] == ["github.classic-token"]
-    assert found(f"TOKEN={wrong}") == [] and "checksum" in dropped(wrong)["github.classic-token"]
+    assert found(f"TOKEN={wrong}") == [("github.classic-token", wrong)], "how it is computed may change: it is told"
+    placeholder = "ghp_" + "x" * 36
+    assert found(f"TOKEN={placeholder}") == [] and "github.classic-token" in dropped(placeholder)
+
+
+def test_the_checksum_that_github_documents() -> None:
+    """A revoked token that was published to show the algorithm, in its parts: random characters, CRC-32."""
+    assert checksums.crc32_digits(b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ", checksums._BASE62, 6) == "0mLq17"
+
+
+def test_a_value_that_is_not_built_as_its_format_asks() -> None:
+    assert "checksum" in dropped("Authorization: Basic q8Zt3LwV5nXr2KdM7yBfJ4hS")["generic.basic-header"]
+    part = base64.urlsafe_b64encode(b'{"sub":"q8Zt3LwV5nXr"}').decode().rstrip("=")
+    assert "checksum" in dropped(f"x {part}.{part}.q8Zt3LwV5nXr2KdM7yBfJ4hS")["generic.jwt"]
+
+
+def test_a_value_that_its_rule_does_not_mean() -> None:
+    hashed = "$2b$12$" + "q8Zt3LwV5nXr2KdM7yBfJ4hS6gTc1uq8Zt3LwV5nXr2KdM7yBfJ4h"
+    assert found(f'passwordHash: "{hashed}"') == []
+    assert why("https://api.acme.io/v1", Rule("irc.password", "irc", "IRC", "x", "medium", near=("irc",))) == "an address"
+    assert "random enough" in why("authentication-flow-v2", Rule("generic.secret-beside", "generic", "x", "x", "medium"))
+
+
+def test_a_key_that_is_a_uuid() -> None:
+    uuid = "8f3a0c1e-5b7d-4e2a-9c6f-1d0b2a3c4e5f"
+    assert [value for _, value in found(f"x-api-key: {uuid}")] == [uuid]
+    assert found(f"tokenId: {uuid}") == found(f"secretId={uuid}") == []
+
+
+def test_a_long_random_value_may_hold_a_short_word() -> None:
+    long = "q8Zt3LwV5nXr2KdM7yBfJ4hS6gTc1u" * 4
+    assert not placeholders.placeholder(f"{long}+demo+{long}".encode())
+    assert placeholders.placeholder(b"q8Zt3LwV5nXr-demo-2KdM7yBf")
+
+
+@pytest.mark.parametrize("text", ["q8Zt3LwV5nXr2KdM7yBf", "3f9a1c7be2d84056a9b1c3d5e7f90214", "k2v9x7q4m1t8r5w3z6n0",
+                                  "s.q8Zt3LwV5nXr2KdM7yBf"])
+def test_what_is_drawn_by_lot(text: str) -> None:
+    assert drawn(text.encode())
+
+
+@pytest.mark.parametrize("text", ["getSecretFromKeychain2", "authentication_token_v2", "config.dbPassword2", "abc1", "",
+                                  "claude-sonnet-4-5-20250929", "11111111111111111111111111111111", "deadbeef"])
+def test_what_is_not(text: str) -> None:
+    assert not drawn(text.encode())
 
 
 def test_a_known_checksum_of_the_published_algorithm() -> None:

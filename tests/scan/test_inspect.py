@@ -425,3 +425,10 @@ def test_a_large_zip_inside_of_a_tar_is_told() -> None:
      b"7z\xbc\xaf\x27\x1c", b"SQLite format 3\0", b"%PDF-1.4 /FlateDecode stream\n", b"\xa7\r\r\n\0\0\0\0"]))
 def test_any_bytes_can_be_looked_at(data: bytes, start: bytes) -> None:
     looked(start + data + T, "any")
+
+
+@pytest.mark.parametrize("escape", ["\x1b[%sm", r"\u001b[%sm", r"\x1b[%sm", r"\033[%sm", r"\\u001b[%sm"])
+def test_coloured_logs(escape: str) -> None:
+    """A terminal's colours stand directly before a value, and end with a letter."""
+    text = f"12:01 {escape % '36'}API_KEY{escape % 0}={escape % '1;32'}{TOKEN}{escape % 0}\n"
+    assert [(line, value) for _, line, _, _, value in looked(text)] == [(1, TOKEN)]
