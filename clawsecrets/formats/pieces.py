@@ -30,12 +30,14 @@ def cut(read: Callable[[int], bytes], piece: int = PIECE, overlap: int = OVERLAP
             parts.append(got)
             missing -= len(got)
         data = b"".join(parts)
+        del parts
         if len(data) > len(kept) or not offset:
             yield Piece(data, offset, line, column, len(kept))
         if missing:
             return
-        kept = data[-overlap:]
-        gone = data[:-overlap]
-        newlines = gone.count(b"\n")
-        column = len(gone) - gone.rfind(b"\n") - 1 if newlines else column + len(gone)
-        offset, line = offset + len(gone), line + newlines
+        gone = max(0, len(data) - overlap)
+        kept = data[gone:]
+        newlines = data.count(b"\n", 0, gone)
+        column = gone - data.rfind(b"\n", 0, gone) - 1 if newlines else column + gone
+        offset, line = offset + gone, line + newlines
+        del data  # not held while the next one is read

@@ -115,7 +115,7 @@ class Decompressed:
     def read(self, size: int = -1) -> bytes:
         """At most `size` bytes; all of the rest when negative; empty at the end."""
         if self._fault is not None:
-            raise self._fault
+            raise type(self._fault)(self._fault.reason)
         parts: list[bytes] = []
         missing = size if size >= 0 else sys.maxsize
         try:
@@ -123,7 +123,7 @@ class Decompressed:
                 parts.append(data)
                 missing -= len(data)
         except Unreadable as fault:
-            self._fault = fault
+            self._fault = type(fault)(fault.reason)  # a raised one holds its frames, and so us and all that they hold
             if not parts or size < 0:
                 raise
         return parts[0] if len(parts) == 1 else b"".join(parts)

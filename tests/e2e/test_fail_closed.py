@@ -247,7 +247,7 @@ def damaged() -> bytes:
 
 
 def bomb() -> bytes:
-    data = bytes(64 << 20)
+    data = bytes(24 << 20)
     for number in range(3):
         data = _zip(f"{number}", data)
     return data
