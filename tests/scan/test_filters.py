@@ -196,8 +196,10 @@ def test_a_value_that_is_not_built_as_its_format_asks() -> None:
 def test_a_value_that_its_rule_does_not_mean() -> None:
     hashed = "$2b$12$" + "q8Zt3LwV5nXr2KdM7yBfJ4hS6gTc1uq8Zt3LwV5nXr2KdM7yBfJ4h"
     assert found(f'passwordHash: "{hashed}"') == []
-    assert why("https://api.acme.io/v1", Rule("irc.password", "irc", "IRC", "x", "medium", near=("irc",))) == "an address"
-    assert "random enough" in why("authentication-flow-v2", Rule("generic.secret-beside", "generic", "x", "x", "medium"))
+    near = Rule("irc.password", "irc", "IRC", "x", "medium", near=("irc",))
+    assert why("https://api.acme.io/v1", near) == "an address"
+    beside = Rule("generic.secret-beside", "generic", "x", "x", "medium")
+    assert "random enough" in why("authentication-flow-v2", beside)
 
 
 def test_a_key_that_is_a_uuid() -> None:
