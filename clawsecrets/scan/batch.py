@@ -20,15 +20,15 @@ PINNED = 8 << 20
 """Bytes of contents that are kept waiting."""
 _APART = b"\n\n\n"
 
-Ends = Callable[[bytes], Iterable[int]]
-"""Where something ends in text that is worth a closer look."""
+Ends = Callable[[bytes], tuple[Iterable[int], Iterable[int]]]
+"""Where something ends in text that is worth a closer look: what rules begin with, what may be encoded."""
 
 
 class Looks(Protocol):
     """What looks at one content."""
 
-    def look(self, content: Content) -> Iterable[Match]:
-        """The matches in it."""
+    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
+        """The matches in it. `rules`, `shapes`: whether anything was seen of either."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -82,22 +82,24 @@ class Batching:
             return ()
         self._waiting, self._texts, self._ids = [], [], set()
         self._size = self._pinned = 0
-        touched = self._touched(texts, self._ends)
+        ruled, shaped = self._touched(texts, self._ends)
         found: list[Match] = []
         for number, content in enumerate(waiting):
-            if number in touched or content.base in self._found:
+            if content.base in self._found:
                 found += self._closely(content)
+            elif number in ruled or number in shaped:
+                found += self._closely(content, number in ruled, number in shaped)
         return found
 
-    def _touched(self, texts: Sequence[bytes], ends: Ends) -> set[int]:
+    def _touched(self, texts: Sequence[bytes], ends: Ends) -> list[set[int]]:
         starts, at = [], 0
         for text in texts:
             starts.append(at)
             at += len(text) + len(_APART)
-        return {bisect_right(starts, end - 1) - 1 for end in ends(_APART.join(texts))}
+        return [{bisect_right(starts, end - 1) - 1 for end in kind} for kind in ends(_APART.join(texts))]
 
-    def _closely(self, content: Content) -> Iterable[Match]:
-        found = list(self._inner.look(content))
+    def _closely(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
+        found = list(self._inner.look(content, rules, shapes))
         if found and content.id:
             self._found.add(content.id)
         return found

@@ -88,10 +88,10 @@ class Detector:
         """The secrets in `data` that are to be reported, by their place; no two overlap. `tell` hears of the rest."""
         return self._settle(data, tell) if self._candidates(data) else []
 
-    def ends(self, data: bytes) -> list[int]:
+    def ends(self, data: bytes) -> tuple[list[int], list[int]]:
         """Where candidates end in the data, and what may be encoded in it: nothing of the rest is of interest."""
         self._candidates(data)
-        return [*(end for _, end in self._events), *gates.ends(data)]
+        return [end for _, end in self._events], gates.ends(data)
 
     def _candidates(self, data: bytes) -> bool:
         self._events.clear()

@@ -7,7 +7,9 @@ group of four characters shows. A hash passes one time in a million; text passes
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import hyperscan
 
@@ -71,6 +73,8 @@ _LOOKED = 200
 """Bytes before the end of a hint that such a shape has at most."""
 
 
+_APART = b"\n\n\n"
+"""Between fresh ranges that are looked at together."""
 _SIGNED = re.compile(rb"[+.&~|<>]")
 _PATHS = re.compile(rb"[\w.-]+(?:/[\w.-]+)+\Z")
 
@@ -99,22 +103,22 @@ class Gate:
         """By kind, where a shape ends in the data or its fresh ranges."""
         found: dict[int, list[int]] = {}
         events, note, text, scratch = self._events, self._note, self._databases[0], self._scratches[0]
+        parts = [data] if fresh is None else [data[low:high] for low, high in fresh]
+        joined = parts[0] if len(parts) == 1 else _APART.join(parts)
+        events.clear()
+        text.scan(joined, note, scratch=scratch)
+        if b"\0" in joined:
+            self._databases[1].scan(joined, note, scratch=self._scratches[1])
         if fresh is None:
-            fresh = ((0, len(data)),)
-        elif len(fresh) > 1:  # one call tells of most contents that there is nothing
-            joined = b"\n".join([data[low:high] for low, high in fresh])
-            events.clear()
-            text.scan(joined, note, scratch=scratch)
-            if not events and b"\0" not in joined:
-                return found
-        for low, high in fresh:
-            events.clear()
-            part = data if high - low == len(data) else data[low:high]
-            text.scan(part, note, scratch=scratch)
-            if b"\0" in part:
-                self._databases[1].scan(part, note, scratch=self._scratches[1])
             for kind, end in events:
-                found.setdefault(kind, []).append(low + end)
+                found.setdefault(kind, []).append(end)
+        elif events:
+            starts = [0, *accumulate(len(part) + len(_APART) for part in parts)]
+            for kind, end in events:
+                number = bisect_right(starts, end - 1) - 1
+                place = end - starts[number]
+                if place <= len(parts[number]):  # else the gap belongs to what was seen
+                    found.setdefault(kind, []).append(fresh[number][0] + place)
         return found
 
 

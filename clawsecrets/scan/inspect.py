@@ -68,14 +68,15 @@ class Inspector:
         """Candidates that a filter dropped, when the detector keeps them."""
         return self._detector.dropped
 
-    def look(self, content: Content) -> list[Match]:
-        """Every secret in the content, in what it contains and in what it encodes."""
+    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> list[Match]:
+        """Every secret in the content, in what it contains and in what it encodes. `rules`, `shapes`: whether anything
+        was seen that a rule begins with, or that may be encoded."""
         if content.offset:
             return [] if content.place == self._opened else self._text(content)
         self._opened = None
         kind = kind_of(content.data)
         if not kind:
-            return self._text(content)
+            return self._text(content, rules, shapes)
         found, whole = _Walk(self, Budget(self._limits)).top(content, kind)
         if whole and content.whole is not None:
             self._opened = content.place
@@ -83,11 +84,11 @@ class Inspector:
 
     # --- text -------------------------------------------------------------------------------------------------------
 
-    def _text(self, content: Content) -> list[Match]:
+    def _text(self, content: Content, rules: bool = True, shapes: bool = True) -> list[Match]:
         """Content that is no container."""
         fresh = None if content.base in self._found else content.fresh
-        matches = self._detector.look(content)
-        if decoded := decode.derived(content.data, fresh):
+        matches = self._detector.look(content) if rules else []
+        if shapes and (decoded := decode.derived(content.data, fresh)):
             packed = [(text, kind) for text in decoded if not text.step and (kind := sniff(text.data[:HEAD]))]
             boxes = {id(text) for text, _ in packed}
             matches += self.judged(content, [text for text in decoded if id(text) not in boxes], matches)

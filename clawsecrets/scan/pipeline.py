@@ -269,7 +269,6 @@ def _collect(readers: dict[int, tuple[int, int]], shares: Sequence[Sequence[tupl
     """Take frames until every worker has closed its pipe. `readers` holds those that have not."""
     frames = {out: wire.Frames() for out in readers}
     ended: dict[int, bool] = {}
-    told = False
     with selectors.DefaultSelector() as selector:
         for out in readers:
             selector.register(out, selectors.EVENT_READ)
@@ -286,10 +285,9 @@ def _collect(readers: dict[int, tuple[int, int]], shares: Sequence[Sequence[tupl
                     os.close(key.fd)
                     pid, number = readers.pop(key.fd)
                     _buried(pid, shares[number], key.fd in ended, desk)
-            if stop.asked and not told:
-                told = True
+            if stop.asked:
                 for pid, _ in readers.values():
-                    os.kill(pid, signal.SIGINT)  # from a terminal they have it already: once more is a no-op
+                    os.kill(pid, signal.SIGINT)  # again at each turn: one may not have been listening yet
     return stop.asked or any(ended.values())
 
 

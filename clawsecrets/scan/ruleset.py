@@ -66,7 +66,7 @@ class Ruleset:
 
     @cached_property
     def database(self) -> hyperscan.Database:
-        """The block-mode database; an index in `rules` is what it reports. ValueError for serialized bytes that are
+        """The block-mode database. An index in `rules` is what it reports. ValueError for serialized bytes that are
         none of this Hyperscan's; ConfigError for a rule that it cannot run."""
         if not self._serialized:
             return _compile(self.rules, [expression for expression, _, _ in self._made])

@@ -63,8 +63,8 @@ class Detects(Protocol):
 class Looks(Protocol):
     """The inspector below."""
 
-    def look(self, content: Content) -> Iterable[Match]:
-        """The matches in it."""
+    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
+        """The matches in it. `rules`, `shapes`: whether anything was seen of either."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -166,9 +166,9 @@ class Naming:
         """The inspector's."""
         return self._inspector.dropped
 
-    def look(self, content: Content) -> Iterable[Match]:
+    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
         """The matches, named."""
-        matches = [self._named(match) for match in self._inspector.look(content)]
+        matches = [self._named(match) for match in self._inspector.look(content, rules, shapes)]
         seen: set[tuple[object, ...]] = set()
         for match in matches:
             value, own = match.secret.reveal(), match.rule.id.endswith("." + RULE)

@@ -103,6 +103,11 @@ def _without_doubles(found: Mapping[tuple[str, bytes], Group]) -> list[Group]:
     return kept
 
 
+def named(matches: Iterable[Match], salt: bytes) -> dict[bytes, str]:
+    """The fingerprints of all values, by value."""
+    return fingerprints([match.secret.reveal() for match in matches], salt)
+
+
 def conclude(groups: Sequence[Group], baseline: Baseline | None = None, pages: Mapping[str, str] | None = None,
              today: datetime.date | None = None, unshown: Sequence[Match] = (),
              names: Mapping[bytes, str] | None = None) -> Judged:

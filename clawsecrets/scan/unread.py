@@ -17,8 +17,8 @@ UNREAD = "unread"
 class Looks(Protocol):
     """What looks at one content."""
 
-    def look(self, content: Content) -> Iterable[Match]:
-        """The matches in it."""
+    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
+        """The matches in it. `rules`, `shapes`: whether anything was seen of either."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -62,10 +62,10 @@ class Noting:
         self._notes, self._counting = notes, _Counting(notes)
         self._inner = make(self._counting)
 
-    def look(self, content: Content) -> Iterable[Match]:
+    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
         """The matches in it."""
         before = self._counting.count
-        found = list(self._inner.look(content))
+        found = list(self._inner.look(content, rules, shapes))
         if faults := self._counting.count - before:
             self._notes.extra(UNREAD, content.place.key, faults)  # noqa: S610 - no Django here
         return found

@@ -241,11 +241,11 @@ class Scan:
             return dict
         from concurrent.futures import ThreadPoolExecutor
 
-        from clawsecrets.scan.fingerprint import STANDARD_SALT, fingerprints
+        from clawsecrets.scan.fingerprint import STANDARD_SALT
+        from clawsecrets.scan.triage import named
 
         pool = ThreadPoolExecutor(1)
-        made = pool.submit(fingerprints, [match.secret.reveal() for match in found],
-                           baseline.salt if baseline else STANDARD_SALT)
+        made = pool.submit(named, found, baseline.salt if baseline else STANDARD_SALT)
         pool.shutdown(wait=False)
         return made.result
 
