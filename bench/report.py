@@ -19,7 +19,7 @@ GROUPS = ("resolve", "thousand", "ten-thousand")
 def write() -> Path:
     """The table of everything that was measured so far."""
     path = figures.RESULTS / "README.md"
-    path.write_text("\n".join([HEAD, *_commands(), *_gateway(), *_soak()]).rstrip() + "\n")
+    path.write_text("\n".join([HEAD, *_commands(), *_scan(), *_gateway(), *_soak()]).rstrip() + "\n")
     return path
 
 
@@ -34,6 +34,20 @@ def _commands() -> Iterator[str]:
     for _, row in rows:
         target = f"< {row['target_ms']:.0f} ms: {'met' if row['met'] else '**missed**'}" if "target_ms" in row else ""
         yield f"| {row['what']} | {row['p50_ms']:.0f} ms | {row['p95_ms']:.0f} ms | {target} |"
+    yield ""
+
+
+def _scan() -> Iterator[str]:
+    found = figures.read("scan")
+    if not found:
+        return
+    yield from ("## The scan beside its peers", "", f"Medians of whole processes on {_machine(found['machine'])}; memory "
+                "is the largest sum over a tool's processes. `cached` is the run after 10 new commits.", "",
+                "| input | tool | seconds | memory MB | exit codes |", "|---|---|---:|---:|---|")
+    for name, row in found["rows"].items():
+        for tool, told in row["tools"].items():
+            codes = ", ".join(map(str, told.get("codes", []))) + ("" if told.get("answered", True) else " (no answer)")
+            yield f"| {name} | {tool} | {told['seconds']:.2f} | {told.get('peak_mb', '')} | {codes} |"
     yield ""
 
 

@@ -1,6 +1,6 @@
 """The scan, side by side with its peers: wall seconds and peak memory of whole processes, in one run.
 
-    python -m bench.scan [--history NAME=REPOSITORY …] [--tree NAME=FOLDER …] [--image NAME=TAR …] [--runs N]
+    python -m bench.scan [--history NAME=REPOSITORY …] [--tree NAME=FOLDER …] [--image NAME=TAR …] [--runs N] [--curve]
 
 Without arguments it makes a history, a tree and an image of its own (bench/worlds_scan.py). Peers come from PyPI, each
 into an environment of its own under .cache/peers (`python -m bench.scan --install`). Every tool reads the same input
@@ -107,9 +107,10 @@ def commands(kind: str, what: Path, out: Path) -> Mapping[str, Sequence[str | Pa
                 "betterleaks": (betterleaks, "git", what, *rest_b), "kingfisher": (kingfisher, "scan", what, *rest_k)}
     if kind == "staged":
         return {"clawsecrets": ours, "gitleaks": (gitleaks, "git", what, "--staged", *rest_g),
+                "betterleaks": (betterleaks, "git", what, "--staged", *rest_b),
                 "kingfisher": (kingfisher, "scan", what, "--staged", *rest_k)}
     return {"clawsecrets": ours, "gitleaks": (gitleaks, "dir", what, "--max-archive-depth", "8", *rest_g),
-            "betterleaks": (betterleaks, "dir", what, *rest_b), "kingfisher": (kingfisher, "scan", what, *rest_k)}
+            "betterleaks": (betterleaks, "fs", what, *rest_b), "kingfisher": (kingfisher, "scan", what, *rest_k)}
 
 
 def measured(kind: str, what: Path, runs: int, prepare: Callable[[], None] = lambda: None) -> dict[str, object]:
@@ -134,6 +135,24 @@ def measured(kind: str, what: Path, runs: int, prepare: Callable[[], None] = lam
                               one.code in FOUND[name] for one in found)}
             print(f"  {kind:<8} {what.name:<24} {name:<12} {rows[name]}", flush=True)
     return rows
+
+
+def curve(folder: Path, runs: int) -> dict[str, object]:
+    """Cold scans of histories of 500 to 8,000 commits, without the start of the process: seconds a commit must not
+    grow."""
+    found: dict[str, object] = {}
+    for commits in (500, 1000, 2000, 4000, 8000):
+        what = worlds_scan.history(folder / f"curve-{commits}", commits)
+        home, out = folder / "curve-home", folder / "curve-out"
+        home.mkdir(exist_ok=True)
+        out.mkdir(exist_ok=True)
+        words = commands("history", what, out)["clawsecrets"]
+        cost(words, what, home)
+        seconds = statistics.median(cost(words, what, home).seconds for _ in range(runs))
+        found[f"{commits} commits"] = {"seconds": round(seconds, 3), **size("history", what)}
+        print(f"  curve    {commits} commits {found[f'{commits} commits']}", flush=True)
+        shutil.rmtree(what)
+    return found
 
 
 def _named(text: str) -> tuple[str, Path]:
@@ -161,6 +180,7 @@ def main() -> int:
     for kind in ("history", "tree", "image"):
         parser.add_argument(f"--{kind}", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--curve", action="store_true", help="measure histories of growing length too, ours alone")
     given = parser.parse_args()
     install()
     if given.install:
@@ -178,6 +198,8 @@ def main() -> int:
                 shutil.rmtree(copy)
         staged = worlds_scan.staged(Path(folder) / "staged")
         rows["staged one-file"] = {"tools": measured("staged", staged, max(given.runs, 5))}
+        if given.curve:
+            rows["curve"] = {"tools": curve(Path(folder), given.runs)}
     figures.write("scan", machine, {"rows": rows})
     print(f"written: {report.write().name}")
     return 0

@@ -29,14 +29,15 @@ def text(random_: random.Random, lines: int) -> list[str]:
 
 def made(folder: Path) -> list[tuple[str, str, Path]]:
     """A history, a tree and an image of middling size, the same each time."""
-    history, tree, image = folder / "history", folder / "tree", folder / "image.tar"
-    _history(history, commits=4000, files=600)
+    repository, tree, image = folder / "history", folder / "tree", folder / "image.tar"
+    history(repository, commits=4000)
     _tree(tree, files=4000)
     _image(image, tree)
-    return [("history", "made", history), ("tree", "made", tree), ("image", "made", image)]
+    return [("history", "made", repository), ("tree", "made", tree), ("image", "made", image)]
 
 
-def _history(folder: Path, commits: int, files: int) -> None:
+def history(folder: Path, commits: int, files: int = 600) -> Path:
+    """A repository with so many commits to so many files."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
     process = subprocess.Popen(["git", "-C", str(folder), "fast-import", "--quiet"], stdin=subprocess.PIPE)
@@ -46,6 +47,7 @@ def _history(folder: Path, commits: int, files: int) -> None:
     process.stdin.close()
     assert process.wait() == 0
     git(folder, "repack", "-adq")
+    return folder
 
 
 def _stream(commits: int, files: int) -> Iterator[bytes]:
