@@ -41,8 +41,8 @@ def _scan() -> Iterator[str]:
     found = figures.read("scan")
     if not found:
         return
-    yield from ("## The scan beside its peers", "", f"Medians of whole processes on {_machine(found['machine'])}; memory "
-                "is the largest sum over a tool's processes. `cached` is the run after 10 new commits.", "",
+    yield from ("## The scan beside its peers", "", f"Medians of whole processes on {_machine(found['machine'])}; "
+                "memory is the largest sum over a tool's processes. `cached` is the run after 10 new commits.", "",
                 "| input | tool | seconds | memory MB | exit codes |", "|---|---|---:|---:|---|")
     for name, row in found["rows"].items():
         for tool, told in row["tools"].items():
