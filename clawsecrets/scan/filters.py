@@ -71,6 +71,11 @@ _PLAIN = re.compile(
       |css|png|svg|jpe?g|pem|key|crt|sh|env|lock|mjs|cjs|tsx?|c|h|java)|[^A-Za-z]*|\d+x\d+|0x[0-9A-Fa-f]+)\Z""", re.X,
 )
 """A number, a version, an address, a date, an e-mail address, a path, a file, a colour."""
+_OUTCOME = re.compile(rb"(?:\A|[\r\n])(?:X|K)?(?:PASS|FAIL): \Z")
+"""Ends the text before the name of a test in a log (DejaGnu, Automake): `PASS: ld-x86-64/tls`."""
+_TEST = re.compile(rb"[\w.+,:=@%/-]+\Z")
+"""The look of a test's name, which as a rule has several parts ..."""
+_PARTS = re.compile(rb"\w[-_./:]\w")
 _CALLED = re.compile(rb"\s{0,2}[(\[]")
 _DOCUMENTATION_HOST = re.compile(
     rb"@(?:(?:[\w-]+\.)*example(?:\.\w+)?|[\w.-]*\.(?:test|invalid|example)|host(?:name)?|server|my[-.]?\w*host|domain\.\w+"
@@ -205,6 +210,15 @@ def is_no_such(seen: Sighting) -> str:
     return ""
 
 
+def is_outcome(seen: Sighting) -> str:
+    """The name of a test in a log. What holds other characters may be a password all the same; so may what looks
+    drawn at random, in one part."""
+    if seen.rule.provider != GENERIC or "password" not in seen.rule.id or not _OUTCOME.search(seen.before):
+        return ""
+    value = seen.value
+    return "a test's outcome" if _TEST.match(value) and (_PARTS.search(value) or not drawn(value)) else ""
+
+
 def is_named(seen: Sighting) -> str:
     """It reads like words or like a name in code."""
     value, generic = seen.value, seen.rule.provider == GENERIC
@@ -302,7 +316,7 @@ def _decoded(value: bytes) -> bytes:
 
 
 REASONS: tuple[Reason, ...] = (
-    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_no_such, is_plain,
-    is_named, is_hash, is_packed, is_weak,
+    is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_no_such, is_outcome,
+    is_plain, is_named, is_hash, is_packed, is_weak,
 )
 """In this order: the first one that is given is told."""

@@ -131,6 +131,24 @@ def test_documentation_hosts() -> None:
     assert why("s3cr3tPass", URL, "postgres://ops:", "@db.acme.io/db\n") == ""
 
 
+@pytest.mark.parametrize("line", [
+    "PASS: ld-x86-64/tlspic2", "XPASS: gas/i386/iamcu-1", "PASS: binutils-all/x86-64/pr23494a-x32", "PASS: discard1",
+    "PASS: libpr26580-1.so", "FAIL: gas/i386/pr19498",
+])
+def test_a_line_of_a_test_log(line: str) -> None:
+    assert found(f"{line}\n") == [] == found(f"gas tests\nPASS: gas/elf/first1\r\n{line}\r\nPASS: last one\n")
+    before, _, value = line.partition(" ")
+    assert why(value, PASSWORD, f"x\n{before} ") == "a test's outcome"
+
+
+@pytest.mark.parametrize("line", [
+    "PASS=ld-x86-64/tlspic2", "pass: hunter-2-x!", "DB_PASS: hunter-2-x!", "PASS: wQ7!mXz2#Lr9", "PASS: q8Zt3LwV5nXr",
+    "my PASS: hunter-2-x", "Pass: hunter-2-x", "  PASS: hunter-2-x", "PASS:hunter-2-x",
+])
+def test_a_password_that_is_named_pass(line: str) -> None:
+    assert [rule for rule, _ in found(f"first\n{line}\n")] == ["generic.password"]
+
+
 def test_a_call_is_no_value() -> None:
     assert why("q8Zt3LwV5nXr2KdM7yBf", GENERIC, "key = ", "(x)\n") == "a call or an index"
     assert why("settings", GENERIC, "key = ", " (x)\n") == "a call or an index"
