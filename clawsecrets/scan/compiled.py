@@ -101,13 +101,16 @@ def _read(path: Path) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(handle, "rb") as file:
-        try:
-            if not (_ours(os.fstat(handle)) and _ours(path.parent.stat())) or os.fstat(handle).st_size > _MOST:
-                return None
-            return file.read(_MOST)
-        except OSError:
+    try:
+        at = os.fstat(handle)
+        if not stat.S_ISREG(at.st_mode) or at.st_size > _MOST or not (_ours(at) and _ours(path.parent.stat())):
             return None
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(_MOST)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
 
 
 def _ours(at: os.stat_result) -> bool:

@@ -225,3 +225,10 @@ def test_a_warm_start_imports_neither_toml_nor_the_provider_loader(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", program], env={"CLAWSECRETS_HOME": str(tmp_path), "PATH": "/usr/bin"},
                           capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_folder_where_the_cache_would_stand(tmp_path: Path, file: Path, made: Made) -> None:
+    cache = tmp_path / "cache"
+    (cache / compiled.name([file])).mkdir(parents=True, mode=0o700)
+    assert works(compiled.rules_for([file], cache, made)) and works(compiled.rules_for([file], cache, made))
+    assert made.times == 2 and [path.name for path in cache.iterdir()] == [compiled.name([file])]
