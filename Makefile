@@ -23,7 +23,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-real: $(VENV)/.installed-dev  ## install what the tests against real components need (npm)
+real: $(VENV)/.installed-dev  ## install what the tests against real components need (npm, pip, apt)
 	@$(BIN)/python -m tests.real_components || test -z "$$CLAWSECRETS_REQUIRE_REAL"
 
 soak: $(VENV)/.installed-dev real  ## the full counts; figures go to bench/results/
