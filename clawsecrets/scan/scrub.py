@@ -18,7 +18,7 @@ from clawsecrets.scan.mask import ELLIPSIS
 
 SHORTEST = 4
 """Characters; what is shorter stands in any text by chance."""
-_ALONE = 8
+ALONE = 8
 """A shorter value is taken out only where it stands alone, not inside of a longer word."""
 _LONGEST = 64 << 10
 """Bytes of a value that are looked for: texts of a report are shorter."""
@@ -27,19 +27,26 @@ _LONGEST = 64 << 10
 class Scrubber:
     """Knows the values, each with its mask. Texts are remembered: the same path comes a thousand times."""
 
-    def __init__(self, values: Iterable[tuple[bytes, str]]) -> None:
+    def __init__(self, values: Iterable[tuple[bytes, str]], not_in_paths: Iterable[tuple[bytes, str]] = ()) -> None:
+        """`not_in_paths`: values that are so weak that names of files and folders keep what looks the same."""
+        values, weak = tuple(values), tuple(not_in_paths)
+        self._beside = Scrubber((*values, *weak)) if weak else None
         self._long: dict[str, list[tuple[str, str]]] = {}
         self._short: dict[str, list[tuple[str, str]]] = {}
         self._done: dict[str, str] = {}
         for value, masked in values:
             for form in dict.fromkeys(_forms(value[:_LONGEST])):
-                if len(form) >= _ALONE:
-                    self._long.setdefault(form[:_ALONE], []).append((form, masked))
+                if len(form) >= ALONE:
+                    self._long.setdefault(form[:ALONE], []).append((form, masked))
                 elif len(form) >= SHORTEST:
                     self._short.setdefault(form[:SHORTEST], []).append((form, masked))
 
     def text(self, text: str) -> str:
         """The text without any value."""
+        return self._beside.path(text) if self._beside else self.path(text)
+
+    def path(self, text: str) -> str:
+        """The name of a place without any value that may be taken out of one."""
         if len(text) < SHORTEST or not (self._long or self._short):
             return text
         done = self._done.get(text)
@@ -49,7 +56,7 @@ class Scrubber:
 
     def _scrubbed(self, text: str) -> str:
         long, short = self._long, self._short
-        if not any(text[at:at + _ALONE] in long or text[at:at + SHORTEST] in short for at in range(len(text))):
+        if not any(text[at:at + ALONE] in long or text[at:at + SHORTEST] in short for at in range(len(text))):
             return text
         parts, at, kept = [], 0, 0
         while at < len(text):
@@ -74,7 +81,7 @@ class Scrubber:
         """Length and mask of the longest form of a value that begins here; 0 for none."""
         best = (0, "")
         whole = len(text.rstrip(ELLIPSIS + "."))
-        for form, masked in self._long.get(text[at:at + _ALONE], ()):
+        for form, masked in self._long.get(text[at:at + ALONE], ()):
             if text.startswith(form, at) or form.startswith(text[at:whole]):  # the second: it was cut
                 best = max(best, (min(len(form), len(text) - at), masked))
         for form, masked in self._short.get(text[at:at + SHORTEST], ()):
@@ -86,23 +93,23 @@ class Scrubber:
     def provenance(self, given: Provenance) -> Provenance:
         """The same without values."""
         text = self.text
-        return replace(given, path=text(given.path), author=text(given.author), message=text(given.message),
+        return replace(given, path=self.path(given.path), author=text(given.author), message=text(given.message),
                        refs=tuple(map(text, given.refs)), image=text(given.image), platform=text(given.platform),
                        instruction=text(given.instruction), container=text(given.container))
 
     def skipped(self, given: Skipped) -> Skipped:
         """The same without values."""
-        return replace(given, what=self.text(given.what), reason=self.text(given.reason))
+        return replace(given, what=self.path(given.what), reason=self.text(given.reason))
 
     def coverage(self, given: Coverage) -> Coverage:
         """The same without values."""
-        return replace(given, sources=tuple(map(self.text, given.sources)),
+        return replace(given, sources=tuple(map(self.path, given.sources)),
                        skipped=tuple(map(self.skipped, given.skipped)))
 
     def dropped(self, given: Dropped) -> Dropped:
         """The same without values."""
         place = given.place
-        cleaned = place._replace(key=self.text(place.key), path=self.text(place.path))
+        cleaned = place._replace(key=self.path(place.key), path=self.path(place.path))
         return replace(given, place=cleaned, reason=self.text(given.reason))
 
 

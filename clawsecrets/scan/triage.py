@@ -18,7 +18,7 @@ from clawsecrets.scan.advice import advice, kinds
 from clawsecrets.scan.baseline import Baseline, Entry
 from clawsecrets.scan.fingerprint import fingerprints
 from clawsecrets.scan.mask import mask
-from clawsecrets.scan.scrub import Scrubber
+from clawsecrets.scan.scrub import ALONE, Scrubber
 from clawsecrets.scan.severity import rank, severity, urgency
 
 NO_REASON = "(no reason was given)"
@@ -110,23 +110,29 @@ def named(matches: Iterable[Match], salt: bytes) -> dict[bytes, str]:
 
 def conclude(groups: Sequence[Group], baseline: Baseline | None = None, pages: Mapping[str, str] | None = None,
              today: datetime.date | None = None, unshown: Sequence[Match] = (),
-             names: Mapping[bytes, str] | None = None) -> Judged:
+             names: Mapping[bytes, str] | None = None, hidden: Sequence[Match] = ()) -> Judged:
     """Judge the groups. `names`: their fingerprints, where those are known already. `unshown`: matches that are not
-    reported (not confident enough), whose values are taken out of texts all the same. `pages`: provider code -> page
+    reported (not confident enough), whose values are taken out of texts all the same; short ones not out of paths, for
+    they are common words. `hidden`: matches in the texts themselves. `pages`: provider code -> page
     where its credentials are kept, of those providers that have a provider file. `today` (UTC) decides which entries
     of the baseline have expired."""
     baseline = baseline or Baseline()
     names = names or fingerprints([one.secret.reveal() for one in groups], baseline.salt)
     masks = [mask(one.secret.reveal(), one.prefix) for one in groups]
-    values = {match.secret.reveal(): mask(match.secret.reveal(), match.prefix) for match in unshown}
+    weak = {id(match) for match in unshown if not match.known and len(match.secret) < ALONE}
+    values = _masked(match for match in (*unshown, *hidden) if id(match) not in weak)
     values |= {one.secret.reveal(): masked for one, masked in zip(groups, masks, strict=True)}
-    scrubber = Scrubber(values.items())
+    scrubber = Scrubber(values.items(), _masked(match for match in unshown if id(match) in weak).items())
     judge = _Judge(baseline, pages or {}, today or datetime.datetime.now(datetime.UTC).date(), scrubber)
     every = [judge.finding(one, masked, names[one.secret.reveal()])
              for one, masked in zip(groups, masks, strict=True)]
     every.sort(key=urgency)
     return Judged(tuple(item for item in every if not item.baseline), tuple(item for item in every if item.baseline),
                   {one.rule.id: one.rule for one in groups}, scrubber)
+
+
+def _masked(matches: Iterable[Match]) -> dict[bytes, str]:
+    return {match.secret.reveal(): mask(match.secret.reveal(), match.prefix) for match in matches}
 
 
 def triage(matches: Iterable[Match], provenances: Mapping[Place, Sequence[Provenance]],

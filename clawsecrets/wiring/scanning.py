@@ -216,11 +216,12 @@ class Scan:
         from clawsecrets.scan import triage
         from clawsecrets.scan.shown import hidden, told
 
-        below += hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
+        inside = hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
         groups = triage.group(seen)
         if self.order.verify:
             self._verify(groups)
-        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named())
+        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named(),
+                                 hidden=inside)
         stats["seconds"] = round(time.monotonic() - self.began, 3)
         return Report(judged.findings, judged.coverage(coverage), judged.baselined,
                       tuple(map(judged.scrubber.dropped, dropped)), judged.rules, stats, interrupted)

@@ -82,3 +82,15 @@ def test_all_texts_of_the_model() -> None:
     dropped = one.dropped(Dropped("r", Place(Kind.FILE, text, text), 1, text, "m"))
     assert text not in repr((where, skipped, dropped)).replace("\\\\", "\\")
     assert where.path == mask(VALUE) and where.commit == "c"
+
+
+def test_weak_values_leave_paths_alone() -> None:
+    one = Scrubber([(VALUE, mask(VALUE))], [(b"route", "…")])
+    assert one.path("src/route/a.py") == "src/route/a.py" and one.text("take the route") == "take the …"
+    assert one.path(f"route/{VALUE.decode()}") == f"route/{mask(VALUE)}"
+    where = one.provenance(Provenance(Kind.GIT_BLOB, "route/x", message="my route", refs=("refs/route",)))
+    assert (where.path, where.message, where.refs) == ("route/x", "my …", ("refs/…",))
+    dropped = one.dropped(Dropped("r", Place(Kind.FILE, "/route", "/route"), 1, "not route", "…"))
+    assert (dropped.place.path, dropped.place.key, dropped.reason) == ("/route", "/route", "not …")
+    coverage = one.coverage(Coverage(("/route",), skipped=(Skipped("/route", "no route"),)))
+    assert (coverage.sources, *coverage.skipped) == (("/route",), Skipped("/route", "no …"))

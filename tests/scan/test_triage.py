@@ -128,6 +128,15 @@ def test_what_is_not_shown_is_taken_out_of_texts_too() -> None:
     assert shown.locations[0].provenance.path == "x-acme_…4tR"
 
 
+def test_short_values_that_are_not_shown_leave_paths_alone() -> None:
+    groups = group([seen(path="src/r0ute/a.py")])
+    short = match(b"r0ute", at("b"))
+    [shown] = conclude(groups, pages=PAGES, today=TODAY, unshown=[short]).findings
+    assert shown.locations[0].provenance.path == "src/r0ute/a.py"
+    [shown] = conclude(groups, pages=PAGES, today=TODAY, hidden=[short]).findings  # it stands there as a password
+    assert shown.locations[0].provenance.path == "src/…/a.py"
+
+
 # --- the baseline --------------------------------------------------------------------------------------------------
 
 
