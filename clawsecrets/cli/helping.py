@@ -1,4 +1,5 @@
-"""Help without noise: a flag takes nothing, so nothing stands behind it (typer would print `<bool>`)."""
+"""Help without noise: nothing stands behind a flag, which takes nothing (typer would print `<bool>`), and no type of
+Python behind an argument whose name says what it is (`PATH|URL <list[str]>`)."""
 
 from __future__ import annotations
 
@@ -34,4 +35,10 @@ def _quiet(parameters: Any) -> Any:
     for parameter in parameters:
         if getattr(parameter, "is_bool_flag", False):
             parameter.metavar = ""
+        if parameter.param_type_name == "argument" and parameter.metavar:
+            parameter.display_type_rich = _untyped
     return parameters
+
+
+def _untyped(ctx: object) -> None:
+    """No type to show."""
