@@ -1,10 +1,10 @@
 """Compiled rules, kept in the cache folder, so that a start neither reads TOML nor compiles.
 
-The file is `rules-…`, one for each choice of rule files, in a folder that only we may write to: a line with format
-and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal) with the rules, what was found out
-about them, and Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and
-the judging code come from, our version, and Hyperscan's. A file that is not ours, has another key, or is damaged is
-left aside and written again. Nothing in it can run code, but it could hide a leak: hence the owner and the mode.
+The file is `rules-…`, one for each choice of rule files, in a folder that only we, or root, may write to: a line with
+format and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal) with the rules, what was found
+out about them, and Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and
+the judging code come from, our version, and Hyperscan's. A file that is somebody else's, has another key, or is damaged
+is left aside and written again. Nothing in it can run code, but it could hide a leak: hence the owner and the mode.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """The file's bytes, if it and its folder are ours and nobody else may write to them."""
+    """The file's bytes, if it and its folder are ours or root's and nobody else may write to them."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -114,7 +114,8 @@ def _read(path: Path) -> bytes | None:
 
 
 def _ours(at: os.stat_result) -> bool:
-    return (at.st_uid == os.geteuid() and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    """Whether it is ours, or the machine's (root made it, as in a container's image), and nobody else may write."""
+    return (at.st_uid in (0, os.geteuid()) and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
             and (stat.S_ISREG(at.st_mode) or stat.S_ISDIR(at.st_mode)))
 
 

@@ -232,3 +232,21 @@ def test_a_folder_where_the_cache_would_stand(tmp_path: Path, file: Path, made: 
     (cache / compiled.name([file])).mkdir(parents=True, mode=0o700)
     assert works(compiled.rules_for([file], cache, made)) and works(compiled.rules_for([file], cache, made))
     assert made.times == 2 and [path.name for path in cache.iterdir()] == [compiled.name([file])]
+
+
+@pytest.mark.parametrize(("owner", "times"), [(0, 1), (4242, 2)])
+def test_what_root_has_compiled_serves_everybody(tmp_path: Path, file: Path, made: Made, owner: int, times: int,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the image for CI, which is made by root and run by another user."""
+    cache = tmp_path / "cache"
+    compiled.rules_for([file], cache, made)
+    ours = compiled._ours
+
+    def owned(at: os.stat_result) -> bool:
+        fields = list(at)
+        fields[stat.ST_UID] = owner
+        return ours(os.stat_result(fields))
+
+    monkeypatch.setattr(compiled, "_ours", owned)
+    monkeypatch.setattr(os, "geteuid", lambda: 4243)
+    assert works(compiled.rules_for([file], cache, made)) and made.times == times
