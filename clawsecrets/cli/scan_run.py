@@ -46,7 +46,7 @@ def scan(words: Words) -> int:
 def _store(words: Words) -> Store:
     from clawsecrets.cli.session import Session
 
-    return Session(words.text("store"), words.text("config")).store
+    return Session(words.text("store"), words.text("config"), accept_older=words.flag("accept-older")).store
 
 
 def _order(words: Words) -> Order:

@@ -67,6 +67,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("no-ignored", "Leave out what git ignores.", only=("path", "")),
     Option("store", "Another store than the configuration's, for --known.", "URL"),
     Option("config", "Another configuration file.", "FILE"),
+    Option("accept-older", "Open a store that is older than one seen here before: you put it back on purpose."),
     Option("verbose", "Say more on the way.", short="-v"),
 )
 

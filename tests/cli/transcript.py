@@ -43,6 +43,7 @@ _PUT = [
     (re.compile(r"(?<![\[;\d])(?: [1-9]|[1-4]\d)m\b(?! or)"), " Ns"),  # an age, where the machine is slow
     (re.compile(r"\b5\dm\b"), "59m"),  # what is left of an hour
     (re.compile(r"≥\d+[sm]\b"), "≥Ns"),
+    (re.compile(r"; \d+\.\d s$", re.MULTILINE), "; N s"),
     (re.compile(r"[^\s`\"]+/bin/python[\d.]*"), "PYTHON"),
 ]
 _WIDER = re.compile(r" (?=(?:AGE|≥\d[sm]|\d{1,2}[sm]) +(?:EVERY|\d+d))")
