@@ -158,4 +158,4 @@ def clone(url: str, into: Path, file: bool = False) -> None:
         done = subprocess.run(words, env=kept | fixed, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:
         raise GitFailed(f"git cannot be run: {error.strerror}", "install git, or put it on PATH") from error
-    ended(done.returncode, done.stderr, "clone")
+    ended(done.returncode, done.stderr.replace(os.fsencode(url), b"the URL"), "clone")  # it may hold credentials

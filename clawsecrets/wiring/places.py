@@ -54,7 +54,7 @@ class Places:
         if "://" in what and not path.exists():
             from clawsecrets.sources.git.remote import cloned
 
-            self.told.say(f"cloning {what}")
+            self.told.say("cloning the repository")  # not its URL, which may have credentials
             path = self.stack.enter_context(cloned(what, file=True))
         if order.staged:
             from clawsecrets.sources.git.staged import StagedSource
