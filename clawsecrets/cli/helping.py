@@ -35,6 +35,8 @@ def _quiet(parameters: Any) -> Any:
     for parameter in parameters:
         if getattr(parameter, "is_bool_flag", False):
             parameter.metavar = ""
+        if parameter.param_type_name == "option" and parameter.multiple and not parameter.metavar:
+            parameter.metavar = "NAME"
         if parameter.param_type_name == "argument" and parameter.metavar:
             parameter.display_type_rich = _untyped
     return parameters

@@ -34,7 +34,7 @@ class Places:
         """The sources, opened as far as is needed to say that they cannot be. ClawError."""
         kind, what = self.order.kind, self.order.what
         if kind == "git":
-            return [self.git(what[0] if what else ".")]
+            return self.gits(what[0] if what else ".")
         if kind == "image":
             return [self.image(name) for name in what]
         if kind == "path":
@@ -46,6 +46,16 @@ class Places:
 
             return [StreamSource(sys.stdin.buffer.read)]
         return self.here()
+
+    def gits(self, what: str) -> list[Source]:
+        """A repository, and those of its submodules that stand in its own folder."""
+        found = [self.git(what)]
+        order = self.order
+        if order.staged or order.since or order.commits or order.branch or order.no_history or "://" in what:
+            return found
+        from clawsecrets.sources.git.layout import find, nested
+
+        return found + [self.git(str(path)) for path in nested(find(Path(what)).common)]
 
     def git(self, what: str) -> Source:
         """One repository. UsageError, Incomplete."""
@@ -85,7 +95,7 @@ class Places:
         answers."""
         top = _top(os.getcwd())
         root = top or "."
-        found = [self.git(top)] if top is not None else []
+        found = self.gits(top) if top is not None else []
         found.append(path_source(self.order, (root,), self.chosen))
         images = sorted({*_images(root), *_images(".")})
         return [*found, *self.composed(images)] if images else found
