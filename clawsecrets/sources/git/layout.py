@@ -4,7 +4,7 @@ beyond the layout that gitrepository-layout(5) gives (`.git` files, `commondir`,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def _read(top: Path, gitdir: Path, other_stores: bool) -> Layout:
     if Path(waiting).is_relative_to(stores[0]) and waiting != str(stores[0]):
         stores.append(Path(waiting))  # a pre-receive hook: what is pushed waits there
     _alternates(stores, (top, common), other_stores, skipped)
-    skipped += _leftovers(stores)
+    skipped += _leftovers(stores[0])
     partial = "extensions.partialclone" in config or any(
         key.startswith("remote.") and key.endswith((".promisor", ".partialclonefilter")) for key in config)
     return Layout(
@@ -145,17 +145,16 @@ def nested(common: Path) -> Iterator[Path]:
                 waiting.append(path)  # a submodule's name may have slashes
 
 
-def _leftovers(stores: Iterable[Path]) -> Iterator[Skipped]:
-    """What a killed git left in the making: whole objects may stand in it. In a hook such folders are those of pushes
-    that are going on."""
+def _leftovers(store: Path) -> Iterator[Skipped]:
+    """What a killed git left in the making in a repository's own folder: whole objects may stand in it. In a hook such
+    folders are those of pushes that are going on."""
     hook = bool(os.environ.get("GIT_QUARANTINE_PATH") or os.environ.get("GIT_OBJECT_DIRECTORY"))
-    for store in stores:
-        for path in listed(store):
-            if path.name.startswith("tmp_objdir") and not hook:
-                yield Skipped(f"objects in {path}", "a killed push left them; `git gc --prune=now` clears them")
-            elif len(path.name) == 2 and path.is_dir():
-                yield from (Skipped(str(one), "a killed git left it half written; `git gc --prune=now` clears it")
-                            for one in path.glob("tmp_obj_*"))
+    for path in listed(store):
+        if path.name.startswith("tmp_objdir") and not hook:
+            yield Skipped(f"objects in {path}", "a killed push left them; `git gc --prune=now` clears them")
+        elif len(path.name) == 2 and path.is_dir():
+            yield from (Skipped(str(one), "a killed git left it half written; `git gc --prune=now` clears it")
+                        for one in path.glob("tmp_obj_*"))
 
 
 def _alternates(stores: list[Path], inside: tuple[Path, ...], allowed: bool, skipped: list[Skipped]) -> None:
