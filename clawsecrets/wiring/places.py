@@ -53,9 +53,12 @@ class Places:
         order = self.order
         if order.staged or order.since or order.commits or order.branch or order.no_history or "://" in what:
             return found
+        from clawsecrets.sources.git.inside import Inside
         from clawsecrets.sources.git.layout import find, nested
 
-        return found + [self.git(str(path)) for path in nested(find(Path(what)).common)]
+        layout = find(Path(what))
+        return found + [Inside(self.git(str(path)), os.path.relpath(path, layout.top))
+                        for path in nested(layout.common)]
 
     def git(self, what: str) -> Source:
         """One repository. UsageError, Incomplete."""

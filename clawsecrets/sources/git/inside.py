@@ -1,0 +1,35 @@
+"""A submodule's repository, seen from the superproject in whose folder it stands: its own files have their paths
+there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from clawsecrets.model.finding import Coverage, Kind, Place, Provenance
+from clawsecrets.ports import Part, Source
+
+
+@dataclass(frozen=True)
+class Inside:
+    """`source`, whose folder is `prefix` below what is scanned."""
+
+    source: Source
+    prefix: str
+
+    def parts(self, workers: int) -> Sequence[Part]:
+        """The source's."""
+        return self.source.parts(workers)
+
+    def size(self) -> int:
+        """The source's."""
+        return self.source.size()
+
+    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        """The source's, with the paths of its own files (its config, hooks …) as the superproject has them."""
+        return {place: [replace(one, path=f"{self.prefix}/{one.path}") if one.kind is Kind.GIT_CONFIG else one
+                        for one in found] for place, found in self.source.locate(places).items()}
+
+    def coverage(self) -> Coverage:
+        """The source's."""
+        return self.source.coverage()
