@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import re
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clawsecrets.scan.cachekey import MAC, SIGNATURE, CacheKey
+from clawsecrets.scan.kept import read_kept, unshared
 
 FORMAT = b"clawsecrets scan cache 1\n"
 LARGEST = 64 << 20
@@ -136,7 +136,7 @@ class Cache:
     # --- the file -----------------------------------------------------------------------------------------------------
 
     def _read(self) -> Seen:
-        data = _private(self._path)
+        data = read_kept(self._path, LARGEST, (os.geteuid(),))
         if data is None:
             return Seen()
         start = len(FORMAT) + MAC + SIGNATURE
@@ -178,7 +178,7 @@ class Cache:
         """One writer at a time. OSError when the folder is not ours."""
         folder = self._path.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _ours(folder.stat()):
+        if not unshared(folder.stat(), (os.geteuid(),)):
             raise PermissionError(1, "others may write to its folder", str(folder))
         handle = os.open(folder / "scan.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -247,25 +247,3 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
-
-
-def _private(path: Path) -> bytes | None:
-    """The file, if it and its folder are ours and nobody else may write there."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        at = os.fstat(handle)
-        if not stat.S_ISREG(at.st_mode) or at.st_size > LARGEST or not (_ours(at) and _ours(path.parent.stat())):
-            return None
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(LARGEST)
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
-
-
-def _ours(at: os.stat_result) -> bool:
-    return at.st_uid == os.geteuid() and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

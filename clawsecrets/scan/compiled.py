@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +23,7 @@ import hyperscan
 from clawsecrets import __version__
 from clawsecrets.model.finding import Rule
 from clawsecrets.scan import gates
+from clawsecrets.scan.kept import read_kept, unshared
 from clawsecrets.scan.ruleset import Ruleset
 
 NAME = "rules"
@@ -77,7 +77,7 @@ def _content(code: Iterable[Path]) -> str:
 
 
 def _load(path: Path, key: bytes) -> Ruleset | None:
-    data = _read(path)
+    data = read_kept(path, _MOST, _owners())
     head = _HEAD + key + b"\n"
     if data is None or not data.startswith(head):
         return None
@@ -95,28 +95,9 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
     return ruleset
 
 
-def _read(path: Path) -> bytes | None:
-    """The file's bytes, if it and its folder are ours or root's and nobody else may write to them."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        at = os.fstat(handle)
-        if not stat.S_ISREG(at.st_mode) or at.st_size > _MOST or not (_ours(at) and _ours(path.parent.stat())):
-            return None
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(_MOST)
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
-
-
-def _ours(at: os.stat_result) -> bool:
-    """Whether it is ours, or the machine's (root made it, as in a container's image), and nobody else may write."""
-    return (at.st_uid in (0, os.geteuid()) and not at.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            and (stat.S_ISREG(at.st_mode) or stat.S_ISDIR(at.st_mode)))
+def _owners() -> tuple[int, int]:
+    """Us, and the machine: root made it, as in a container's image."""
+    return 0, os.geteuid()
 
 
 def _keep(path: Path, key: bytes, ruleset: Ruleset) -> None:
@@ -130,7 +111,7 @@ def _keep(path: Path, key: bytes, ruleset: Ruleset) -> None:
 
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _ours(folder.stat()):
+        if not unshared(folder.stat(), _owners()):
             return
         handle, temporary = tempfile.mkstemp(prefix=".rules-", dir=folder)  # 0600
         try:

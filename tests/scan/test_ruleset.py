@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from clawsecrets.config.paths import Paths, find_paths
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.finding import Rule
-from clawsecrets.scan import compiled
+from clawsecrets.scan import compiled, kept
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.rulefile import read_rules
 from clawsecrets.scan.ruleset import Ruleset
@@ -240,13 +241,13 @@ def test_what_root_has_compiled_serves_everybody(tmp_path: Path, file: Path, mad
     """As in the image for CI, which is made by root and run by another user."""
     cache = tmp_path / "cache"
     compiled.rules_for([file], cache, made)
-    ours = compiled._ours
+    unshared = kept.unshared
 
-    def owned(at: os.stat_result) -> bool:
+    def owned(at: os.stat_result, owners: Collection[int]) -> bool:
         fields = list(at)
         fields[stat.ST_UID] = owner
-        return ours(os.stat_result(fields))
+        return unshared(os.stat_result(fields), owners)
 
-    monkeypatch.setattr(compiled, "_ours", owned)
+    monkeypatch.setattr(kept, "unshared", owned)
     monkeypatch.setattr(os, "geteuid", lambda: 4243)
     assert works(compiled.rules_for([file], cache, made)) and made.times == times
