@@ -146,14 +146,26 @@ def gate() -> Gate:
     return _gate[0]
 
 
-def ends(data: bytes) -> list[int]:
-    """Where anything ends that may be encoded."""
-    return [end for found in gate().seen(data, None).values() for end in found]
+def events(data: bytes) -> list[tuple[int, int]]:
+    """What may be encoded in the data: the kind, and where it ends."""
+    return [(kind, end) for kind, ends in gate().seen(data, None).items() for end in ends]
+
+
+def by_kind(events: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+    """The ends of each kind, ascending."""
+    found: dict[int, list[int]] = {}
+    for kind, end in sorted(events):
+        found.setdefault(kind, []).append(end)
+    return found
 
 
 def hints(data: bytes, fresh: Sequence[tuple[int, int]] | None = None) -> dict[int, list[int]]:
     """By kind, where something that may be encoded that way was seen: ends, ascending."""
-    found = gate().seen(data, fresh)
+    return sifted(data, gate().seen(data, fresh))
+
+
+def sifted(data: bytes, found: dict[int, list[int]]) -> dict[int, list[int]]:
+    """Of what a pass has seen, what the bytes before it bear out."""
     for kind in _BEFORE.keys() & found.keys():
         shape = _BEFORE[kind]
         ends = [end for end in found[kind] if (seen := shape.search(data, max(0, end - _LOOKED), end + 3))

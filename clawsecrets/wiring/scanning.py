@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clawsecrets.scan.baseline import Baseline
     from clawsecrets.scan.inspect import Inspector
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
+    from clawsecrets.scan.ranges import Events
     from clawsecrets.scan.ruleset import Ruleset
     from clawsecrets.scan.sought import Finder
     from clawsecrets.scan.triage import Group, Seen
@@ -144,6 +145,7 @@ class Scan:
 
     def maker(self, ruleset: Ruleset, finders: Sequence[Finder]) -> Callable[[Notes], Looks]:
         """Makes what looks at content, in each worker."""
+        from clawsecrets.scan import gates
         from clawsecrets.scan.batch import Batching
         from clawsecrets.scan.detector import Detector
         from clawsecrets.scan.inspect import Inspector, kind_of
@@ -160,7 +162,10 @@ class Scan:
                 named = Naming(Noting(notes, lambda told: Inspector(seeking, notes=told)), finders)
                 return Batching(named, None, kind_of)
             inner = Noting(notes, lambda told: Inspector(detector, notes=told))
-            return Batching(inner, None if order.explain else detector.ends, kind_of)
+            return Batching(inner, None if order.explain else both(detector), kind_of)
+
+        def both(detector: Detector) -> Callable[[bytes], tuple[Events, Events]]:
+            return lambda text: (detector.candidates(text), gates.events(text))
 
         return make
 

@@ -142,7 +142,7 @@ class Objects:
         while deltas:
             pack, offset, delta = deltas.pop()
             try:
-                data = apply(delta, data, 0, LIMIT)[0]
+                data = apply(delta, data, LIMIT)
             except IndexError:
                 raise Damaged("its delta is cut off") from None
             if self._most:
