@@ -168,8 +168,10 @@ def sifted(data: bytes, found: dict[int, list[int]]) -> dict[int, list[int]]:
     """Of what a pass has seen, what the bytes before it bear out."""
     for kind in _BEFORE.keys() & found.keys():
         shape = _BEFORE[kind]
-        ends = [end for end in found[kind] if (seen := shape.search(data, max(0, end - _LOOKED), end + 3))
-                and (kind != JOINED or _joins(seen))]
+        if kind == JOINED:
+            ends = [end for end in found[kind] if _joined(shape, data, end)]
+        else:
+            ends = [end for end in found[kind] if shape.search(data, max(0, end - _LOOKED), end + 3)]
         if ends:
             found[kind] = ends
         else:
@@ -177,7 +179,11 @@ def sifted(data: bytes, found: dict[int, list[int]]) -> dict[int, list[int]]:
     return found
 
 
-def _joins(seen: re.Match[bytes]) -> bool:
-    """Whether two literals may be one secret: not two paths below each other (a list of imports)."""
-    return seen["joint"] is None or bool(_SIGNED.search(seen["joint"])) or not (
-        _PATHS.search(seen["first"]) or b"/" in seen["second"])
+def _joined(shape: re.Pattern[bytes], data: bytes, end: int) -> bool:
+    """Whether the two literals that meet before `end` may be one secret: not two paths below each other (a list of
+    imports)."""
+    seen = None
+    for seen in shape.finditer(data, max(0, end - _LOOKED), end + 3):  # noqa: B007 - the last one is what is wanted
+        pass
+    return seen is not None and (seen["joint"] is None or bool(_SIGNED.search(seen["joint"])) or not (
+        _PATHS.search(seen["first"]) or b"/" in seen["second"]))
