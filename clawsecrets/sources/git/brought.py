@@ -5,7 +5,7 @@ done: `begin` them, then ask for what was `found`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from clawsecrets.clients.git import Git, GitFailed
@@ -37,30 +37,27 @@ class Bringers:
             words += [f"--find-object={name.hex()}" for name in wanted]
         self._words = words
         self._running: list[Future[_Hits]] = []
-        self._begun: set[bytes] = set()
         self.skipped: list[Skipped] = []
 
-    def begin(self, commits: Iterable[bytes]) -> None:
-        """Look at these commits, those that were not begun yet; it is quickest when what is like each other stands
-        close together."""
-        names = [name for name in commits if name not in self._begun]
-        if not (names and self._wanted):
+    def begin(self, commits: bytes) -> None:
+        """Look at these commits (ids, one after another): quickest when what is like each other stands close
+        together."""
+        if not (commits and self._wanted):
             return
-        self._begun.update(names)
-        half = -(-len(names) // _PROCESSES)
+        width = self._layout.width
+        half = -(-len(commits) // width // _PROCESSES) * width
         pool = ThreadPoolExecutor(_PROCESSES)
-        self._running += [pool.submit(self._brought, names[i:i + half]) for i in range(0, len(names), half)]
+        self._running += [pool.submit(self._brought, commits[i:i + half]) for i in range(0, len(commits), half)]
         pool.shutdown(wait=False)
 
-    def found(self, at: dict[bytes, int]) -> dict[bytes, First]:
+    def found(self, at: Mapping[bytes, int]) -> dict[bytes, First]:
         """Of each object that a commit brought, the first of these commits, by its place in `at`, and the path there
         (the last one of several)."""
-        self.begin(reversed(at))
         first: dict[bytes, tuple[int, First]] = {}
         try:
             every: _Hits = [hit for share in self._running for hit in share.result()]
         except GitFailed:
-            every = self._again(list(reversed(at)))
+            every = self._again(b"".join(at))
         for commit, name, path in every:
             by = bytes.fromhex(commit.decode())
             place = at.get(by, len(at))
@@ -69,8 +66,8 @@ class Bringers:
                 first[name] = place, (by, refs.shown(path))
         return {bytes.fromhex(name.decode()): one for name, (_, one) in first.items()}
 
-    def _again(self, commits: Sequence[bytes]) -> _Hits:
-        """One that cannot be read ends git, which may have been one of those that are not in the graph."""
+    def _again(self, commits: bytes) -> _Hits:
+        """A commit that cannot be read ends git: look only at those that are in the graph."""
         hits: list[tuple[bytes, bytes, bytes]] = []
         try:
             for hit in self._diffs(commits):  # those before the fault count
@@ -79,12 +76,12 @@ class Bringers:
             self.skipped.append(Skipped("where findings come from", error.message))
         return hits
 
-    def _brought(self, commits: Sequence[bytes]) -> _Hits:
+    def _brought(self, commits: bytes) -> _Hits:
         return list(self._diffs(commits))
 
-    def _diffs(self, commits: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
+    def _diffs(self, commits: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         git = Git(self._layout.gitdir, self._layout.top)
-        given = "".join([f"{name.hex()}\n" for name in commits]).encode()
+        given = commits.hex("\n", self._layout.width).encode() + b"\n"
         return _entries(git.blocks(*self._words, given=given), self._wanted)
 
 

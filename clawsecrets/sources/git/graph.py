@@ -44,7 +44,7 @@ class Graph:
     def __init__(self, found: Iterator[tuple[bytes, bytes]], width: int, trees: Collection[bytes] = ()) -> None:
         """`trees`: ids of trees that are looked for among the commits' root trees."""
         when: list[int] = []
-        links: dict[bytes, Sequence[bytes]] = {}
+        links: dict[bytes, bytes] = {}
         rooted: list[tuple[bytes, bytes]] = []
         head = _head(width)
         for name, data in found:
@@ -58,8 +58,9 @@ class Graph:
         first = np.lexsort((np.array(names, f"S{width}"), np.array(when, np.int64))).tolist()
         names = [names[i] for i in first]
         number = {name: i for i, name in enumerate(names)}
-        self._parents = [[number[parent] for parent in links.pop(name) if parent in number] for name in names]
+        self._parents = [_known(number, links.pop(name), width) for name in names]
         """Of each commit, numbered by its date: the numbers of its parents."""
+        del number
         self._numbers = _settled(self._parents)
         self.order = [names[i] for i in self._numbers]
         """All commits."""
@@ -106,15 +107,22 @@ def _head(width: int) -> re.Pattern[bytes]:
                       rb"committer [^\n]* (-?[0-9]{1,18}) [+-][0-9]+\n" % (name, name))
 
 
-def _read(head: re.Pattern[bytes], data: bytes, width: int) -> tuple[bytes, Sequence[bytes], int]:
-    """Tree, parents and date of a commit."""
+def _read(head: re.Pattern[bytes], data: bytes, width: int) -> tuple[bytes, bytes, int]:
+    """Tree, parents (one after another) and date of a commit."""
     found = head.match(data)
     if found is None:
         links, date = messages.linked(data, width), _WHEN.search(data)
-        return links[0] if links else b"", links[1:], int(date[1]) if date else 0
+        return links[0] if links else b"", b"".join(links[1:]), int(date[1]) if date else 0
     tree, parents, seconds = found.groups()
-    step = 2 * width + 8
-    return unhexlify(tree), [unhexlify(parents[i + 7:i + step - 1]) for i in range(0, len(parents), step)], int(seconds)
+    return unhexlify(tree), unhexlify(b"".join(parents.split()[1::2])), int(seconds)
+
+
+def _known(number: Mapping[bytes, int], names: bytes, width: int) -> Sequence[int]:
+    """The numbers of those names that have one."""
+    if len(names) == width:
+        return (number[names],) if names in number else ()
+    its = [names[i:i + width] for i in range(0, len(names), width)]
+    return tuple([number[name] for name in its if name in number])
 
 
 def _settled(parents: Sequence[Sequence[int]]) -> list[int]:

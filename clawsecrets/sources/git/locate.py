@@ -7,9 +7,11 @@ Only asked for what has findings: nothing of this runs in a clean repository. Th
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from heapq import nsmallest
+
+import numpy as np
 
 from clawsecrets.clients.git import Git, GitFailed
 from clawsecrets.model.finding import Kind, Place, Provenance, Skipped
@@ -71,17 +73,18 @@ class Locator:
         bringers = Bringers(base.layout, wanted, bool(trees))
         bringers.begin(self._packed())
         graph = Graph(commits(base, self._objects), base.layout.width, trees)
+        loose = map(bytes.fromhex, base.all_loose)
+        bringers.begin(b"".join([name for name in loose if name in graph.at]))
         first = bringers.found(graph.at)
         self.skipped += bringers.skipped
         first |= {tree: (name, "") for tree, name in graph.roots.items()}
         return graph, first | {name: (name, "") for name in kinds if name in graph.at}
 
-    def _packed(self) -> Iterator[bytes]:
-        """The commits in packs, as they lie there: those that are like each other are neighbours."""
-        for held in self._base.packs:
-            pack, width = held.pack, held.pack.width
-            for at in pack.order[pack.kinds == COMMIT].tolist():
-                yield pack.names[at * width:(at + 1) * width]
+    def _packed(self) -> bytes:
+        """The ids of the commits in packs, as they lie there: those that are like each other are neighbours."""
+        packs = [held.pack for held in self._base.packs]
+        return b"".join([np.frombuffer(pack.names, np.uint8).reshape(-1, pack.width)[
+            pack.order[pack.kinds == COMMIT]].tobytes() for pack in packs])
 
     # --- the refs that lead there
 
