@@ -30,6 +30,8 @@ LOOKED_AT = 512
 """Bytes of a value that `bits` looks at: more cannot make it weaker than what it asks for."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}")
+_DIGITS = frozenset("0123456789")
+_LOWER_HEX, _UPPER_HEX = _DIGITS | set("abcdef"), _DIGITS | set("ABCDEF")
 _VOWELS = frozenset("aeiouyAEIOUY")
 _WORD_BITS = 2.0
 """Bits of a letter that stands in something like a word: 13 bits, a short dictionary, for six or seven of them."""
@@ -71,11 +73,12 @@ def bits(value: bytes, enough: float = math.inf) -> float:
 
 def _alphabet(text: str) -> int:
     """How many characters it could have been made of, judged by those that are in it."""
-    if all(c in "0123456789abcdef" for c in text) or all(c in "0123456789ABCDEF" for c in text):
+    there = set(text)
+    if there <= _LOWER_HEX or there <= _UPPER_HEX:
         return 10 if text.isdigit() else 16
-    size = 10 * any("0" <= c <= "9" for c in text) + 26 * any("a" <= c <= "z" for c in text)
-    size += 26 * any("A" <= c <= "Z" for c in text) + 64 * any(c > "~" for c in text)
-    marks = {c for c in text if c <= "~" and not c.isalnum()}
+    size = 10 * (not there.isdisjoint(_DIGITS)) + 26 * any("a" <= c <= "z" for c in there)
+    size += 26 * any("A" <= c <= "Z" for c in there) + 64 * any(c > "~" for c in there)
+    marks = {c for c in there if c <= "~" and not c.isalnum()}
     return max(2, size + (0 if not marks else 2 if len(marks) <= 2 else 32))
 
 
@@ -132,7 +135,7 @@ def begun(values: Collection[bytes], salt: bytes = STANDARD_SALT) -> Callable[[]
     """Begin with the fingerprints of many values; a call waits for them. Weak values are done meanwhile, in threads.
     The others are done when they are asked for: a thread that needs the lock a thousand times for a moment waits a
     thousand times for whoever works."""
-    costs = {value: _cost(value) for value in values}
+    costs = {value: _cost(value) for value in dict.fromkeys(values)}
     if len(costs) < 2:
         return lambda: {value: _stretched(value, salt, cost) for value, cost in costs.items()}
     from concurrent.futures import ThreadPoolExecutor  # a scan that finds nothing does not pay for it

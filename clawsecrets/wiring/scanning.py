@@ -269,7 +269,7 @@ class Scan:
         from clawsecrets.issuers.loader import load_providers
 
         providers = load_providers(self.config.providers_dirs if self.config else ())
-        return {code: providers[code].manual.url for code in {one.rule.provider for one in groups} if code in providers}
+        return {code: providers.page(code) for code in {one.rule.provider for one in groups} if code in providers}
 
     def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
         """The report in a format; `columns` 0: it is not for a terminal."""
