@@ -242,18 +242,13 @@ class Scan:
                       force=self.order.force_verify)
 
     def _named(self, found: Sequence[Match], baseline: Baseline | None) -> Callable[[], dict[bytes, str]]:
-        """The fingerprints, which are made while git says where the findings stand: both take their time."""
+        """The fingerprints, which are begun before git says where the findings stand: both take their time."""
         if not found:
             return dict
-        from concurrent.futures import ThreadPoolExecutor
-
         from clawsecrets.scan.fingerprint import STANDARD_SALT
         from clawsecrets.scan.triage import named
 
-        pool = ThreadPoolExecutor(1)
-        made = pool.submit(named, found, baseline.salt if baseline else STANDARD_SALT)
-        pool.shutdown(wait=False)
-        return made.result
+        return named(found, baseline.salt if baseline else STANDARD_SALT)
 
     def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
         from clawsecrets.scan import triage
@@ -278,8 +273,8 @@ class Scan:
             return {}
         from clawsecrets.issuers.loader import load_providers
 
-        folders = self.config.providers_dirs if self.config else ()
-        return {code: provider.manual.url for code, provider in load_providers(folders).items()}
+        providers = load_providers(self.config.providers_dirs if self.config else ())
+        return {code: providers.page(code) for code in {one.rule.provider for one in groups} if code in providers}
 
     def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
         """The report in a format; `columns` 0: it is not for a terminal."""
