@@ -71,10 +71,15 @@ _BEFORE = {
 }
 _LOOKED = 200
 """Bytes before the end of a hint that such a shape has at most."""
+_LINE_END = 52
+"""The same, of a line that goes on."""
 
 
 _APART = b"\n\n\n"
 """Between fresh ranges that are looked at together."""
+_SECOND = 28
+"""Bytes between the beginning of the second literal and the end of the hint, at most."""
+_LITERAL_BEFORE = re.compile(rb"[\"'`]\s{0,40}[fbruFBRU]?\Z")
 _SIGNED = re.compile(rb"[+.&~|<>]")
 _PATHS = re.compile(rb"[\w.-]+(?:/[\w.-]+)+\Z")
 
@@ -171,7 +176,8 @@ def sifted(data: bytes, found: dict[int, list[int]]) -> dict[int, list[int]]:
         if kind == JOINED:
             ends = [end for end in found[kind] if _joined(shape, data, end)]
         else:
-            ends = [end for end in found[kind] if shape.search(data, max(0, end - _LOOKED), end + 3)]
+            looked = _LINE_END if kind == CONTINUED else _LOOKED
+            ends = [end for end in found[kind] if shape.search(data, max(0, end - looked), end + 3)]
         if ends:
             found[kind] = ends
         else:
@@ -182,6 +188,10 @@ def sifted(data: bytes, found: dict[int, list[int]]) -> dict[int, list[int]]:
 def _joined(shape: re.Pattern[bytes], data: bytes, end: int) -> bool:
     """Whether the two literals that meet before `end` may be one secret: not two paths below each other (a list of
     imports)."""
+    low = max(0, end - _SECOND)
+    quote = max(data.rfind(b'"', low, end - 2), data.rfind(b"'", low, end - 2), data.rfind(b"`", low, end - 2))
+    if data.find(b"/", quote, quote + 13) > 0 and _LITERAL_BEFORE.search(data, max(0, quote - _LOOKED), quote):
+        return False  # as below, but sooner
     seen = None
     for seen in shape.finditer(data, max(0, end - _LOOKED), end + 3):  # noqa: B007 - the last one is what is wanted
         pass

@@ -194,7 +194,7 @@ def test_anything_can_be_decoded(data: bytes | str) -> None:
     raw = data.encode() if isinstance(data, str) else data
     for text in decode.derived(raw + b"made_k" + raw):
         for at in range(len(text.data)):
-            assert 0 <= text.origin(at) <= 2 * len(raw) + 6
+            assert 0 <= text.origin(at) <= 2 * len(raw) + 6 + 2  # the blank lines behind a window stand for its end
 
 
 @given(st.binary(min_size=0, max_size=40), st.integers(0, 5), st.sampled_from(["b64", "url", "hex"]))
