@@ -12,7 +12,6 @@ import contextlib
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 
@@ -185,6 +184,9 @@ def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType |
 
 def _report(kind: type[BaseException] | None, trace: TracebackType | None) -> None:
     print("clawsecrets: this is a bug, please report what follows (it holds no values):", file=sys.stderr)
-    sys.stderr.writelines(traceback.format_tb(trace))
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        print(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}', file=sys.stderr)
+        trace = trace.tb_next
     print(kind.__name__ if kind else "", file=sys.stderr)
     sys.stderr.flush()

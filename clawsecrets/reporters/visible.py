@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+
+from clawsecrets.model.late import late
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, format characters (bidirectional overrides, zero widths, tags), surrogates, private and unassigned ones,
 line and paragraph separators."""
 _ODD_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
 """Letters and marks that look like nothing."""
-_IN_JSON = re.compile("[\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
-                      "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
-                      "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]")
+_IN_JSON = late("[\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+                "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
+                "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]")
 
 
 def visible(text: str) -> str:
@@ -50,12 +50,16 @@ def without_bytes(text: str) -> str:
 def as_json(data: Mapping[str, object] | list[object], depth: int = 2) -> str:
     """JSON, readable, with a newline at its end; what lies deeper than `depth` stands on one line. Characters that a
     terminal obeys or that nobody sees are escaped (in JSON that changes nothing of what it says)."""
+    import json
+
     plain = "".join(_lines(data, depth, "\n"))
     return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", plain) + "\n"
 
 
 def _lines(data: object, depth: int, margin: str) -> Iterator[str]:
     """The text in parts. json's own indentation is written in Python and takes seconds for thousands of findings."""
+    import json
+
     inner, between = margin + "  ", "["
     if depth and data and isinstance(data, dict):
         between = "{"

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from clawsecrets.model.late import late
+
 _LONGEST_PEM = 32 << 10
 """Bytes in which the end of a PEM block is looked for."""
-_PEM_END = re.compile(rb"-----END [A-Z0-9 ]{3,40}-----")
+_PEM_END = late(rb"-----END [A-Z0-9 ]{3,40}-----")
 
 
 def spans(pattern: re.Pattern[bytes], reach: int, data: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:

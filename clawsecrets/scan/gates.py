@@ -13,6 +13,8 @@ from itertools import accumulate
 
 import hyperscan
 
+from clawsecrets.model.late import late
+
 BASE64, BASE64_PACKED, HEX, PERCENT, ESCAPE, ENTITY, JOINED, CONTINUED, NEWLINE, WIDE, LISTED, COLOUR = range(12)
 _QUAD = "[I-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 """Four characters of base64 that stand for three of ASCII, the first one printable."""
@@ -61,13 +63,13 @@ _WIDE_SHAPES: tuple[tuple[int, str], ...] = (
 """What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
 rest: what must stand before is asked by `_BEFORE`."""
 _BEFORE = {
-    JOINED: re.compile(
+    JOINED: late(
         rf"(?P<first>{_TOKEN}{{3,80}})(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
         rf"(?P<second>{_TOKEN}{{3,12}})".encode()),
-    CONTINUED: re.compile(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
-    PERCENT: re.compile(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
-    ESCAPE: re.compile(rf"(?:{_TOKEN}{{3}}|{_ESC})\\{{0,3}}{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})".encode()),
-    ENTITY: re.compile(rf"(?:{_TOKEN}{{2}}|{_ENT}){_ENT}(?:{_TOKEN}{{2}}|{_ENT})".encode()),
+    CONTINUED: late(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
+    PERCENT: late(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
+    ESCAPE: late(rf"(?:{_TOKEN}{{3}}|{_ESC})\\{{0,3}}{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})".encode()),
+    ENTITY: late(rf"(?:{_TOKEN}{{2}}|{_ENT}){_ENT}(?:{_TOKEN}{{2}}|{_ENT})".encode()),
 }
 _LOOKED = 200
 """Bytes before the end of a hint that such a shape has at most."""
@@ -75,8 +77,8 @@ _LOOKED = 200
 
 _APART = b"\n\n\n"
 """Between fresh ranges that are looked at together."""
-_SIGNED = re.compile(rb"[+.&~|<>]")
-_PATHS = re.compile(rb"[\w.-]+(?:/[\w.-]+)+\Z")
+_SIGNED = late(rb"[+.&~|<>]")
+_PATHS = late(rb"[\w.-]+(?:/[\w.-]+)+\Z")
 
 
 class Gate:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from clawsecrets.model.finding import Coverage, Dropped, Provenance, Skipped
 from clawsecrets.scan.mask import ELLIPSIS
@@ -93,24 +92,24 @@ class Scrubber:
     def provenance(self, given: Provenance) -> Provenance:
         """The same without values."""
         text = self.text
-        return replace(given, path=self.path(given.path), author=text(given.author), message=text(given.message),
-                       refs=tuple(map(text, given.refs)), image=text(given.image), platform=text(given.platform),
-                       instruction=text(given.instruction), container=text(given.container))
+        return given._replace(path=self.path(given.path), author=text(given.author), message=text(given.message),
+                              refs=tuple(map(text, given.refs)), image=text(given.image), platform=text(given.platform),
+                              instruction=text(given.instruction), container=text(given.container))
 
     def skipped(self, given: Skipped) -> Skipped:
         """The same without values."""
-        return replace(given, what=self.path(given.what), reason=self.text(given.reason))
+        return given._replace(what=self.path(given.what), reason=self.text(given.reason))
 
     def coverage(self, given: Coverage) -> Coverage:
         """The same without values."""
-        return replace(given, sources=tuple(map(self.path, given.sources)),
-                       skipped=tuple(map(self.skipped, given.skipped)))
+        return given._replace(sources=tuple(map(self.path, given.sources)),
+                              skipped=tuple(map(self.skipped, given.skipped)))
 
     def dropped(self, given: Dropped) -> Dropped:
         """The same without values."""
         place = given.place
         cleaned = place._replace(key=self.path(place.key), path=self.path(place.path))
-        return replace(given, place=cleaned, reason=self.text(given.reason))
+        return given._replace(place=cleaned, reason=self.text(given.reason))
 
 
 def _forms(value: bytes) -> Iterator[str]:

@@ -6,8 +6,9 @@ and more characters scores 3.1 on average and below 5 in 99 of 100 cases; words 
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
+
+from clawsecrets.model.late import late
 
 _PAIRS = (
     "05651241504756050767432241635362206418326305646200517043720650662282054750103063358320720523620464520030"
@@ -21,7 +22,7 @@ _PAIRS = (
 """Row: the first letter, column: the second. 5 = as likely as chance would have it; one more = twice as likely."""
 _SCORES = {bytes((97 + at // 26, 97 + at % 26)): int(digit) for at, digit in enumerate(_PAIRS)}
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_HEX = re.compile(rb"[0-9a-f]+\Z|[0-9A-F]+\Z")
+_HEX = late(rb"[0-9a-f]+\Z|[0-9A-F]+\Z")
 _SHORT = 12
 """Pairs below which chance plays a larger part, and more is asked."""
 

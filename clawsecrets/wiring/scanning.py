@@ -10,9 +10,8 @@ import fnmatch
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clawsecrets.errors import ConfigError, UsageError
 from clawsecrets.model.finding import CONFIDENCES, Coverage, Match, Report
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from clawsecrets.wiring.caching import Caching
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What to scan, and how."""
 
     kind: str
@@ -62,21 +60,19 @@ def _no_store() -> Store:
     raise UsageError("--known needs a store", "clawsecrets init makes one")
 
 
-@dataclass
 class Scan:
     """One scan."""
 
-    order: Order
-    paths: Paths
-    told: Told
-    store_url: str = ""
-    open_store: Callable[[], Store] = _no_store
-    """Opens the store, for `--known`."""
-    warn: Callable[[str], None] = lambda message: None
-    """Tells the person something that must be heard, on a terminal or not."""
-    began: float = field(default_factory=time.monotonic)
-    config: Config | None = None
-    """None: there is no configuration file."""
+    def __init__(self, order: Order, paths: Paths, told: Told, store_url: str = "",
+                 open_store: Callable[[], Store] = _no_store,
+                 warn: Callable[[str], None] = lambda message: None) -> None:
+        """`open_store` opens the store, for `--known`. `warn` tells the person something that must be heard, on a
+        terminal or not."""
+        self.order, self.paths, self.told, self.store_url = order, paths, told, store_url
+        self.open_store, self.warn = open_store, warn
+        self.began = time.monotonic()
+        self.config: Config | None = None
+        """None: there is no configuration file."""
 
     def run(self) -> Report:
         """All of it. ClawError when it cannot begin."""
@@ -180,13 +176,18 @@ class Scan:
         """The baseline that was named, else the one that stands where the scan looks, if there is one."""
         if self.order.no_baseline:
             return None
-        from clawsecrets.scan.baseline_file import load, usual_place
+        if self.order.baseline:
+            path = Path(self.order.baseline)
+        else:
+            from clawsecrets.scan.baseline_place import usual_place
 
-        if not self.order.baseline:
-            return load(usual_place(self._folder()))
-        path = Path(self.order.baseline)
+            path = usual_place(self._folder())
+            if not os.path.lexists(path):
+                return None
+        from clawsecrets.scan.baseline_file import load
+
         found = load(path)
-        if found is None:
+        if found is None and self.order.baseline:
             raise ConfigError(f"{path}: there is no such baseline", "clawsecrets baseline add makes one")
         return found
 
@@ -251,10 +252,10 @@ class Scan:
         return made.result
 
     def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
-        from clawsecrets.scan import triage
-
         if not found:
             return
+        from clawsecrets.scan import triage
+
         chosen = self.chosen()
         for item in triage.located(found, source.locate({match.place for match in found})):
             if chosen(item.provenance.path):
