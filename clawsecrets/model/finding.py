@@ -61,6 +61,8 @@ class Rule(NamedTuple):
     """The checksum that the format carries, by the name of its algorithm (scan/checksums.py)."""
     examples: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
+    page: str | None = None
+    """Where the provider's credentials are kept, as its file says (empty: it does not); None: it has no file."""
 
 
 class Place(NamedTuple):

@@ -241,13 +241,16 @@ class Scan:
         """The fingerprints, which are made while git says where the findings stand: both take their time."""
         if not found:
             return dict
-        from concurrent.futures import ThreadPoolExecutor
-
         from clawsecrets.scan.fingerprint import STANDARD_SALT
         from clawsecrets.scan.triage import named
 
+        salt = baseline.salt if baseline else STANDARD_SALT
+        if self.order.staged or self.order.kind in ("path", "stdin"):
+            return lambda: named(found, salt)  # where those stand is known at once
+        from concurrent.futures import ThreadPoolExecutor
+
         pool = ThreadPoolExecutor(1)
-        made = pool.submit(named, found, baseline.salt if baseline else STANDARD_SALT)
+        made = pool.submit(named, found, salt)
         pool.shutdown(wait=False)
         return made.result
 
@@ -269,13 +272,15 @@ class Scan:
             match.rule.id == word or (word.endswith(".*") and match.rule.provider == word[:-2]) for word in disabled)
 
     def _pages(self, groups: Sequence[Group]) -> dict[str, str]:
-        """Where each provider's credentials are kept, for those that were found."""
-        if not groups:
-            return {}
-        from clawsecrets.issuers.loader import load_providers
+        """Where each provider's credentials are kept, for those that were found and have a file."""
+        pages = {group.rule.provider: group.rule.page for group in groups if group.rule.page is not None}
+        if self.order.known or self.order.fingerprints:  # what looks for known values makes rules of its own
+            from clawsecrets.issuers.loader import load_providers
 
-        folders = self.config.providers_dirs if self.config else ()
-        return {code: provider.manual.url for code, provider in load_providers(folders).items()}
+            providers = load_providers(self.config.providers_dirs if self.config else ())
+            codes = {group.rule.provider for group in groups} - pages.keys()
+            pages |= {code: providers[code].manual.url for code in codes if code in providers}
+        return pages
 
     def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
         """The report in a format; `columns` 0: it is not for a terminal."""
