@@ -62,9 +62,12 @@ _WIDE_SHAPES: tuple[tuple[int, str], ...] = (
 """Asked of data with NULs in it only."""
 """What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
 rest: what must stand before is asked by `_BEFORE`."""
+_KINDS = bytes(1 if byte in b"\t\n\r" or 32 <= byte < 127 else 2 * (byte != 0) for byte in range(256))
+_TWO, _FOUR = b"\1\0" * 12, b"\1\0\0\0" * 8
+"""The wide shapes in data that was translated by `_KINDS`."""
 _BEFORE = {
     JOINED: late(
-        rf"(?P<first>{_TOKEN}{{3,80}})(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
+        rf"(?P<first>{_TOKEN}{{3,80}}+)(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
         rf"(?P<second>{_TOKEN}{{3,12}})".encode()),
     CONTINUED: late(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
     PERCENT: late(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
@@ -109,7 +112,7 @@ class Gate:
         joined = parts[0] if len(parts) == 1 else _APART.join(parts)
         events.clear()
         text.scan(joined, note, scratch=scratch)
-        if b"\0" in joined:
+        if b"\0" in joined and _wide(joined):
             self._databases[1].scan(joined, note, scratch=self._scratches[1])
         if fresh is None:
             for kind, end in events:
@@ -122,6 +125,12 @@ class Gate:
                 if place <= len(parts[number]):  # else the gap belongs to what was seen
                     found.setdefault(kind, []).append(fresh[number][0] + place)
         return found
+
+
+def _wide(data: bytes) -> bool:
+    """Whether one of `_WIDE_SHAPES` is in it: in binaries, Hyperscan takes much longer to say no."""
+    kinds = data.translate(_KINDS)
+    return _TWO in kinds or _FOUR in kinds
 
 
 def _compile(shapes: Sequence[tuple[int, str]]) -> hyperscan.Database:
