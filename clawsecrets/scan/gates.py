@@ -55,16 +55,13 @@ SHAPES: tuple[tuple[int, str], ...] = (
     (COLOUR, r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m[A-Za-z0-9_-]{8}"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
 )
-_WIDE_SHAPES: tuple[tuple[int, str], ...] = (
-    (WIDE, r"(?:[\t\n\r -~]\x00){12}"),
-    (WIDE, r"(?:[\t\n\r -~]\x00\x00\x00){8}"),
-)
-"""Asked of data with NULs in it only."""
 """What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
 rest: what must stand before is asked by `_BEFORE`."""
 _KINDS = bytes(1 if byte in b"\t\n\r" or 32 <= byte < 127 else 2 * (byte != 0) for byte in range(256))
-_TWO, _FOUR = b"\1\0" * 12, b"\1\0\0\0" * 8
-"""The wide shapes in data that was translated by `_KINDS`."""
+_WIDE_RUNS = tuple((unit, unit * least, late(b"(?:" + unit + b"){%d,}+" % least))
+                   for unit, least in ((b"\1\0", 12), (b"\1\0\0\0", 8)))
+"""Text in UTF-16 and UTF-32, in data that was translated by `_KINDS`: its unit, what begins a run, the whole run. By a
+plain search, since Hyperscan takes four times as long for it in binaries."""
 _BEFORE = {
     JOINED: late(
         rf"(?P<first>{_TOKEN}{{3,80}}+)(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
@@ -89,7 +86,7 @@ class Gate:
 
     def __init__(self, serialized: Sequence[bytes] = ()) -> None:
         self._databases = [hyperscan.loadb(one, hyperscan.HS_MODE_BLOCK) for one in serialized] or \
-            [_compile(SHAPES), _compile(_WIDE_SHAPES)]
+            [_compile(SHAPES)]
         self._scratches = [hyperscan.Scratch(database) for database in self._databases]
         self._events: list[tuple[int, int]] = []
         add = self._events.append
@@ -112,8 +109,8 @@ class Gate:
         joined = parts[0] if len(parts) == 1 else _APART.join(parts)
         events.clear()
         text.scan(joined, note, scratch=scratch)
-        if b"\0" in joined and _wide(joined):
-            self._databases[1].scan(joined, note, scratch=self._scratches[1])
+        if b"\0" in joined:
+            events += [(WIDE, end) for end in _wide(joined)]
         if fresh is None:
             for kind, end in events:
                 found.setdefault(kind, []).append(end)
@@ -127,10 +124,17 @@ class Gate:
         return found
 
 
-def _wide(data: bytes) -> bool:
-    """Whether one of `_WIDE_SHAPES` is in it: in binaries, Hyperscan takes much longer to say no."""
-    kinds = data.translate(_KINDS)
-    return _TWO in kinds or _FOUR in kinds
+def _wide(data: bytes) -> list[int]:
+    """Wherever enough text in UTF-16 or UTF-32 ends, ascending."""
+    kinds, found = data.translate(_KINDS), list[int]()
+    for unit, least, run in _WIDE_RUNS:
+        at = kinds.find(least)
+        while at >= 0:
+            whole = run.match(kinds, at)
+            assert whole is not None
+            found += range(at + len(least), whole.end() + 1, len(unit))
+            at = kinds.find(least, whole.end())
+    return sorted(found)
 
 
 def _compile(shapes: Sequence[tuple[int, str]]) -> hyperscan.Database:
