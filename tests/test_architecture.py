@@ -22,7 +22,7 @@ PURE_STRANGERS = frozenset(
 NEVER_NAMED = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "misc"})
 
 REVEAL: Mapping[str, str] = {
-    "clawsecrets/model/secret.py": "defines it",
+    "clawsecrets/model/value.py": "defines it",
     "clawsecrets/stores/": "seals the value",
     "clawsecrets/issuers/": "sends it to its provider",
     "clawsecrets/injectors/": "writes it where its process reads it",

@@ -16,7 +16,8 @@ from clawsecrets.errors import UsageError
 from clawsecrets.model.policy import DAY, parse_duration
 from clawsecrets.scan import earlier
 from clawsecrets.scan.baseline import Baseline, Entry, valid_fingerprint
-from clawsecrets.scan.baseline_file import editing, load, usual_place
+from clawsecrets.scan.baseline_file import editing, load
+from clawsecrets.scan.baseline_place import usual_place
 
 ANY_RULE = "any"
 """The rule of an entry whose finding was not named by a report."""

@@ -9,10 +9,10 @@ places of files and stores (which an error must name to be of use), come back.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 
@@ -21,6 +21,8 @@ from clawsecrets.errors import ClawError, Incomplete, UsageError, WorkLeft
 EXIT_BUG = 70
 """A fault of clawsecrets itself (sysexits.h EX_SOFTWARE)."""
 EXIT_INTERRUPTED = 130
+MANY = 50_000
+"""Objects after which a scan looks for cycles: it makes none, but what it imports are many objects."""
 COMPLETION = "_CLAWSECRETS_COMPLETE"
 """Set by a shell's completion script: every command must be there."""
 
@@ -33,7 +35,18 @@ def main() -> None:
         from clawsecrets.injectors.resolve import main as resolve
 
         sys.exit(resolve(sys.argv[2:]))
+    if sys.argv[1:2] == ["scan"]:
+        gc.set_threshold(MANY)
+        _leave(run(sys.argv[1:]))
     sys.exit(run(sys.argv[1:]))
+
+
+def _leave(code: int) -> None:
+    """End at once: a hook need not wait until the interpreter has taken itself apart."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _fill_closed() -> None:
@@ -185,6 +198,9 @@ def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType |
 
 def _report(kind: type[BaseException] | None, trace: TracebackType | None) -> None:
     print("clawsecrets: this is a bug, please report what follows (it holds no values):", file=sys.stderr)
-    sys.stderr.writelines(traceback.format_tb(trace))
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        print(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}', file=sys.stderr)
+        trace = trace.tb_next
     print(kind.__name__ if kind else "", file=sys.stderr)
     sys.stderr.flush()

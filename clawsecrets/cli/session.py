@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,7 +59,7 @@ class Session:
     def may_make_config(self) -> None:
         """The configuration file that was named need not exist yet: this command makes it."""
         if not self.paths.config.exists():
-            self.paths = replace(self.paths, config_given=False)
+            self.paths = self.paths._replace(config_given=False)
 
     @cached_property
     def config(self) -> Config:

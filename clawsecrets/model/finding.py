@@ -3,16 +3,18 @@
 The nouns: a source yields `Content`, each at a `Place`; the detector gives a `Match` for each hit (it holds the
 secret); filters drop or keep it; what is reported is a `Finding`, which holds **no secret**: a mask, a fingerprint and
 where it was seen (`Provenance`). What could not be looked at is a `Skipped`, and `Coverage` says what was looked at.
+
+All of them are tuples: a data class costs a hook a millisecond each to define.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.value import SecretValue
 
 CONFIDENCES = ("high", "medium", "low")
 
@@ -39,8 +41,7 @@ class Kind(StrEnum):
     STDIN = "stdin"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One detection rule, as the detector uses it (made from a `[[detect]]` table; see `Detect`)."""
 
     id: str
@@ -60,6 +61,8 @@ class Rule:
     """The checksum that the format carries, by the name of its algorithm (scan/checksums.py)."""
     examples: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
+    page: str | None = None
+    """Where the provider's credentials are kept, as its file says (empty: it does not); None: it has no file."""
 
 
 class Place(NamedTuple):
@@ -96,8 +99,7 @@ class Content(NamedTuple):
     whole: Callable[[], BinaryIO] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """One hit, with the secret in it: never leaves the scan."""
 
     rule: Rule
@@ -114,8 +116,7 @@ class Match:
     known: Known | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """The value is one of the store's."""
 
     name: str
@@ -125,8 +126,7 @@ class Known:
     """Whether it may still be accepted: pending, current, previous, or retired and not proven dead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """Why a candidate was not reported (`--explain`). Holds no secret."""
 
     rule: str
@@ -136,8 +136,7 @@ class Dropped:
     masked: str
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """Something that was asked for and could not be looked at: the scan is incomplete, unless `by_choice`."""
 
     what: str
@@ -147,8 +146,7 @@ class Skipped:
     """Left out because the operator said so (a filter, a limit that was set): told, but no fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """Where and how one match can be reached. Fields that do not apply are empty."""
 
     kind: Kind
@@ -173,8 +171,7 @@ class Provenance:
     container: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """One place of a finding: line and column, and how it can be reached."""
 
     provenance: Provenance
@@ -184,8 +181,7 @@ class Location:
     encoding: str = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One leaked value under one rule, with every place it stands in. Holds no secret."""
 
     rule: str
@@ -209,8 +205,7 @@ class Finding:
     """What to do, a command or a sentence a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """What was looked at. Counts add up over sources and workers."""
 
     sources: tuple[str, ...] = ()
@@ -242,8 +237,7 @@ class Coverage:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """Everything that a reporter writes."""
 
     findings: tuple[Finding, ...]
@@ -252,9 +246,9 @@ class Report:
     baselined: tuple[Finding, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     """With `--explain`."""
-    rules: Mapping[str, Rule] = field(default_factory=dict)
+    rules: Mapping[str, Rule] = MappingProxyType({})
     """The rules of the findings, by id."""
-    stats: Mapping[str, float] = field(default_factory=dict)
+    stats: Mapping[str, float] = MappingProxyType({})
     """`seconds`, `rules` …"""
     interrupted: bool = False
 

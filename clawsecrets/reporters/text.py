@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Iterator
 
 from clawsecrets.model.finding import Dropped, Finding, Report
+from clawsecrets.model.late import late
 from clawsecrets.reporters import words
 from clawsecrets.reporters.visible import visible
 
@@ -15,7 +14,7 @@ PLACES = 10
 FAULTS = 50
 """Things that could not be looked at, likewise."""
 _COLOURS = {"critical": "\033[1;31m", "high": "\033[31m", "medium": "\033[33m", "low": "\033[2m"}
-_COMMAND = re.compile(r"`[^`]+`")
+_COMMAND = late(r"`[^`]+`")
 _BOLD, _DIM, _GREEN, _RED, _RESET = "\033[1m", "\033[2m", "\033[32m", "\033[1;31m", "\033[0m"
 
 
@@ -87,6 +86,8 @@ class Text:
         if self._width is None or len(first) + len(text) <= self._width:
             yield first + self._shade(text, shade)
             return
+        import textwrap  # for a terminal only
+
         room = max(20, self._width - len(first))
         held = _COMMAND.sub(lambda found: found[0].replace(" ", "\xa0"), text)
         pieces = textwrap.wrap(held, room, break_long_words=False, break_on_hyphens=False)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+from clawsecrets.model.late import late
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, format characters (bidirectional overrides, zero widths, tags), surrogates, private and unassigned ones,
 line and paragraph separators."""
 _ODD_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
 """Letters and marks that look like nothing."""
-_IN_JSON = re.compile("[\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
-                      "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
-                      "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]")
+_IN_JSON = late("[\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
+                "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
+                "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]")
 
 _ORDINARY = bytes(range(0x7F))
-_encoded = json.JSONEncoder(ensure_ascii=False).encode
-
 
 def visible(text: str) -> str:
     """One line that shows every character: `\\n`, `\\x1b`, `\\u202e`; a byte that is no UTF-8 as `\\xff`. A backslash
@@ -53,31 +51,40 @@ def without_bytes(text: str) -> str:
 def as_json(data: Mapping[str, object] | list[object], depth: int = 2) -> str:
     """JSON, readable, with a newline at its end; what lies deeper than `depth` stands on one line. Characters that a
     terminal obeys or that nobody sees are escaped (in JSON that changes nothing of what it says)."""
-    return "".join([*map(_escaped, _lines(data, depth, "\n")), "\n"])
+    import json  # not for the other formats
+
+    encoded = json.JSONEncoder(ensure_ascii=False).encode
+    return "".join([*map(_escaped, _lines(data, depth, "\n", encoded)), "\n"])
 
 
 def _escaped(text: str) -> str:
     rest = text.encode("utf-8", "surrogatepass").translate(None, _ORDINARY)  # most of it is gone at once
     if not rest or not _IN_JSON.search(rest.decode("utf-8", "surrogatepass")):
         return text
-    return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", text)
+    return _IN_JSON.sub(lambda found: _unit(found[0]), text)
 
 
-def _lines(data: object, depth: int, margin: str) -> Iterator[str]:
+def _unit(char: str) -> str:
+    """A character as JSON escapes it (RFC 8259, section 7): in units of UTF-16."""
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at:at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def _lines(data: object, depth: int, margin: str, encoded: Callable[[object], str]) -> Iterator[str]:
     """The text in parts. json's own indentation is written in Python and takes seconds for thousands of findings."""
     inner, between = margin + "  ", "["
     if depth and data and isinstance(data, dict):
         between = "{"
         for key, value in data.items():
-            yield f"{between}{inner}{_encoded(key)}: "
-            yield from _lines(value, depth - 1, inner)
+            yield f"{between}{inner}{encoded(key)}: "
+            yield from _lines(value, depth - 1, inner, encoded)
             between = ","
         yield margin + "}"
     elif depth and data and isinstance(data, list):
         for value in data:
             yield between + inner
-            yield from _lines(value, depth - 1, inner)
+            yield from _lines(value, depth - 1, inner, encoded)
             between = ","
         yield margin + "]"
     else:
-        yield _encoded(data)
+        yield encoded(data)

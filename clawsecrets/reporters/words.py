@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from clawsecrets.model.finding import Coverage, Finding, Kind, Known, Location, Report
@@ -106,6 +105,8 @@ def size_words(size: int) -> str:
 
 def identity(finding: Finding, *more: object) -> str:
     """A stable name (64 hex digits) of a finding at a place, for formats that want one: nothing of it is secret."""
+    import hashlib
+
     text = "\0".join(map(str, (finding.rule, finding.fingerprint, *more)))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -22,8 +22,6 @@ from dataclasses import dataclass, field, replace
 from clawsecrets.errors import ConfigError
 from clawsecrets.scan.fingerprint import STANDARD_SALT
 
-NAME = ".clawsecrets-baseline"
-"""Its name at the root of what is scanned."""
 VERSION = 1
 LIMIT = 16 << 20
 """Bytes of a baseline; a larger one is none."""

@@ -13,18 +13,10 @@ from pathlib import Path
 
 from clawsecrets.data import read_regular
 from clawsecrets.errors import ConfigError
-from clawsecrets.scan.baseline import LIMIT, NAME, Baseline
+from clawsecrets.scan.baseline import LIMIT, Baseline
 
 NEW_FILE = 0o644
 """It holds no secrets, and colleagues and CI read it; less what the umask takes."""
-
-
-def usual_place(start: Path) -> Path:
-    """Where the baseline of the folder `start` stands: at the root of its repository, else in the folder itself."""
-    for folder in (start, *start.parents):
-        if (folder / ".git").exists():
-            return folder / NAME
-    return start / NAME
 
 
 def load(path: Path) -> Baseline | None:

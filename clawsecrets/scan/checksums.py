@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Callable, Mapping
 
@@ -59,6 +58,8 @@ def _basic_auth(value: bytes) -> bool:
 
 
 def _jwt(value: bytes) -> bool:
+    import json
+
     header, _, rest = value.partition(b".")
     claims = rest.partition(b".")[0]
     try:

@@ -27,7 +27,7 @@ from clawsecrets.scan.kept import read_kept, unshared
 from clawsecrets.scan.ruleset import Ruleset
 
 NAME = "rules"
-_HEAD = b"clawsecrets rules 3\n"
+_HEAD = b"clawsecrets rules 4\n"
 _MOST = 256 << 20
 MOST_KEPT = 8
 """Files that stay: each is some 8 MB."""
@@ -102,8 +102,7 @@ def _owners() -> tuple[int, int]:
 
 def _keep(path: Path, key: bytes, ruleset: Ruleset) -> None:
     folder = path.parent
-    rules = [(r.id, r.provider, r.name, r.pattern, r.confidence, r.entropy, r.near, r.checksum, r.examples, r.negative)
-             for r in ruleset.rules]
+    rules = [tuple(rule) for rule in ruleset.rules]
     body = marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized,
                           gates.gate().serialized))
     data = b"".join((_HEAD, key, b"\n", zlib.crc32(body).to_bytes(4), body))

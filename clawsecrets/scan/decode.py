@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import binascii
 import contextlib
-import html
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from clawsecrets.formats.bounds import Budget, Limits
 from clawsecrets.formats.errors import Unreadable
 from clawsecrets.formats.sniff import sniff
-from clawsecrets.formats.streams import KINDS, decompressed
+from clawsecrets.model.late import late
 from clawsecrets.scan import gates
 from clawsecrets.scan.derived import Derived, rewritten, windows
 from clawsecrets.scan.ranges import Events
@@ -31,17 +30,17 @@ _PACKED = Limits(output=16 << 20, ratio=1000)
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _PRINTABLE = bytes(range(32, 127)) + b"\t\n\r"
-_RUN = re.compile(rb"[A-Za-z0-9+/_-]*={0,2}")
-_MORE = re.compile(rb"""["'`]?[ \t]*[+.\\]?(?:\r?\n|\\r\\n|\\n)[ \t]*(?:(?://|[#>*|])[ \t]+)?"""
-                   rb"""(?:(?:[+.][ \t]*)?[bru]?["'`])?([A-Za-z0-9+/_-]{2,}={0,2}|={1,2})"""
-                   rb"""(?=["'`]?[ \t]*[,;)+.\\]*[ \t]*(?:[\r\n"'`\\]|\Z))""")
+_RUN = late(rb"[A-Za-z0-9+/_-]*={0,2}")
+_MORE = late(rb"""["'`]?[ \t]*[+.\\]?(?:\r?\n|\\r\\n|\\n)[ \t]*(?:(?://|[#>*|])[ \t]+)?"""
+             rb"""(?:(?:[+.][ \t]*)?[bru]?["'`])?([A-Za-z0-9+/_-]{2,}={0,2}|={1,2})"""
+             rb"""(?=["'`]?[ \t]*[,;)+.\\]*[ \t]*(?:[\r\n"'`\\]|\Z))""")
 """A wrapped run goes on: the end of a line, indentation, signs of comments, quotes, string concatenation."""
-_NAMED = re.compile(rb"""[\w.-]{2,64}["'`]?[ \t]{0,16}(?:[:=]|=>|:=)[ \t]{0,16}["'`]?\Z""")
+_NAMED = late(rb"""[\w.-]{2,64}["'`]?[ \t]{0,16}(?:[:=]|=>|:=)[ \t]{0,16}["'`]?\Z""")
 _DIGITS = b"0123456789abcdefABCDEF"
-_HEX_RUN = re.compile(rb"[0-9a-fA-F]*")
+_HEX_RUN = late(rb"[0-9a-fA-F]*")
 _SHORTEST_HEX = 24
-_HEX_SPREAD = re.compile(rb"[0-9A-Fa-fxX ,:\s]*")
-_HEX_FIRST = re.compile(rb"(?<![0-9A-Fa-fxX])(?:0[xX])?[0-9A-Fa-f]{2}[ ,:]")
+_HEX_SPREAD = late(rb"[0-9A-Fa-fxX ,:\s]*")
+_HEX_FIRST = late(rb"(?<![0-9A-Fa-fxX])(?:0[xX])?[0-9A-Fa-f]{2}[ ,:]")
 _BETWEEN_HEX = b" ,:\t\r\n\v\f"
 _MOST_LINES = 100_000
 
@@ -191,6 +190,8 @@ def _worth(data: bytes, start: int, decoded: bytes, encoding: str) -> Iterator[D
     """What was decoded, if it is text, or holds some, or is a container."""
     if not decoded:
         return
+    from clawsecrets.formats.streams import KINDS, decompressed
+
     kind = sniff(decoded[:512]) or ("zlib" if decoded[:2] in _ZLIB else "")
     if kind in KINDS or kind == "zlib":
         try:
@@ -250,6 +251,8 @@ def _escape(found: re.Match[bytes]) -> bytes:
 
 
 def _entity(found: re.Match[bytes]) -> bytes:
+    import html
+
     text = html.unescape(found.group().decode("ascii").replace("&hyphen;", "-").replace("&dash;", "-"))
     return text.encode("ascii", "replace")
 
@@ -264,17 +267,17 @@ def _nothing(found: re.Match[bytes]) -> bytes:
 
 _QUOTE = rb"[\"'`]"
 _REWRITES: dict[int, tuple[str, re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]]] = {
-    gates.PERCENT: ("percent", re.compile(rb"%(?:25){0,2}([2-7][0-9A-Fa-f])"), _percent),
-    gates.ESCAPE: ("escaped", re.compile(
+    gates.PERCENT: ("percent", late(rb"%(?:25){0,2}([2-7][0-9A-Fa-f])"), _percent),
+    gates.ESCAPE: ("escaped", late(
         rb"\\{1,4}(?:u00(?P<hex>[2-7][0-9A-Fa-f])|u\{0{0,4}(?P<braced>[2-7][0-9A-Fa-f])\}|x(?P<x>[2-7][0-9A-Fa-f])"
         rb"|(?P<octal>[01][0-7][0-7]))"), _escape),
-    gates.ENTITY: ("html", re.compile(rb"&(?:#[xX]?[0-9A-Fa-f]{2,5}|[a-z]{2,6});"), _entity),
-    gates.JOINED: ("concatenated", re.compile(
+    gates.ENTITY: ("html", late(rb"&(?:#[xX]?[0-9A-Fa-f]{2,5}|[a-z]{2,6});"), _entity),
+    gates.JOINED: ("concatenated", late(
         _QUOTE + rb"\s{0,40}(?:[+.&~]|\|\||\.\.|<>)?\s{0,40}(?:\\\r?\n\s{0,40})?[fbruFBRU]?" + _QUOTE
         + rb"|\$\{\s?" + _QUOTE + rb"|" + _QUOTE + rb"\s?\}"), _nothing),
-    gates.LISTED: ("concatenated", re.compile(_QUOTE + rb"\s{0,40},\s{0,40}[bruBRU]?" + _QUOTE), _nothing),
-    gates.CONTINUED: ("continued", re.compile(rb"[\\`^]\r?\n[ \t]{0,200}"), _nothing),
-    gates.COLOUR: ("coloured", re.compile(rb"(?:\x1b|\\{1,4}(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m"), _nothing),
-    gates.NEWLINE: ("escaped", re.compile(rb"\\{1,4}([nrtbfv])"), _spaced),
+    gates.LISTED: ("concatenated", late(_QUOTE + rb"\s{0,40},\s{0,40}[bruBRU]?" + _QUOTE), _nothing),
+    gates.CONTINUED: ("continued", late(rb"[\\`^]\r?\n[ \t]{0,200}"), _nothing),
+    gates.COLOUR: ("coloured", late(rb"(?:\x1b|\\{1,4}(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m"), _nothing),
+    gates.NEWLINE: ("escaped", late(rb"\\{1,4}([nrtbfv])"), _spaced),
 }
 

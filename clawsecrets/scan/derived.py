@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _NEAR = 80
 """Bytes before a value in which a change may have made it what it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(NamedTuple):
     """Decoded text. The byte at `k` comes from `origins[i] + (k - starts[i]) * step` of the content, where i is the
     part that k lies in: `step` is 1 where bytes were only moved, 2 or 4 for UTF-16 and UTF-32, 0 where all of a part
     stands for the place at which its encoded form begins."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import hyperscan
 
 from clawsecrets.model.finding import Content, Dropped, Match
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.value import SecretValue
 from clawsecrets.scan.exact import pem_end
 from clawsecrets.scan.filters import Remembered, reason, sighting
 from clawsecrets.scan.mask import mask

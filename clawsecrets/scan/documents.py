@@ -9,7 +9,7 @@ from typing import BinaryIO
 from clawsecrets.formats import markup, pdf, pyc, sqlite
 from clawsecrets.formats.bounds import Budget
 from clawsecrets.formats.sniff import sniff
-from clawsecrets.scan.derived import Builder, Derived
+from clawsecrets.scan.derived import Derived
 
 _CHUNK = 4 << 20
 _HEAD = 512
@@ -59,11 +59,17 @@ def tables(file: BinaryIO, size: int, budget: Budget, most: int) -> Iterator[Tab
 
 def compiled(data: bytes) -> list[Derived]:
     """The strings of a compiled Python file, a line each."""
-    built = Builder()
+    parts: list[bytes] = []
+    starts: list[int] = []
+    origins: list[int] = []
+    at = 0
     for start, end in pyc.strings(data):
-        built.add(b"\n", 0)  # what stands before a string, its length, looks like a part of it: not here
-        built.add(data[start:end], start)
-    return [built.derived("pyc")] if built.size else []
+        # what stands before a string, its length, looks like a part of it: not here, where a newline does
+        parts += b"\n", data[start:end]
+        starts += at, at + 1
+        origins += 0, start
+        at += 1 + end - start
+    return [Derived(b"".join(parts), "pyc", starts, origins, 1)] if parts else []
 
 
 def pages(data: bytes, budget: Budget) -> Iterator[Derived]:

@@ -10,13 +10,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
+from clawsecrets.model.late import late
 from clawsecrets.scan.begins import words
 
 REMEMBERED = 4000
 """Windows of one rule: some 4 MB."""
 _LONGEST_PEM = 32 << 10
 """Bytes in which the end of a PEM block is looked for."""
-_PEM_END = re.compile(rb"-----END [A-Z0-9 ]{3,40}-----")
+_PEM_END = late(rb"-----END [A-Z0-9 ]{3,40}-----")
 
 
 class Exact:

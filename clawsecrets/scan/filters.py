@@ -16,18 +16,19 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from clawsecrets.model.finding import Rule
+from clawsecrets.model.late import late
 from clawsecrets.scan import checksums, placeholders
 from clawsecrets.scan.ruleset import GENERIC
 from clawsecrets.scan.words import drawn, wordiness, wordy
 
 _AROUND = 160
 """Bytes before and after a value that judgements may look at."""
-_SHAPED = re.compile(rb"-----BEGIN |\$(?:2[abxy]|[0-9]|y|apr1|argon2id?)\$")
+_SHAPED = late(rb"-----BEGIN |\$(?:2[abxy]|[0-9]|y|apr1|argon2id?)\$")
 """The beginning of a key block, or of a hashed password (crypt(5))."""
-_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.I)
-_HEX = re.compile(rb"(?:0x)?[0-9a-f]+\Z|[0-9A-F]+\Z")
+_UUID = late(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.I)
+_HEX = late(rb"(?:0x)?[0-9a-f]+\Z|[0-9A-F]+\Z")
 _DIGEST_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
-_HASHED = re.compile(
+_HASHED = late(
     rb"""(?:sha-?(?:1|224|256|384|512)|\bmd5|blake[23]|checksum|digest|integrity|fingerprint|\bhash(?:es)?\b|_hash\b
     |(?<=[a-z])Hash\b|commit(?:_?id|_?sha)?\b|\brev(?:ision)?\b|\betag\b|\btree\b|\bblob\b|\bsha\b|resolved|nonce
     |\bsri\b|\bgit\b|\boid\b|content[-_]?id|cache[-_]?key|\bthumbprint)[^\r\n]{0,48}\Z""", re.X | re.I,
@@ -35,7 +36,7 @@ _HASHED = re.compile(
 """Ends the text before a value that is most likely a hash, a digest or an object's id."""
 _NEXT_TO = 72
 """Bytes in which that can stand: the longest word, and what may follow it."""
-_PUBLIC = re.compile(
+_PUBLIC = late(
     rb"""(?:public[-_ ]?key|pub[-_]?key|publishable|ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-|BEGIN\ (?:CERTIFICATE|PUBLIC)
     |data:[a-z]+/[a-z0-9.+-]+;base64,|(?:site|file)[-_ ]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature
     |\b(?:gpg|pgp)\b|websocket-key
@@ -43,42 +44,42 @@ _PUBLIC = re.compile(
     |sort[-_ ]?key|partition[-_ ]?key|translation[-_]?key|i18n)[^\r\n]{0,24}\Z""", re.X | re.I,
 )
 """Ends the text before a value that may be public."""
-_MEMBER = re.compile(rb"[*&!]{0,2}[A-Za-z_$][\w$]*(?:\[\w*\])?(?:[?!]?\.|->|::)[A-Za-z_$][\w$.?]*\Z")
+_MEMBER = late(rb"[*&!]{0,2}[A-Za-z_$][\w$]*(?:\[\w*\])?(?:[?!]?\.|->|::)[A-Za-z_$][\w$.?]*\Z")
 """A member of something: `config.password`, `a?.b`."""
-_NAME = re.compile(
+_NAME = late(
     rb"""(?:[a-z]+(?:[A-Z][a-z0-9]+)+|[a-z]+(?:[-_./:][a-z]+)+|(?:[A-Z][a-z0-9]+){2,}|[A-Z]+(?:_[A-Z0-9]+)+
     |[A-Za-z]+(?:-[A-Za-z]+)*|[A-Za-z]+(?::[A-Za-z]+)+|[a-z_]+[0-9]{0,3}|\#[A-Za-z_]+)\Z""", re.X,
 )
 """The look of a name: camelCase, snake_case, kebab-case, a path, a constant, a word with a number."""
-_CAMEL = re.compile(rb"[a-z]+(?:[A-Z][a-z0-9]+)+\Z")
-_OPERATORS = re.compile(rb"\?\?|[!=]==|&&|\|\||\?[A-Za-z_$][\w$]*(?:[:.?]|\Z)|\?\.")
-_ABOUT = re.compile(rb"pass|auth|token|secret|login|credential|key\b|"
-                    rb"\b(?:the|your|this|that|used|for|is|are|must|not)\b")
-_KEY_ITSELF = re.compile(
+_CAMEL = late(rb"[a-z]+(?:[A-Z][a-z0-9]+)+\Z")
+_OPERATORS = late(rb"\?\?|[!=]==|&&|\|\||\?[A-Za-z_$][\w$]*(?:[:.?]|\Z)|\?\.")
+_ABOUT = late(rb"pass|auth|token|secret|login|credential|key\b|"
+              rb"\b(?:the|your|this|that|used|for|is|are|must|not)\b")
+_KEY_ITSELF = late(
     rb"""(?:api[-_. ]?key|apikey|_authToken|(?:auth|access)[-_. ]?token|secret[-_ ]?key|bearer)[\\"'`*]{0,4}
     [ \t]{0,3}[:=]?[ \t]{0,3}[\\"'`*]{0,4}\Z""", re.X | re.I,
 )
 """Ends the text before a UUID that is a key, not an id: some providers issue them."""
-_ADDRESS = re.compile(rb"https?://[^:@]*(?::[0-9]{1,5}(?:/[^:@]*)?)?\Z")
+_ADDRESS = late(rb"https?://[^:@]*(?::[0-9]{1,5}(?:/[^:@]*)?)?\Z")
 """An address without credentials."""
-_CRYPTED = re.compile(rb"\$(?:2[abxy]|[56y]|apr1|argon2id?)\$")
+_CRYPTED = late(rb"\$(?:2[abxy]|[56y]|apr1|argon2id?)\$")
 """The beginning of a hashed password: `generic.htpasswd` tells of it, with low confidence."""
-_MARKUP = re.compile(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
+_MARKUP = late(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
 """Brackets around it, or a piece of code."""
-_PLAIN = re.compile(
+_PLAIN = late(
     rb"""(?:[-+]?[0-9][0-9.,:_]*(?:[a-z]{1,2})?|v?[0-9]+(?:\.[0-9]+)+[\w.+-]*|(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::\d+)?
     |[0-9]{4}-[0-9]{2}-[0-9]{2}[T0-9:.Z+-]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?|wss?|file|git)://[^:@]*
     |[~.]{0,2}/[\w./@+-]*|[A-Za-z]:\\.*|\#[0-9A-Fa-f]{3,8}|[\w./-]+\.(?:js|ts|py|json|md|txt|ya?ml|toml|go|rs|html
       |css|png|svg|jpe?g|pem|key|crt|sh|env|lock|mjs|cjs|tsx?|c|h|java)|[^A-Za-z]*|\d+x\d+|0x[0-9A-Fa-f]+)\Z""", re.X,
 )
 """A number, a version, an address, a date, an e-mail address, a path, a file, a colour."""
-_OUTCOME = re.compile(rb"(?:\A|[\r\n])(?:X|K)?(?:PASS|FAIL): \Z")
+_OUTCOME = late(rb"(?:\A|[\r\n])(?:X|K)?(?:PASS|FAIL): \Z")
 """Ends the text before the name of a test in a log (DejaGnu, Automake): `PASS: ld-x86-64/tls`."""
-_TEST = re.compile(rb"[\w.+,:=@%/-]+\Z")
+_TEST = late(rb"[\w.+,:=@%/-]+\Z")
 """The look of a test's name, which as a rule has several parts ..."""
-_PARTS = re.compile(rb"\w[-_./:]\w")
-_CALLED = re.compile(rb"\s{0,2}[(\[]")
-_DOCUMENTATION_HOST = re.compile(
+_PARTS = late(rb"\w[-_./:]\w")
+_CALLED = late(rb"\s{0,2}[(\[]")
+_DOCUMENTATION_HOST = late(
     rb"@(?:(?:[\w-]+\.)*example(?:\.\w+)?|[\w.-]*\.(?:test|invalid|example)|host(?:name)?|server|my[-.]?\w*host|domain\.\w+"
     rb"|your[\w.-]*|proxy\.(?:company|corp)\w*\.\w+|addr(?:ess)?|ip|\.\.\.)(?:[:/\s\"'`,)\\]|\Z)", re.I,
 )

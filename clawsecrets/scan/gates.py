@@ -13,6 +13,8 @@ from itertools import accumulate
 
 import hyperscan
 
+from clawsecrets.model.late import late
+
 BASE64, BASE64_PACKED, HEX, PERCENT, ESCAPE, ENTITY, JOINED, CONTINUED, NEWLINE, WIDE, LISTED, COLOUR = range(12)
 _QUAD = "[I-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 """Four characters of base64 that stand for three of ASCII, the first one printable."""
@@ -53,21 +55,21 @@ SHAPES: tuple[tuple[int, str], ...] = (
     (COLOUR, r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m[A-Za-z0-9_-]{8}"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
 )
-_WIDE_SHAPES: tuple[tuple[int, str], ...] = (
-    (WIDE, r"(?:[\t\n\r -~]\x00){12}"),
-    (WIDE, r"(?:[\t\n\r -~]\x00\x00\x00){8}"),
-)
-"""Asked of data with NULs in it only."""
 """What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
 rest: what must stand before is asked by `_BEFORE`."""
+_KINDS = bytes(1 if byte in b"\t\n\r" or 32 <= byte < 127 else 2 * (byte != 0) for byte in range(256))
+_WIDE_RUNS = tuple((unit, unit * least, late(b"(?:" + unit + b"){%d,}+" % least))
+                   for unit, least in ((b"\1\0", 12), (b"\1\0\0\0", 8)))
+"""Text in UTF-16 and UTF-32, in data that was translated by `_KINDS`: its unit, what begins a run, the whole run. By a
+plain search, since Hyperscan takes four times as long for it in binaries."""
 _BEFORE = {
-    JOINED: re.compile(
-        rf"(?P<first>{_TOKEN}{{3,80}})(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
+    JOINED: late(
+        rf"(?P<first>{_TOKEN}{{3,80}}+)(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
         rf"(?P<second>{_TOKEN}{{3,12}})".encode()),
-    CONTINUED: re.compile(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
-    PERCENT: re.compile(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
-    ESCAPE: re.compile(rf"(?:{_TOKEN}{{3}}|{_ESC})\\{{0,3}}{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})".encode()),
-    ENTITY: re.compile(rf"(?:{_TOKEN}{{2}}|{_ENT}){_ENT}(?:{_TOKEN}{{2}}|{_ENT})".encode()),
+    CONTINUED: late(rf"{_TOKEN}{{3}}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}".encode()),
+    PERCENT: late(rf"(?:{_TOKEN}{{2}}|{_PCT}){_PCT}(?:{_TOKEN}{{2}}|{_PCT})".encode()),
+    ESCAPE: late(rf"(?:{_TOKEN}{{3}}|{_ESC})\\{{0,3}}{_ESC}(?:{_TOKEN}{{3}}|\\{{0,3}}{_ESC})".encode()),
+    ENTITY: late(rf"(?:{_TOKEN}{{2}}|{_ENT}){_ENT}(?:{_TOKEN}{{2}}|{_ENT})".encode()),
 }
 _LOOKED = 200
 """Bytes before the end of a hint that such a shape has at most."""
@@ -79,9 +81,9 @@ _APART = b"\n\n\n"
 """Between fresh ranges that are looked at together."""
 _SECOND = 28
 """Bytes between the beginning of the second literal and the end of the hint, at most."""
-_LITERAL_BEFORE = re.compile(rb"[\"'`]\s{0,40}[fbruFBRU]?\Z")
-_SIGNED = re.compile(rb"[+.&~|<>]")
-_PATHS = re.compile(rb"[\w.-]+(?:/[\w.-]+)+\Z")
+_LITERAL_BEFORE = late(rb"[\"'`]\s{0,40}[fbruFBRU]?\Z")
+_SIGNED = late(rb"[+.&~|<>]")
+_PATHS = late(rb"[\w.-]+(?:/[\w.-]+)+\Z")
 
 
 class Gate:
@@ -89,7 +91,7 @@ class Gate:
 
     def __init__(self, serialized: Sequence[bytes] = ()) -> None:
         self._databases = [hyperscan.loadb(one, hyperscan.HS_MODE_BLOCK) for one in serialized] or \
-            [_compile(SHAPES), _compile(_WIDE_SHAPES)]
+            [_compile(SHAPES)]
         self._scratches = [hyperscan.Scratch(database) for database in self._databases]
         self._events: list[tuple[int, int]] = []
         add = self._events.append
@@ -113,7 +115,7 @@ class Gate:
         events.clear()
         text.scan(joined, note, scratch=scratch)
         if b"\0" in joined:
-            self._databases[1].scan(joined, note, scratch=self._scratches[1])
+            events += [(WIDE, end) for end in _wide(joined)]
         if fresh is None:
             for kind, end in events:
                 found.setdefault(kind, []).append(end)
@@ -125,6 +127,19 @@ class Gate:
                 if place <= len(parts[number]):  # else the gap belongs to what was seen
                     found.setdefault(kind, []).append(fresh[number][0] + place)
         return found
+
+
+def _wide(data: bytes) -> list[int]:
+    """Wherever enough text in UTF-16 or UTF-32 ends, ascending."""
+    kinds, found = data.translate(_KINDS), list[int]()
+    for unit, least, run in _WIDE_RUNS:
+        at = kinds.find(least)
+        while at >= 0:
+            whole = run.match(kinds, at)
+            assert whole is not None
+            found += range(at + len(least), whole.end() + 1, len(unit))
+            at = kinds.find(least, whole.end())
+    return sorted(found)
 
 
 def _compile(shapes: Sequence[tuple[int, str]]) -> hyperscan.Database:

@@ -21,7 +21,7 @@ def read_kept(path: Path, most: int, owners: Collection[int]) -> bytes | None:
                 unshared(at, owners) and unshared(path.parent.stat(), owners)):
             return None
         with open(handle, "rb", closefd=False) as file:
-            return file.read(most)
+            return file.read(min(most, at.st_size + 1))  # not `most`: so much memory is asked for first
     except OSError:
         return None
     finally:

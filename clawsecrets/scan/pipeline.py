@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clawsecrets.model.finding import Content, Dropped, Match, Skipped
@@ -53,18 +52,16 @@ class Told(Protocol):
         """A line for the person."""
 
 
-@dataclass
 class Outcome:
     """What one source gave."""
 
-    matches: list[Match] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    extra: list[tuple[Any, ...]] = field(default_factory=list)
-    """What its parts said besides, by `notes.extra` (plain values): for the cache."""
-    objects: int = 0
-    bytes: int = 0
-    cached: int = 0
+    def __init__(self) -> None:
+        self.matches: list[Match] = []
+        self.dropped: list[Dropped] = []
+        self.skipped: list[Skipped] = []
+        self.extra: list[tuple[Any, ...]] = []
+        """What its parts said besides, by `notes.extra` (plain values): for the cache."""
+        self.objects = self.bytes = self.cached = 0
 
 
 class _Notes:

@@ -6,9 +6,10 @@ import hashlib
 import re
 from itertools import pairwise
 
+from clawsecrets.model.late import late
 from clawsecrets.scan.steps import DOWN, UP, steps
 
-_WORDS = re.compile(
+_WORDS = late(
     rb"""example | placeholder | change[-_ ]?(?:me|this|it) | redacted | replace[-_]?(?:me|with|this) | dummy
     | (?:your|insert|enter|put|paste|add|my)[-_](?:[a-z]+[-_])*(?:key|token|secret|password|pass|value|id|api|here)
     | (?<![a-z])(?:your|yours|here|fake|sample|mock(?:ed)?|test(?:ing|key|token)?|todo|tbd|foo(?:bar)?|invalid|notreal
@@ -16,7 +17,7 @@ _WORDS = re.compile(
         |some[-_]?(?:token|key|secret|password))(?![a-z]) """, re.X,
 )
 """Somewhere in a value, in lower case: nobody's random value says so."""
-_WHOLE = re.compile(
+_WHOLE = late(
     rb"""(?: (?:the|my|our|a|an|this|new|old|user|admin|root|super|default|strong|db|database|mysql|postgres|redis)?
         [-_.]*(?:very|super|top)?[-_.]*(?:long|secure|strong|random|secret|private)?[-_.]*
         (?:pass(?:word|wd|phrase)?|pw|pwd|secret|token|key|api[-_]?key|credentials?|value|hunter2|letmein|admin|root
@@ -24,12 +25,12 @@ _WHOLE = re.compile(
         [-_.]?[0-9]{0,4}!? | p[a4@][s$5][s$5]w[o0]rd[0-9!]{0,4} | [a-z]{1,2} )\Z""", re.X,
 )
 """The whole of it, in lower case: a word that says what should stand there."""
-_MASKED = re.compile(
+_MASKED = late(
     rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|<[a-z][a-z_ -]+>|#{4,}",
 )
-_BRACKETS = re.compile(rb"<.*>\Z")
+_BRACKETS = late(rb"<.*>\Z")
 """At its beginning."""
-_ONE = re.compile(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
+_ONE = late(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
 """The same again and again. In long values (AWS session tokens hold `//////////`) it must be a quarter of it."""
 _ROWS = (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
 _WALKS = (*(row[at:at + 7] for row in _ROWS for at in range(len(row) - 6)), b"zxcvbnm", b"1q2w3e4r", b"q1w2e3r4",
@@ -38,7 +39,7 @@ _RARE = 24
 """So many times the length of a word, random text holds it by chance: no placeholder is that long."""
 _RUN = 8
 """Characters that follow one another in the alphabet, up or down."""
-_REFERENCE = re.compile(
+_REFERENCE = late(
     rb"""(?: \$\{ | \$\( | \$\[\[ | \$[A-Za-z_]\w*\Z | \$\$ | \$[1-9]\Z | \{\{ | \{% | %\{ | <%? | \#\{ | @\{
         | \{\w*\}\Z | %[A-Za-z_]\w*%\Z | %\(\w+\)s | %[sdvq]\Z | \$env: | process\.env | os\.(?:environ|getenv)
         | getenv | import\.meta
@@ -49,7 +50,7 @@ _REFERENCE = re.compile(
     re.X | re.I,
 )
 """How text begins that says where the secret is."""
-_INSIDE = re.compile(rb"\$\{[^}]*\}|\{\{[^}]*\}\}|<%[^%]*%>|\$\([^)]*\)|#\{[^}]*\}|%\(\w+\)s|\{[a-z_]+\}")
+_INSIDE = late(rb"\$\{[^}]*\}|\{\{[^}]*\}\}|<%[^%]*%>|\$\([^)]*\)|#\{[^}]*\}|%\(\w+\)s|\{[a-z_]+\}")
 """A part of the value is filled in later."""
 _PUBLISHED = frozenset({
     "b1dba8e85ee052b5", "b122867768cf1807", "ef67432f60c9b033", "826a83582efbd367", "47e450e46612da4a",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from clawsecrets.model.finding import Coverage, Dropped, Provenance, Skipped
 from clawsecrets.scan.mask import ELLIPSIS
@@ -107,18 +106,18 @@ class Scrubber:
 
     def skipped(self, given: Skipped) -> Skipped:
         """The same without values."""
-        return replace(given, what=self.path(given.what), reason=self.text(given.reason))
+        return given._replace(what=self.path(given.what), reason=self.text(given.reason))
 
     def coverage(self, given: Coverage) -> Coverage:
         """The same without values."""
-        return replace(given, sources=tuple(map(self.path, given.sources)),
-                       skipped=tuple(map(self.skipped, given.skipped)))
+        return given._replace(sources=tuple(map(self.path, given.sources)),
+                              skipped=tuple(map(self.skipped, given.skipped)))
 
     def dropped(self, given: Dropped) -> Dropped:
         """The same without values."""
         place = given.place
         cleaned = place._replace(key=self.path(place.key), path=self.path(place.path))
-        return replace(given, place=cleaned, reason=self.text(given.reason))
+        return given._replace(place=cleaned, reason=self.text(given.reason))
 
 
 def _forms(value: bytes) -> Iterator[str]:

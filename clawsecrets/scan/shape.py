@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from importlib import import_module
 
+from clawsecrets.model.late import late
+
 LONGEST = 4096
 """Bytes that a match is looked for around a candidate, for expressions without a bound of their own."""
-_PART = re.compile(
+_PART = late(
     r"""\\(?P<escaped>[^A-Za-z0-9])(?![{*+?]) | (?P<plain>[A-Za-z0-9_~:/@%&=,;!'"#-])(?![{*+?])
     | (?P<few>\[[A-Za-z0-9]{1,5}\])(?![{*+?]) | (?P<words>\(\?:[A-Za-z0-9_|-]+\))(?![{*+?])""", re.X,
 )

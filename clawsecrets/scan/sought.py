@@ -10,11 +10,10 @@ One span is reported once: what a rule finds keeps its rule, and gets the name o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from clawsecrets.model.finding import Content, Dropped, Known, Match, Rule
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.value import SecretValue
 from clawsecrets.scan.detector import Position
 from clawsecrets.scan.overlap import Hit
 from clawsecrets.scan.ranges import Events, Seen
@@ -184,5 +183,5 @@ class Naming:
         value = match.secret.reveal()
         for finder in self._finders:
             for one in finder.find(value, plain=True):
-                return replace(match, known=one.known)
+                return match._replace(known=one.known)
         return match

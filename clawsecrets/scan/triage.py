@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from clawsecrets.model.finding import CONFIDENCES, Coverage, Finding, Known, Location, Match, Place, Provenance, Rule
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.value import SecretValue
 from clawsecrets.scan.advice import advice, kinds
 from clawsecrets.scan.baseline import Baseline, Entry
 from clawsecrets.scan.fingerprint import begun, fingerprints

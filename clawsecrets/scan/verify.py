@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from clawsecrets.errors import UsageError
 from clawsecrets.model.rotation import Outcome
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.value import SecretValue
 from clawsecrets.ports import Clock, Reply
 from clawsecrets.scan.mask import mask
 from clawsecrets.scan.triage import Group

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from clawsecrets.model.late import late
 from clawsecrets.scan.derived import Builder, Derived
 
 _MARKS = ((b"\xff\xfe\0\0", "utf-32le"), (b"\0\0\xfe\xff", "utf-32be"), (b"\xff\xfe", "utf-16le"),
           (b"\xfe\xff", "utf-16be"))
 _SAMPLE = 4096
-_TWO = re.compile(rb"(?:[\t\n\r -~]\0){12,}")
-_FOUR = re.compile(rb"(?:[\t\n\r -~]\0\0\0){8,}")
+_TWO = late(rb"(?:[\t\n\r -~]\0){12,}")
+_FOUR = late(rb"(?:[\t\n\r -~]\0\0\0){8,}")
 
 
 def whole(data: bytes) -> tuple[str, int]:

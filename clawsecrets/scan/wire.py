@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clawsecrets.model.finding import Dropped, Kind, Known, Match, Place, Rule, Skipped
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.value import SecretValue
 
 _HEAD = struct.Struct("<cQ")
 TICK, MATCH, DROPPED, SKIPPED, SAY, END, EXTRA = b"t", b"m", b"d", b"s", b"k", b"e", b"x"

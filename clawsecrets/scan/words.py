@@ -6,8 +6,7 @@ and more characters scores 3.1 on average and below 5 in 99 of 100 cases; words 
 
 from __future__ import annotations
 
-import re
-
+from clawsecrets.model.late import late
 from clawsecrets.scan.steps import SAME, steps
 
 _PAIRS = (
@@ -22,7 +21,7 @@ _PAIRS = (
 """Row: the first letter, column: the second. 5 = as likely as chance would have it; one more = twice as likely."""
 _SCORES = {bytes((97 + at // 26, 97 + at % 26)): int(digit) for at, digit in enumerate(_PAIRS)}
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_HEX = re.compile(rb"[0-9a-f]+\Z|[0-9A-F]+\Z")
+_HEX = late(rb"[0-9a-f]+\Z|[0-9A-F]+\Z")
 _KINDS = bytes(0 if 97 <= char <= 122 else 1 if 65 <= char <= 90 else 2 if 48 <= char <= 57 else 3
                for char in range(256))
 _SHORT = 12

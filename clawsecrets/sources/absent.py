@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clawsecrets.model.finding import Coverage, Place, Provenance, Skipped
-from clawsecrets.ports import Part
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Part
 
 
 @dataclass(frozen=True)

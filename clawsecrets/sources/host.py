@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clawsecrets.errors import ClawError
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
-from clawsecrets.ports import Notes, Part
 from clawsecrets.sources.files import Chosen, FileSource, everything
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes, Part
 
 
 class Said(Protocol):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
-from clawsecrets.ports import Notes
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.errors import ClawError, UsageError
+from clawsecrets.model.late import late
 
 if TYPE_CHECKING:
     from clawsecrets.ports import Source
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from clawsecrets.wiring.scanning import Order
 
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_IMAGE = re.compile(r"^\s+image:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_DEFAULT = re.compile(r"\$\{[A-Za-z_]\w*:?-([^}]*)\}")
+_IMAGE = late(r"^\s+image:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_DEFAULT = late(r"\$\{[A-Za-z_]\w*:?-([^}]*)\}")
 
 
 class Places:

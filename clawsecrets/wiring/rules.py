@@ -45,7 +45,9 @@ def _all(folders: Sequence[Path], files: Sequence[Path]) -> Iterator[Rule]:
     from clawsecrets.issuers.loader import load_providers
     from clawsecrets.scan.rulefile import read_rules, rule_of
 
+    pages = {}
     for provider in load_providers(folders).values():
-        yield from (rule_of(detect, provider.code, provider.name) for detect in provider.detect)
+        page = pages[provider.code] = provider.manual.url
+        yield from (rule_of(detect, provider.code, provider.name)._replace(page=page) for detect in provider.detect)
     for file in files:
-        yield from read_rules(file)
+        yield from (rule._replace(page=pages.get(rule.provider)) for rule in read_rules(file))

@@ -10,9 +10,8 @@ import fnmatch
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clawsecrets.errors import ConfigError, UsageError
 from clawsecrets.model.finding import CONFIDENCES, Coverage, Match, Report
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from clawsecrets.wiring.caching import Caching
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What to scan, and how."""
 
     kind: str
@@ -63,21 +61,19 @@ def _no_store() -> Store:
     raise UsageError("--known needs a store", "clawsecrets init makes one")
 
 
-@dataclass
 class Scan:
     """One scan."""
 
-    order: Order
-    paths: Paths
-    told: Told
-    store_url: str = ""
-    open_store: Callable[[], Store] = _no_store
-    """Opens the store, for `--known`."""
-    warn: Callable[[str], None] = lambda message: None
-    """Tells the person something that must be heard, on a terminal or not."""
-    began: float = field(default_factory=time.monotonic)
-    config: Config | None = None
-    """None: there is no configuration file."""
+    def __init__(self, order: Order, paths: Paths, told: Told, store_url: str = "",
+                 open_store: Callable[[], Store] = _no_store,
+                 warn: Callable[[str], None] = lambda message: None) -> None:
+        """`open_store` opens the store, for `--known`. `warn` tells the person something that must be heard, on a
+        terminal or not."""
+        self.order, self.paths, self.told, self.store_url = order, paths, told, store_url
+        self.open_store, self.warn = open_store, warn
+        self.began = time.monotonic()
+        self.config: Config | None = None
+        """None: there is no configuration file."""
 
     def run(self) -> Report:
         """All of it. ClawError when it cannot begin."""
@@ -185,13 +181,18 @@ class Scan:
         """The baseline that was named, else the one that stands where the scan looks, if there is one."""
         if self.order.no_baseline:
             return None
-        from clawsecrets.scan.baseline_file import load, usual_place
+        if self.order.baseline:
+            path = Path(self.order.baseline)
+        else:
+            from clawsecrets.scan.baseline_place import usual_place
 
-        if not self.order.baseline:
-            return load(usual_place(self._folder()))
-        path = Path(self.order.baseline)
+            path = usual_place(self._folder())
+            if not os.path.lexists(path):
+                return None
+        from clawsecrets.scan.baseline_file import load
+
         found = load(path)
-        if found is None:
+        if found is None and self.order.baseline:
             raise ConfigError(f"{path}: there is no such baseline", "clawsecrets baseline add makes one")
         return found
 
@@ -251,10 +252,10 @@ class Scan:
         return named(found, baseline.salt if baseline else STANDARD_SALT)
 
     def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
-        from clawsecrets.scan import triage
-
         if not found:
             return
+        from clawsecrets.scan import triage
+
         chosen = self.chosen()
         for item in triage.located(found, source.locate({match.place for match in found})):
             if chosen(item.provenance.path):
@@ -268,13 +269,15 @@ class Scan:
             match.rule.id == word or (word.endswith(".*") and match.rule.provider == word[:-2]) for word in disabled)
 
     def _pages(self, groups: Sequence[Group]) -> dict[str, str]:
-        """Where each provider's credentials are kept, for those that were found."""
-        if not groups:
-            return {}
-        from clawsecrets.issuers.loader import load_providers
+        """Where each provider's credentials are kept, for those that were found and have a file."""
+        pages = {group.rule.provider: group.rule.page for group in groups if group.rule.page is not None}
+        if self.order.known or self.order.fingerprints:  # what looks for known values makes rules of its own
+            from clawsecrets.issuers.loader import load_providers
 
-        providers = load_providers(self.config.providers_dirs if self.config else ())
-        return {code: providers.page(code) for code in {one.rule.provider for one in groups} if code in providers}
+            providers = load_providers(self.config.providers_dirs if self.config else ())
+            codes = {group.rule.provider for group in groups} - pages.keys()
+            pages |= {code: providers.page(code) for code in codes if code in providers}
+        return pages
 
     def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
         """The report in a format; `columns` 0: it is not for a terminal."""

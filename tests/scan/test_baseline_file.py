@@ -12,8 +12,9 @@ import pytest
 
 from clawsecrets.errors import ConfigError
 from clawsecrets.scan import earlier
-from clawsecrets.scan.baseline import NAME, Baseline, Entry
-from clawsecrets.scan.baseline_file import editing, load, usual_place
+from clawsecrets.scan.baseline import Baseline, Entry
+from clawsecrets.scan.baseline_file import editing, load
+from clawsecrets.scan.baseline_place import NAME, usual_place
 from tests.waiting import LONG
 
 DAY = datetime.date(2027, 2, 19)

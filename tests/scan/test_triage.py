@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,7 +178,7 @@ def test_an_unknown_value_leads_to_the_providers_page() -> None:
     told = steps(seen())
     assert PAGES["acme"] in told and "--provider acme" in told
     assert f"`clawsecrets baseline add {fingerprint(VALUE)} --reason TEXT --expires 90d`" in told
-    other = replace(ACME, provider="nobody")
+    other = ACME._replace(provider="nobody")
     assert "where it was made" in steps(seen(rule=other)) and "--provider" not in steps(seen(rule=other))
 
 

@@ -95,14 +95,14 @@ def test_it_says_before_what_it_sends_where_and_shows_no_value(fake: FakeProvide
 
 def test_one_value_is_asked_about_once(fake: FakeProvider) -> None:
     value = fake.seed("acme").value
-    groups = [found(value), found(value, replace(RULE, id="acme.known-value"))]
+    groups = [found(value), found(value, RULE._replace(id="acme.known-value"))]
     asked(groups, fake)
     assert fake.calls["whoami"] == 1
     assert [one.live for one in groups] == ["live", "live"]
 
 
 def test_only_what_the_provider_file_is_about_is_sent(fake: FakeProvider) -> None:
-    groups = [found("x" * 40, replace(RULE, id="acme.webhook")), found("x" * 40, replace(RULE, provider="generic"))]
+    groups = [found("x" * 40, RULE._replace(id="acme.webhook")), found("x" * 40, RULE._replace(provider="generic"))]
     assert asked(groups, fake) == []
     assert [one.live for one in groups] == ["", ""]
     assert not fake.calls

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Kind, Place, Skipped
-from clawsecrets.ports import Notes
 from clawsecrets.sources.git.layout import Layout, is_repository
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
 
 _LEVELS = 12
 _SAMPLE = ".sample"

@@ -4,10 +4,13 @@ there."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clawsecrets.model.finding import Coverage, Kind, Place, Provenance
-from clawsecrets.ports import Part, Source
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Part, Source
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Inside:
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """The source's, with the paths of its own files (its config, hooks …) as the superproject has them."""
-        return {place: [replace(one, path=f"{self.prefix}/{one.path}") if one.kind is Kind.GIT_CONFIG else one
+        return {place: [one._replace(path=f"{self.prefix}/{one.path}") if one.kind is Kind.GIT_CONFIG else one
                         for one in found] for place, found in self.source.locate(places).items()}
 
     def coverage(self) -> Coverage:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from clawsecrets.errors import Incomplete
 from clawsecrets.model.finding import Skipped
@@ -19,8 +19,7 @@ _LINKS = 5
 """As deep as git follows alternates of alternates."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """A repository's parts."""
 
     top: Path
@@ -38,7 +37,7 @@ class Layout:
     """Whether its config says that objects may be missing because a remote has them."""
     owner: int = 0
     """The user id of `gitdir`."""
-    skipped: tuple[Skipped, ...] = field(default=())
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def worktrees(self) -> tuple[Path, ...]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Kind, Place, Skipped
-from clawsecrets.ports import Notes
 from clawsecrets.sources.git import loose, messages
 from clawsecrets.sources.git.database import CLEAN, GIVE, Database, Held
 from clawsecrets.sources.git.delta import Damaged
@@ -21,6 +20,9 @@ from clawsecrets.sources.git.shares import Share
 from clawsecrets.sources.git.trees import CONTEXT as TREE_CONTEXT
 from clawsecrets.sources.git.trees import Trees
 from clawsecrets.sources.git.walk import Walk
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
 
 CONTEXT = 256
 """Bytes around what a delta changed."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from clawsecrets.formats.pieces import PIECE, cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
-from clawsecrets.ports import Notes
 from clawsecrets.sources.git import messages, refs
 from clawsecrets.sources.git.clean import Clean, Index, PackFile, Present, proven, unset
 from clawsecrets.sources.git.delta import Damaged
@@ -19,7 +18,7 @@ from clawsecrets.sources.git.layout import Layout, owned
 from clawsecrets.sources.git.objects import Objects
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Part
+    from clawsecrets.ports import Notes, Part
     from clawsecrets.sources.git.source import GitSource
 
 MOST = 4000

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clawsecrets.clients.git import Git
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
-from clawsecrets.ports import Notes
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.layout import find, owned
 from clawsecrets.sources.git.objects import Objects
+
+if TYPE_CHECKING:
+    from clawsecrets.ports import Notes
 
 _EMPTY = {20: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
           32: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"}

@@ -1,12 +1,14 @@
 """The files of one layer as content: read once from its beginning to its end, in a stream, whatever is in it.
 
 Of several workers that share a layer (a large one that is not compressed) each walks all headers and reads the members
-whose data begins in its own chunks; the first one also reads everything else, to check the layer's digest.
+whose data begins in chunks that it took a turn for; the first one also reads everything else, to check the layer's
+digest.
 """
 
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 WHOLE = 2 * PIECE
 """Bytes. Larger members come in pieces."""
+TURN = 1 << 21
+"""Bytes of a layer that are one worker's."""
 HELD = 64 << 20
 """Bytes of an archive in a layer that is held in memory, where it can be read only once."""
 LIMITS = Limits(output=1 << 38, members=1 << 40, ratio=1000, ratio_from=1 << 30)
@@ -42,20 +46,45 @@ _TOLD = 64
 """Contents after which progress is told."""
 
 
+class Counter:
+    """Gives each number once, ascending, to whichever process asks. Those that were forked after it was made share one
+    place in a file, which lseek(2) moves and tells at once."""
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("turns")
+        weakref.finalize(self, os.close, self._file)
+
+    def next(self) -> int:
+        """From 0."""
+        return os.lseek(self._file, 1, os.SEEK_CUR) - 1
+
+
+class Turns:
+    """One worker's turns: who is done earlier takes more."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter, self._held = counter, -1
+
+    def mine(self, turn: int) -> bool:
+        """Whether it has that one. To be asked in ascending order, which is the same for all workers."""
+        while self._held < turn:
+            self._held = self._counter.next()
+        return self._held == turn
+
+
 @dataclass(frozen=True)
 class Share:
     """Which members of a layer are read here."""
 
     number: int = 0
     count: int = 1
+    turns: Turns | None = None
+    first: int = 0
+    """The turn of the layer's first chunk."""
 
     def mine(self, offset: int) -> bool:
-        """Whether the member whose data begins there. The first worker, which hashes as well, takes fewer: two turns
-        where the others take three."""
-        if self.count == 1:
-            return True
-        turn = (offset >> 21) % (3 * self.count - 1)
-        return (turn % self.count if turn < 2 * self.count else turn - 2 * self.count + 1) == self.number
+        """Whether the member whose data begins there. To be asked in ascending order."""
+        return self.turns is None or self.turns.mine(self.first + offset // TURN)
 
 
 @dataclass

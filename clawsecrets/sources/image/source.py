@@ -13,7 +13,7 @@ from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance
 from clawsecrets.sources.image import documents, texts
 from clawsecrets.sources.image.blobs import Blobs
 from clawsecrets.sources.image.catalog import Catalog, Layer, Text, Use, digest_of
-from clawsecrets.sources.image.layers import Reading, Share
+from clawsecrets.sources.image.layers import TURN, Counter, Reading, Share, Turns
 from clawsecrets.sources.image.reading import packed, passed
 
 if TYPE_CHECKING:
@@ -55,22 +55,28 @@ class ImageSource:
     _kept: int = 0
 
     def parts(self, workers: int) -> Sequence[ImagePart]:
-        """Layers by their size; one that is larger than a fair share is shared, if it can be read in any place."""
+        """Layers by their size. Those that matter are shared, if they can be read in any place, and come last: then no
+        worker waits for another."""
         catalog = self.catalog()
         parts = [ImagePart(self, number) for number in range(max(1, workers))]
         units = [(self._cost(layer), layer) for layer in catalog.layers.values()]
-        fair = sum(cost for cost, _ in units) / len(parts) * 1.2
+        matters = max(SHARED, sum(cost for cost, _ in units) / len(parts) / 4)
         loads = [0.0] * len(parts)
+        shared: list[Layer] = []
         for cost, layer in sorted(units, key=lambda unit: -unit[0]):
-            if cost > max(fair, SHARED) and len(parts) > 1 and self._divisible(layer):
-                for number, part in enumerate(parts):
-                    part.layers.append((layer, Share(number, len(parts))))
-                    loads[number] += cost / len(parts)
+            if cost > matters and len(parts) > 1 and self._divisible(layer):
+                shared.append(layer)
             else:
                 least = loads.index(min(loads))
                 parts[least].layers.append((layer, Share()))
                 loads[least] += cost
         parts[loads.index(min(loads))].texts = True
+        counter, first = Counter(), 0
+        turns = [Turns(counter) for _ in parts]
+        for layer in shared:
+            for part in parts:
+                part.layers.append((layer, Share(part.number, len(parts), turns[part.number], first)))
+            first += self.blobs.files().get(layer.name, 0) // TURN + 1
         return [part for part in parts if part.layers or part.texts]
 
     def size(self) -> int:
