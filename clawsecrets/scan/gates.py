@@ -7,6 +7,7 @@ group of four characters shows. A hash passes one time in a million; text passes
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -30,13 +31,10 @@ _BLANK = r"\s{0,40}(?:\\\r?\n\s{0,40})?[fbruFBRU]?"
 is asked for close by: 30 random characters have none in one case of a thousand."""
 _TOKEN = r"[A-Za-z0-9_.:/+=~-]"
 SHAPES: tuple[tuple[int, str], ...] = (
-    (BASE64, rf"(?:{_QUAD}){{6}}"),
     (BASE64, rf"(?:{_WIDE_QUADS}){{3}}"),
     (BASE64_PACKED, r"(?:H4sI|UEsDB|QlpoOT|/Td6WFoA|_Td6WFoA|KLUv/[A-Za-z0-9]|KLUv_[A-Za-z0-9])[A-Za-z0-9+/_-]{18}"),
     (BASE64_PACKED, r"(?:eJ[w-z0-3]|eAE|eN[o-r])[A-Za-z0-9+/_-]{29}"),
-    (HEX, rf"(?:{_PAIR}){{16}}"),
-    (HEX, rf"(?:{_PAIR}00){{8}}"),
-    (HEX, rf"(?:0[xX]{_PAIR}, ?){{12}}"),
+    (HEX, rf"(?:0[xX]{_PAIR}, ?){{11}}0[xX]{_PAIR},"),
     (HEX, rf"(?:{_PAIR}[ :]){{12}}"),
     (HEX, r"1[fF]8[bB]08[0-9A-Fa-f]{26}"),
     (PERCENT, rf"{_PCT}(?:{_TOKEN}{{2}}|{_PCT})"),
@@ -53,13 +51,20 @@ SHAPES: tuple[tuple[int, str], ...] = (
     (COLOUR, r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m[A-Za-z0-9_-]{8}"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
 )
+"""What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
+rest: what must stand before is asked by `_BEFORE`."""
+RUN_SHAPES: tuple[tuple[int, str], ...] = (
+    (BASE64, rf"(?:{_QUAD}){{6}}"),
+    (HEX, rf"(?:{_PAIR}){{16}}"),
+    (HEX, rf"(?:{_PAIR}00){{8}}"),
+)
+"""Those that begin with nothing rare, which takes an automaton that reads every byte. Each is longer than two words of
+eight bytes, wherever it begins, and has a first character of a group at every fourth place (scan/runs.py)."""
 _WIDE_SHAPES: tuple[tuple[int, str], ...] = (
     (WIDE, r"(?:[\t\n\r -~]\x00){12}"),
     (WIDE, r"(?:[\t\n\r -~]\x00\x00\x00){8}"),
 )
 """Asked of data with NULs in it only."""
-"""What asks for which decoding. They begin with characters that are rare in sources, which lets Hyperscan pass over the
-rest: what must stand before is asked by `_BEFORE`."""
 _BEFORE = {
     JOINED: re.compile(
         rf"(?P<first>{_TOKEN}{{3,80}})(?:{_QUOTE}(?P<joint>{_JOINT}[fbruFBRU]?){_QUOTE}|\$\{{\s?{_QUOTE})"
@@ -73,10 +78,18 @@ _LOOKED = 200
 """Bytes before the end of a hint that such a shape has at most."""
 
 
+_LARGE = 64 << 10
+"""Bytes from which parts that can hold a run are singled out: below, it costs more than it saves."""
+_WORTH = 32 << 20
+"""Bytes in all for which it pays to load numpy, when nobody else has: a hook looks at less."""
 _APART = b"\n\n\n"
 """Between fresh ranges that are looked at together."""
 _SIGNED = re.compile(rb"[+.&~|<>]")
 _PATHS = re.compile(rb"[\w.-]+(?:/[\w.-]+)+\Z")
+
+
+_TEXT, _WIDES, _RUNS = range(3)
+"""The databases' order."""
 
 
 class Gate:
@@ -84,8 +97,10 @@ class Gate:
 
     def __init__(self, serialized: Sequence[bytes] = ()) -> None:
         self._databases = [hyperscan.loadb(one, hyperscan.HS_MODE_BLOCK) for one in serialized] or \
-            [_compile(SHAPES), _compile(_WIDE_SHAPES)]
+            [_compile(SHAPES), _compile(_WIDE_SHAPES), _compile(RUN_SHAPES)]
         self._scratches = [hyperscan.Scratch(database) for database in self._databases]
+        self._large = 0
+        """Bytes that were looked at in large parts."""
         self._events: list[tuple[int, int]] = []
         add = self._events.append
 
@@ -102,13 +117,9 @@ class Gate:
     def seen(self, data: bytes, fresh: Sequence[tuple[int, int]] | None) -> dict[int, list[int]]:
         """By kind, where a shape ends in the data or its fresh ranges."""
         found: dict[int, list[int]] = {}
-        events, note, text, scratch = self._events, self._note, self._databases[0], self._scratches[0]
         parts = [data] if fresh is None else [data[low:high] for low, high in fresh]
         joined = parts[0] if len(parts) == 1 else _APART.join(parts)
-        events.clear()
-        text.scan(joined, note, scratch=scratch)
-        if b"\0" in joined:
-            self._databases[1].scan(joined, note, scratch=self._scratches[1])
+        events = self._seen(joined)
         if fresh is None:
             for kind, end in events:
                 found.setdefault(kind, []).append(end)
@@ -120,6 +131,42 @@ class Gate:
                 if place <= len(parts[number]):  # else the gap belongs to what was seen
                     found.setdefault(kind, []).append(fresh[number][0] + place)
         return found
+
+    def _seen(self, joined: bytes) -> list[tuple[int, int]]:
+        """Kinds and ends; ascending for each kind."""
+        large = self._singled(len(joined))
+        found = self._within(_RUNS, joined, large)
+        if b"\0" in joined:
+            found += self._within(_WIDES, joined, large)
+        self._events.clear()
+        self._scan(_TEXT, joined)
+        return sorted(self._events + found, key=_end) if found else self._events
+
+    def _singled(self, size: int) -> bool:
+        """Whether parts of so much data are singled out."""
+        if size < _LARGE:
+            return False
+        self._large += size
+        return "numpy" in sys.modules or self._large >= _WORTH
+
+    def _within(self, number: int, joined: bytes, large: bool) -> list[tuple[int, int]]:
+        """Of what takes a slow automaton: of large data, it is shown only what can hold such a run."""
+        self._events.clear()
+        if not large:
+            self._scan(number, joined)
+            return self._events.copy()
+        from clawsecrets.scan.runs import Runs
+
+        kept = Runs(joined, wide=number == _WIDES)
+        self._scan(number, kept.text)
+        return [(kind, kept.place(end)) for kind, end in self._events]
+
+    def _scan(self, number: int, data: bytes) -> None:
+        self._databases[number].scan(data, self._note, scratch=self._scratches[number])
+
+
+def _end(event: tuple[int, int]) -> int:
+    return event[1]
 
 
 def _compile(shapes: Sequence[tuple[int, str]]) -> hyperscan.Database:
