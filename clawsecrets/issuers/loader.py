@@ -69,6 +69,18 @@ class ProviderFiles(Mapping[str, Provider]):
         found = (code for code in self._files if name.encode() in self._text(code))
         return any(self[code].admin == name for code in found)
 
+    def page(self, code: str) -> str:
+        """Where its credentials are kept ([manual] url), without a look at the rest of the file, if that can be
+        said."""
+        if code not in self._loaded:
+            try:
+                manual = tomllib.loads(self._text(code).decode()).get("manual")
+            except ValueError:
+                return self[code].manual.url
+            if isinstance(manual, dict) and isinstance(url := manual.get("url"), str):
+                return url
+        return self[code].manual.url
+
     def _text(self, code: str) -> bytes:
         if code not in self._texts:
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar, cast
 
@@ -129,5 +128,7 @@ class Reader:
 
 
 def _meant(word: str, known: Collection[str]) -> str:
+    import difflib  # only a fault needs it
+
     near = difflib.get_close_matches(word, known, 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else ""

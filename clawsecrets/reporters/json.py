@@ -26,29 +26,31 @@ class Json:
 
 def finding_json(finding: Finding) -> dict[str, object]:
     """One finding: what it is, then its first place, then every place."""
+    places = [location_json(item) for item in finding.locations]
     return {
         "rule": finding.rule, "name": finding.rule_name, "provider": finding.provider,
         "confidence": finding.confidence, "severity": finding.severity, "masked": finding.masked,
         "length": finding.length, "fingerprint": finding.fingerprint, "known": _known(finding.known),
         "live": finding.live, "live_detail": without_bytes(finding.live_detail), "baseline": finding.baseline,
         "next": [without_bytes(line) for line in finding.next],
-        **location_json(finding.locations[0]),
-        "locations": [location_json(item) for item in finding.locations],
+        **places[0],
+        "locations": places,
     }
 
 
 def location_json(location: Location) -> dict[str, object]:
     """One place. Fields that do not apply are empty."""
     where = location.provenance
-    told: dict[str, object] = {
+    return {
         "kind": where.kind.value, "path": without_bytes(where.path), "start_line": location.start_line,
         "end_line": location.end_line, "start_column": location.start_column, "encoding": location.encoding,
+        "commit": without_bytes(where.commit), "author": without_bytes(where.author),
+        "date": without_bytes(where.date), "message": without_bytes(where.message),
+        "reachable": without_bytes(where.reachable), "image": without_bytes(where.image),
+        "platform": without_bytes(where.platform), "layer": without_bytes(where.layer),
+        "instruction": without_bytes(where.instruction), "container": without_bytes(where.container),
+        "refs": [without_bytes(ref) for ref in where.refs],
     }
-    for name in ("commit", "author", "date", "message", "reachable", "image", "platform", "layer", "instruction",
-                 "container"):
-        told[name] = without_bytes(getattr(where, name))
-    told["refs"] = [without_bytes(ref) for ref in where.refs]
-    return told
 
 
 def _known(known: Known | None) -> dict[str, object] | None:

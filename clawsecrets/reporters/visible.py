@@ -16,6 +16,9 @@ _IN_JSON = re.compile("[\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180
                       "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
                       "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]")
 
+_ORDINARY = bytes(range(0x7F))
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def visible(text: str) -> str:
     """One line that shows every character: `\\n`, `\\x1b`, `\\u202e`; a byte that is no UTF-8 as `\\xff`. A backslash
@@ -50,8 +53,14 @@ def without_bytes(text: str) -> str:
 def as_json(data: Mapping[str, object] | list[object], depth: int = 2) -> str:
     """JSON, readable, with a newline at its end; what lies deeper than `depth` stands on one line. Characters that a
     terminal obeys or that nobody sees are escaped (in JSON that changes nothing of what it says)."""
-    plain = "".join(_lines(data, depth, "\n"))
-    return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", plain) + "\n"
+    return "".join([*map(_escaped, _lines(data, depth, "\n")), "\n"])
+
+
+def _escaped(text: str) -> str:
+    rest = text.encode("utf-8", "surrogatepass").translate(None, _ORDINARY)  # most of it is gone at once
+    if not rest or not _IN_JSON.search(rest.decode("utf-8", "surrogatepass")):
+        return text
+    return _IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f", text)
 
 
 def _lines(data: object, depth: int, margin: str) -> Iterator[str]:
@@ -60,7 +69,7 @@ def _lines(data: object, depth: int, margin: str) -> Iterator[str]:
     if depth and data and isinstance(data, dict):
         between = "{"
         for key, value in data.items():
-            yield f"{between}{inner}{json.dumps(key, ensure_ascii=False)}: "
+            yield f"{between}{inner}{_encoded(key)}: "
             yield from _lines(value, depth - 1, inner)
             between = ","
         yield margin + "}"
@@ -71,4 +80,4 @@ def _lines(data: object, depth: int, margin: str) -> Iterator[str]:
             between = ","
         yield margin + "]"
     else:
-        yield json.dumps(data, ensure_ascii=False)
+        yield _encoded(data)

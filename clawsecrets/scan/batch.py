@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from clawsecrets.model.finding import Content, Dropped, Match
+from clawsecrets.scan.ranges import Events, Seen, joined
 
 SMALL = 16 << 10
 """Bytes to be looked at, of a content that waits: the call costs little beside the pass over a larger one."""
@@ -20,15 +21,16 @@ PINNED = 8 << 20
 """Bytes of contents that are kept waiting."""
 _APART = b"\n\n\n"
 
-Ends = Callable[[bytes], tuple[Iterable[int], Iterable[int]]]
-"""Where something ends in text that is worth a closer look: what rules begin with, what may be encoded."""
+Ends = Callable[[bytes], tuple[Events, Events]]
+"""Where something ends in text that is worth a closer look: candidates of rules, and what may be encoded."""
+_NOTHING = Seen([], [])
 
 
 class Looks(Protocol):
     """What looks at one content."""
 
-    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
-        """The matches in it. `rules`, `shapes`: whether anything was seen of either."""
+    def look(self, content: Content, seen: Seen | None = None) -> Iterable[Match]:
+        """The matches in it. `seen`: what was seen in it before."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -59,12 +61,7 @@ class Batching:
         data, fresh = content.data, content.fresh
         if self._ends is None:
             return self._inner.look(content)
-        if fresh is None:
-            text = data
-        elif len(fresh) == 1:
-            text = data[fresh[0][0]:fresh[0][1]]
-        else:
-            text = b"\n".join([data[low:high] for low, high in fresh])
+        text = data if fresh is None else joined(data, fresh)
         if len(text) > SMALL or content.overlap or content.whole is not None or self._boxed(data):
             return [*(self.rest() if content.base in self._ids else ()), *self._closely(content)]
         self._waiting.append(content)
@@ -82,24 +79,33 @@ class Batching:
             return ()
         self._waiting, self._texts, self._ids = [], [], set()
         self._size = self._pinned = 0
-        ruled, shaped = self._touched(texts, self._ends)
+        touched = self._touched(texts, self._ends)
         found: list[Match] = []
         for number, content in enumerate(waiting):
-            if content.base in self._found:
-                found += self._closely(content)
-            elif number in ruled or number in shaped:
-                found += self._closely(content, number in ruled, number in shaped)
+            seen = touched.get(number)
+            if seen is not None:
+                found += self._closely(content, seen if content.fresh is None else seen.within(content.fresh))
+            elif content.base in self._found:
+                found += self._closely(content, _NOTHING)
         return found
 
-    def _touched(self, texts: Sequence[bytes], ends: Ends) -> list[set[int]]:
+    def _touched(self, texts: Sequence[bytes], ends: Ends) -> dict[int, Seen]:
+        """What was seen in each text, by its number."""
         starts, at = [], 0
         for text in texts:
             starts.append(at)
             at += len(text) + len(_APART)
-        return [{bisect_right(starts, end - 1) - 1 for end in kind} for kind in ends(_APART.join(texts))]
+        touched: dict[int, Seen] = {}
+        for which, events in enumerate(ends(_APART.join(texts))):
+            for what, end in events:
+                number = bisect_right(starts, end - 1) - 1
+                if number not in touched:
+                    touched[number] = Seen([], [])
+                touched[number][which].append((what, end - starts[number]))
+        return touched
 
-    def _closely(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
-        found = list(self._inner.look(content, rules, shapes))
+    def _closely(self, content: Content, seen: Seen | None = None) -> Iterable[Match]:
+        found = list(self._inner.look(content, seen))
         if found and content.id:
             self._found.add(content.id)
         return found

@@ -21,6 +21,7 @@ from clawsecrets.formats.sniff import sniff
 from clawsecrets.formats.streams import KINDS, decompressed
 from clawsecrets.scan import gates
 from clawsecrets.scan.derived import Derived, rewritten, windows
+from clawsecrets.scan.ranges import Events
 from clawsecrets.scan.wide import texts
 
 DEPTH = 3
@@ -45,10 +46,12 @@ _BETWEEN_HEX = b" ,:\t\r\n\v\f"
 _MOST_LINES = 100_000
 
 
-def derived(data: bytes, fresh: Sequence[tuple[int, int]] | None = None) -> list[Derived]:
-    """Everything that is encoded in the data, to a depth of 3. `fresh`: only what is seen in these ranges."""
+def derived(data: bytes, fresh: Sequence[tuple[int, int]] | None = None, *,
+            seen: Events | None = None) -> list[Derived]:
+    """Everything that is encoded in the data, to a depth of 3. `fresh`: only what is seen in these ranges. `seen`: what
+    `gates.events` gave, as places in the data."""
     found: list[Derived] = []
-    level = list(_once(data, gates.hints(data, fresh)))
+    level = list(_once(data, gates.hints(data, fresh) if seen is None else gates.sifted(data, gates.by_kind(seen))))
     for _ in range(DEPTH - 1):
         found += level
         level = [inner.through(outer) for outer in level

@@ -12,11 +12,11 @@ import hyperscan
 
 from clawsecrets.model.finding import Content, Dropped, Match
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.scan import gates
-from clawsecrets.scan.exact import pem_end, spans
-from clawsecrets.scan.filters import reason, sighting
+from clawsecrets.scan.exact import pem_end
+from clawsecrets.scan.filters import Remembered, reason, sighting
 from clawsecrets.scan.mask import mask
 from clawsecrets.scan.overlap import Hit, Tell, best
+from clawsecrets.scan.ranges import Events, joined, placed
 from clawsecrets.scan.ruleset import Ruleset
 
 _ALLOW = (b"gitleaks:allow", b"betterleaks:allow", b"trufflehog:ignore", b"clawsecrets:allow", b"kingfisher:ignore",
@@ -38,8 +38,11 @@ class Detector:
         """With `explain`: what was not reported, and why."""
         self._trust = trust_inline_allow
         self._judgements: dict[tuple[str, bytes, bytes, bytes], str] = {}
-        self._found: set[int] = set()
-        self._events: list[tuple[int, int]] = []
+        self._alone: Remembered = {}
+        self._numbers = {rule.id: number for number, rule in enumerate(ruleset.rules)}
+        self._found: dict[int, Sequence[tuple[int, bytes]]] = {}
+        """By the id of a content: rules and values of what was found in it, for what is built on it."""
+        self._events: Events = []
         self._scratch = hyperscan.Scratch(ruleset.database)
         self._scan = ruleset.database.scan
         add = self._events.append
@@ -51,25 +54,26 @@ class Detector:
 
     # --- content ----------------------------------------------------------------------------------------------------
 
-    def look(self, content: Content, encoding: str = "plain") -> list[Match]:
-        """Every secret in the content that was not reported with the piece before."""
+    def look(self, content: Content, seen: Events | None = None) -> list[Match]:
+        """Every secret in the content that was not reported with the piece before. `seen`: what `candidates` gave for
+        it, or for its fresh ranges, as places in its data."""
         data, fresh = content.data, content.fresh
-        if fresh is not None and not (content.base and content.base in self._found):
-            if len(fresh) == 1:
-                data = data[fresh[0][0]:fresh[0][1]]
-            else:
-                data = b"\n".join([data[start:end] for start, end in fresh])
-        if not self._candidates(data):
+        if seen is None:
+            seen = self.candidates(data) if fresh is None else self._in_ranges(data, fresh)
+        if fresh is not None and (before := self._found.get(content.base)):
+            seen = [*seen, *_again(data, before)]
+        if not seen:
             return []
-        if data is not content.data:
-            if not self.explain and not self._settle(data, None):
-                return []
-            self._candidates(content.data)
         where = Position(content)
-        hits = self._settle(content.data, self._teller(content) if self.explain else None)
+        hits = self._settle(data, seen, self._teller(content) if self.explain else None)
         if content.id and hits:
-            self._found.add(content.id)
-        return [where.match(hit, encoding) for hit in hits if hit.end > content.overlap]
+            self._found[content.id] = tuple({(self._numbers[hit.rule.id], data[hit.start:hit.end]) for hit in hits})
+        return [where.match(hit) for hit in hits if hit.end > content.overlap]
+
+    def _in_ranges(self, data: bytes, ranges: Sequence[tuple[int, int]]) -> Events:
+        """Candidates that end in ranges of the data."""
+        events = self.candidates(joined(data, ranges))
+        return [(index, end) for index, end, _ in placed(events, ranges)]
 
     def _teller(self, content: Content) -> Tell:
         where = Position(content)
@@ -86,22 +90,19 @@ class Detector:
 
     def hits(self, data: bytes, tell: Tell | None = None) -> list[Hit]:
         """The secrets in `data` that are to be reported, by their place; no two overlap. `tell` hears of the rest."""
-        return self._settle(data, tell) if self._candidates(data) else []
+        seen = self.candidates(data)
+        return self._settle(data, seen, tell) if seen else []
 
-    def ends(self, data: bytes) -> tuple[list[int], list[int]]:
-        """Where candidates end in the data, and what may be encoded in it: nothing of the rest is of interest."""
-        self._candidates(data)
-        return [end for _, end in self._events], gates.ends(data)
-
-    def _candidates(self, data: bytes) -> bool:
+    def candidates(self, data: bytes) -> Events:
+        """Which rule may have a match that ends where: nothing of the rest is of interest to any rule."""
         self._events.clear()
         self._scan(data, self._note, scratch=self._scratch)
-        return bool(self._events)
+        return self._events.copy()
 
-    def _settle(self, data: bytes, tell: Tell | None) -> list[Hit]:
-        """What the noted candidates come to."""
+    def _settle(self, data: bytes, seen: Events, tell: Tell | None) -> list[Hit]:
+        """What the candidates come to."""
         by_rule: dict[int, list[int]] = {}
-        for index, end in self._events:
+        for index, end in seen:
             by_rule.setdefault(index, []).append(end)
         found = (hit for index, ends in by_rule.items() for hit in self._exact(index, data, sorted(ends)))
         return best(self._judged(data, found, tell), tell)
@@ -109,7 +110,7 @@ class Detector:
     def _exact(self, index: int, data: bytes, ends: Sequence[int]) -> Iterator[Hit]:
         ruleset = self.ruleset
         rule = ruleset.rules[index]
-        for start, end in spans(ruleset.pattern(index), ruleset.reach(index), data, ends):
+        for start, end in ruleset.exact(index).spans(data, ends):
             yield Hit(rule, start, pem_end(data, start, end), ruleset.prefix(index, data[start:end]))
 
     def _judged(self, data: bytes, found: Iterator[Hit], tell: Tell | None) -> Iterator[tuple[Hit, str]]:
@@ -121,7 +122,6 @@ class Detector:
                 tell(hit, why)
             yield hit, why
 
-
     def _reason(self, data: bytes, hit: Hit) -> str:
         """The reason to drop it, or none. Remembered: versions of a file hold the same lines again and again."""
         seen = sighting(hit.rule, data, hit.start, hit.end, hit.prefix)
@@ -130,7 +130,9 @@ class Detector:
         if why is None:
             if len(self._judgements) >= MOST_REMEMBERED:
                 self._judgements.clear()
-            why = self._judgements[key] = reason(seen)
+            if len(self._alone) >= MOST_REMEMBERED:
+                self._alone.clear()
+            why = self._judgements[key] = reason(seen, self._alone)
         return why
 
 
@@ -159,6 +161,18 @@ class Position:
         last = line + data.count(b"\n", hit.start, hit.end)
         return Match(hit.rule, self._content.place, SecretValue(data[hit.start:hit.end]), line, last, column, encoding,
                      hit.prefix)
+
+
+def _again(data: bytes, values: Sequence[tuple[int, bytes]]) -> Events:
+    """Where values stand again that were found in what the data is built on: their rules are asked again, too."""
+    seen: Events = []
+    for index, value in values:
+        at = data.find(value)
+        while at >= 0:
+            at += len(value)
+            seen.append((index, at))
+            at = data.find(value, at)
+    return seen
 
 
 def _allowed(data: bytes, hit: Hit) -> bool:

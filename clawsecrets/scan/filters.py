@@ -11,7 +11,6 @@ import base64
 import binascii
 import math
 import re
-from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
@@ -34,6 +33,8 @@ _HASHED = re.compile(
     |\bsri\b|\bgit\b|\boid\b|content[-_]?id|cache[-_]?key|\bthumbprint)[^\r\n]{0,48}\Z""", re.X | re.I,
 )
 """Ends the text before a value that is most likely a hash, a digest or an object's id."""
+_NEXT_TO = 72
+"""Bytes in which that can stand: the longest word, and what may follow it."""
 _PUBLIC = re.compile(
     rb"""(?:public[-_ ]?key|pub[-_]?key|publishable|ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-|BEGIN\ (?:CERTIFICATE|PUBLIC)
     |data:[a-z]+/[a-z0-9.+-]+;base64,|(?:site|file)[-_ ]?key|client[-_]?id|app[-_]?id|\bx5c\b|certificate|signature
@@ -120,10 +121,20 @@ def sighting(rule: Rule, data: bytes, start: int, end: int, prefix: str) -> Sigh
                     bytes(data[end:end + _AROUND]), prefix)
 
 
-def reason(seen: Sighting) -> str:
+Remembered = dict[tuple[str, bytes], dict[Reason, str]]
+"""By rule and value: what the reasons came to that need nothing of the surroundings."""
+
+
+def reason(seen: Sighting, remembered: Remembered | None = None) -> str:
     """The first reason to drop it; empty when it is to be reported."""
+    known = {} if remembered is None else remembered.setdefault((seen.rule.id, seen.value), {})
     for judge in REASONS:
-        if found := judge(seen):
+        found = known.get(judge)
+        if found is None:
+            found = judge(seen)
+            if judge in _OF_VALUE:
+                known[judge] = found
+        if found:
             return found
     return ""
 
@@ -131,7 +142,8 @@ def reason(seen: Sighting) -> str:
 def entropy(value: bytes) -> float:
     """Shannon entropy, bits a byte."""
     total = len(value)
-    return -sum(count / total * math.log2(count / total) for count in Counter(value).values()) if total else 0.0
+    counts = [value.count(char) for char in set(value)]
+    return math.log2(total) - sum([count * math.log2(count) for count in counts]) / total if total else 0.0
 
 
 # --- asked of every rule ------------------------------------------------------------------------------------------
@@ -248,10 +260,13 @@ def is_hash(seen: Sighting) -> str:
         return ""
     if value.startswith((b"sha256=", b"sha256-", b"sha384-", b"sha512-", b"sha256:", b"sha1-", b"h1:", b"md5-")):
         return "a digest"
+    digest, generic = _digest_like(value), rule.provider == GENERIC
+    if not (digest or generic):
+        return ""
     line = _since_name(seen.before[seen.before.rfind(b"\n") + 1:], rule.near)
-    if _HASHED.search(line) and _digest_like(value):
+    if digest and _HASHED.search(line, max(0, len(line) - _NEXT_TO)):
         return "it stands where a hash or an id stands"
-    public = rule.provider == GENERIC and _PUBLIC.search(line)
+    public = generic and _PUBLIC.search(line)
     return "it stands where something public stands" if public else ""
 
 
@@ -320,3 +335,5 @@ REASONS: tuple[Reason, ...] = (
     is_plain, is_named, is_hash, is_packed, is_weak,
 )
 """In this order: the first one that is given is told."""
+_OF_VALUE = frozenset((is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_no_such, is_named,
+                       is_weak))

@@ -17,7 +17,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import pairwise
 
 STANDARD_SALT = hashlib.sha256(b"clawsecrets fingerprint 1").digest()[:16]
@@ -30,6 +30,8 @@ LOOKED_AT = 512
 """Bytes of a value that `bits` looks at: more cannot make it weaker than what it asks for."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{4,}")
+_DIGITS = frozenset("0123456789")
+_LOWER_HEX, _UPPER_HEX = _DIGITS | set("abcdef"), _DIGITS | set("ABCDEF")
 _VOWELS = frozenset("aeiouyAEIOUY")
 _WORD_BITS = 2.0
 """Bits of a letter that stands in something like a word: 13 bits, a short dictionary, for six or seven of them."""
@@ -48,11 +50,12 @@ _KNOWN = (
     "winter spring autumn love hello sunshine princess football baseball trustno1 iloveyou superman batman shadow "
     "2019 2020 2021 2022 2023 2024 2025 2026 2027 http:// https:// www. .com"
 )
+_KNOWN_PIECES = {_KNOWN[at:at + _PIECE]: at for at in range(len(_KNOWN) - _PIECE + 1)}
 
 
-def bits(value: bytes) -> float:
+def bits(value: bytes, enough: float = math.inf) -> float:
     """About how many bits of chance are in a value, rather too few than too many: length times the bits of its
-    alphabet, less for words, repetitions, runs and what everybody knows."""
+    alphabet, less for words, repetitions, runs and what everybody knows. From `enough` on they are not counted."""
     text = value[:LOOKED_AT].decode("latin-1")
     if not text:
         return 0.0
@@ -65,16 +68,17 @@ def bits(value: bytes) -> float:
     for at in range(2, len(text)):
         if steps[at - 1] == steps[at - 2] and abs(steps[at - 1]) <= 1:
             costs[at] = min(costs[at], _STEP_BITS)
-    return _without_repeats(text.lower(), costs)
+    return _without_repeats(text.lower(), costs, enough)
 
 
 def _alphabet(text: str) -> int:
     """How many characters it could have been made of, judged by those that are in it."""
-    if all(c in "0123456789abcdef" for c in text) or all(c in "0123456789ABCDEF" for c in text):
+    there = set(text)
+    if there <= _LOWER_HEX or there <= _UPPER_HEX:
         return 10 if text.isdigit() else 16
-    size = 10 * any("0" <= c <= "9" for c in text) + 26 * any("a" <= c <= "z" for c in text)
-    size += 26 * any("A" <= c <= "Z" for c in text) + 64 * any(c > "~" for c in text)
-    marks = {c for c in text if c <= "~" and not c.isalnum()}
+    size = 10 * (not there.isdisjoint(_DIGITS)) + 26 * any("a" <= c <= "z" for c in there)
+    size += 26 * any("A" <= c <= "Z" for c in there) + 64 * any(c > "~" for c in there)
+    marks = {c for c in there if c <= "~" and not c.isalnum()}
     return max(2, size + (0 if not marks else 2 if len(marks) <= 2 else 32))
 
 
@@ -83,20 +87,26 @@ def _like_a_word(word: str) -> bool:
     return 0.2 <= vowels / len(word) <= 0.65
 
 
-def _without_repeats(text: str, costs: list[float]) -> float:
+def _without_repeats(text: str, costs: list[float], enough: float) -> float:
     """The sum of the costs; a piece of four characters and more that stood before, or is known, counts once."""
     whole = _KNOWN + "\0" + text
-    first = len(_KNOWN) + 1
-    seen = {whole[at:at + _PIECE]: at for at in range(first - _PIECE)}
+    first, end = len(_KNOWN) + 1, len(whole)
+    last = end - _PIECE
+    seen: dict[str, int] = {}
     total, at = 0.0, first
-    while at < len(whole):
-        found = seen.get(whole[at:at + _PIECE], -1) if at + _PIECE <= len(whole) else -1
+    while at < end and total < enough:
+        piece = whole[at:at + _PIECE]
+        found = _KNOWN_PIECES.get(piece, -1)
+        if found < 0:
+            found = seen.setdefault(piece, at)
+        if found == at or at > last:
+            total += costs[at - first]
+            at += 1
+            continue
         length = 1
-        if found >= 0:
-            while at + length < len(whole) and whole[found + length] == whole[at + length]:
-                length += 1
-        plain = sum(costs[at - first:at - first + length])
-        total += min(plain, _AGAIN_BITS) if found >= 0 else plain
+        while at + length < end and whole[found + length] == whole[at + length]:
+            length += 1
+        total += min(sum(costs[at - first:at - first + length]), _AGAIN_BITS)
         for done in range(at, at + length):
             seen.setdefault(whole[done:done + _PIECE], done)
         at += length
@@ -105,17 +115,44 @@ def _without_repeats(text: str, costs: list[float]) -> float:
 
 def fingerprint(value: bytes, salt: bytes = STANDARD_SALT) -> str:
     """The fingerprint of one value: 32 hex digits."""
-    cost = QUICK if bits(value) >= STRONG else SLOW
+    return _stretched(value, salt, _cost(value))
+
+
+def _cost(value: bytes) -> int:
+    return QUICK if bits(value, STRONG) >= STRONG else SLOW
+
+
+def _stretched(value: bytes, salt: bytes, cost: int) -> str:
     return hashlib.scrypt(value, salt=salt, n=cost, r=8, p=1, maxmem=1 << 24, dklen=16).hex()
 
 
 def fingerprints(values: Collection[bytes], salt: bytes = STANDARD_SALT) -> dict[bytes, str]:
     """The fingerprints of many values, by value; on all processors (scrypt runs outside of the interpreter's lock)."""
-    different = list(dict.fromkeys(values))
-    if len(different) < 2:
-        return {value: fingerprint(value, salt) for value in different}
+    return begun(values, salt)()
+
+
+def begun(values: Collection[bytes], salt: bytes = STANDARD_SALT) -> Callable[[], dict[bytes, str]]:
+    """Begin with the fingerprints of many values; a call waits for them. Weak values are done meanwhile, in threads.
+    The others are done when they are asked for: a thread that needs the lock a thousand times for a moment waits a
+    thousand times for whoever works."""
+    costs = {value: _cost(value) for value in dict.fromkeys(values)}
+    if len(costs) < 2:
+        return lambda: {value: _stretched(value, salt, cost) for value, cost in costs.items()}
     from concurrent.futures import ThreadPoolExecutor  # a scan that finds nothing does not pay for it
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        made = pool.map(lambda value: fingerprint(value, salt), different, chunksize=16)
-        return dict(zip(different, made, strict=True))
+    count = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(count)
+
+    def some(cost: int, part: int) -> dict[bytes, str]:
+        mine = [value for value, its in costs.items() if its == cost][part::count]
+        return {value: _stretched(value, salt, cost) for value in mine}
+
+    running = [pool.submit(some, SLOW, part) for part in range(count)]
+
+    def made() -> dict[bytes, str]:
+        running.extend(pool.submit(some, QUICK, part) for part in range(count))
+        with pool:
+            found = {value: name for share in running for value, name in share.result().items()}
+        return {value: found[value] for value in costs}
+
+    return made

@@ -193,18 +193,32 @@ def gate() -> Gate:
     return _gate[0]
 
 
-def ends(data: bytes) -> list[int]:
-    """Where anything ends that may be encoded."""
-    return [end for found in gate().seen(data, None).values() for end in found]
+def events(data: bytes) -> list[tuple[int, int]]:
+    """What may be encoded in the data: the kind, and where it ends."""
+    return [(kind, end) for kind, ends in gate().seen(data, None).items() for end in ends]
+
+
+def by_kind(events: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+    """The ends of each kind, ascending."""
+    found: dict[int, list[int]] = {}
+    for kind, end in sorted(events):
+        found.setdefault(kind, []).append(end)
+    return found
 
 
 def hints(data: bytes, fresh: Sequence[tuple[int, int]] | None = None) -> dict[int, list[int]]:
     """By kind, where something that may be encoded that way was seen: ends, ascending."""
-    found = gate().seen(data, fresh)
+    return sifted(data, gate().seen(data, fresh))
+
+
+def sifted(data: bytes, found: dict[int, list[int]]) -> dict[int, list[int]]:
+    """Of what a pass has seen, what the bytes before it bear out."""
     for kind in _BEFORE.keys() & found.keys():
         shape = _BEFORE[kind]
-        ends = [end for end in found[kind] if (seen := shape.search(data, max(0, end - _LOOKED), end + 3))
-                and (kind != JOINED or _joins(seen))]
+        if kind == JOINED:
+            ends = [end for end in found[kind] if _joined(shape, data, end)]
+        else:
+            ends = [end for end in found[kind] if shape.search(data, max(0, end - _LOOKED), end + 3)]
         if ends:
             found[kind] = ends
         else:
@@ -212,7 +226,11 @@ def hints(data: bytes, fresh: Sequence[tuple[int, int]] | None = None) -> dict[i
     return found
 
 
-def _joins(seen: re.Match[bytes]) -> bool:
-    """Whether two literals may be one secret: not two paths below each other (a list of imports)."""
-    return seen["joint"] is None or bool(_SIGNED.search(seen["joint"])) or not (
-        _PATHS.search(seen["first"]) or b"/" in seen["second"])
+def _joined(shape: re.Pattern[bytes], data: bytes, end: int) -> bool:
+    """Whether the two literals that meet before `end` may be one secret: not two paths below each other (a list of
+    imports)."""
+    seen = None
+    for seen in shape.finditer(data, max(0, end - _LOOKED), end + 3):  # noqa: B007 - the last one is what is wanted
+        pass
+    return seen is not None and (seen["joint"] is None or bool(_SIGNED.search(seen["joint"])) or not (
+        _PATHS.search(seen["first"]) or b"/" in seen["second"]))

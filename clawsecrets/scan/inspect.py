@@ -24,6 +24,7 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.scan import containers, decode, documents
 from clawsecrets.scan.derived import Derived
 from clawsecrets.scan.detector import Hit, Position
+from clawsecrets.scan.ranges import Events, Seen
 from clawsecrets.scan.ruleset import GENERIC
 
 _APART = b"\n\n\n"
@@ -46,8 +47,8 @@ class Detects(Protocol):
 
     dropped: list[Dropped]
 
-    def look(self, content: Content, encoding: str = "plain") -> list[Match]:
-        """The matches in content as it stands."""
+    def look(self, content: Content, seen: Events | None = None) -> list[Match]:
+        """The matches in content as it stands. `seen`: the candidates in it, when they are known."""
 
     def hits(self, data: bytes) -> list[Hit]:
         """Spans of secrets in decoded text."""
@@ -58,7 +59,8 @@ class Inspector:
 
     def __init__(self, detector: Detects, *, notes: Notes, limits: Limits = DEFAULT) -> None:
         self._detector, self._notes, self._limits = detector, notes, limits
-        self._found: set[int] = set()
+        self._decoded: set[int] = set()
+        """Ids of contents in which something encoded was found: what is built on them is decoded as a whole."""
         self._nested = 0
         self._opened: Place | None = None
         """Content in pieces that was read as a whole when its first piece came."""
@@ -68,15 +70,15 @@ class Inspector:
         """Candidates that a filter dropped, when the detector keeps them."""
         return self._detector.dropped
 
-    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> list[Match]:
-        """Every secret in the content, in what it contains and in what it encodes. `rules`, `shapes`: whether anything
-        was seen that a rule begins with, or that may be encoded."""
+    def look(self, content: Content, seen: Seen | None = None) -> list[Match]:
+        """Every secret in the content, in what it contains and in what it encodes. `seen`: what one pass over it, or
+        over its fresh ranges, has seen, as places in its data."""
         if content.offset:
             return [] if content.place == self._opened else self._text(content)
         self._opened = None
         kind = kind_of(content.data)
         if not kind:
-            return self._text(content, rules, shapes)
+            return self._text(content, seen)
         found, whole = _Walk(self, Budget(self._limits)).top(content, kind)
         if whole and content.whole is not None:
             self._opened = content.place
@@ -84,18 +86,24 @@ class Inspector:
 
     # --- text -------------------------------------------------------------------------------------------------------
 
-    def _text(self, content: Content, rules: bool = True, shapes: bool = True) -> list[Match]:
+    def _text(self, content: Content, seen: Seen | None = None) -> list[Match]:
         """Content that is no container."""
-        fresh = None if content.base in self._found else content.fresh
-        matches = self._detector.look(content) if rules else []
-        if shapes and (decoded := decode.derived(content.data, fresh)):
+        matches = self._detector.look(content, seen.rules if seen else None)
+        plain = len(matches)
+        if content.base in self._decoded:
+            decoded = decode.derived(content.data)
+        elif seen is None:
+            decoded = decode.derived(content.data, content.fresh)
+        else:
+            decoded = decode.derived(content.data, seen=seen.shapes) if seen.shapes else []
+        if decoded:
             packed = [(text, kind) for text in decoded if not text.step and (kind := sniff(text.data[:HEAD]))]
             boxes = {id(text) for text, _ in packed}
             matches += self.judged(content, [text for text in decoded if id(text) not in boxes], matches)
             for text, kind in packed:
                 matches += self._encoded(content, text, kind)
-        if matches and content.id:
-            self._found.add(content.id)
+            if len(matches) > plain and content.id:
+                self._decoded.add(content.id)
         return matches
 
     def _encoded(self, content: Content, text: Derived, kind: str) -> list[Match]:

@@ -6,6 +6,8 @@ import hashlib
 import re
 from itertools import pairwise
 
+from clawsecrets.scan.steps import DOWN, UP, steps
+
 _WORDS = re.compile(
     rb"""example | placeholder | change[-_ ]?(?:me|this|it) | redacted | replace[-_]?(?:me|with|this) | dummy
     | (?:your|insert|enter|put|paste|add|my)[-_](?:[a-z]+[-_])*(?:key|token|secret|password|pass|value|id|api|here)
@@ -23,8 +25,10 @@ _WHOLE = re.compile(
 )
 """The whole of it, in lower case: a word that says what should stand there."""
 _MASKED = re.compile(
-    rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|\A<.*>\Z|<[a-z][a-z_ -]+>|#{4,}", re.I,
+    rb"x{5,}|\*{3,}|\.{3,}|_{4,}|-{5,}|\xe2\x80\xa6|\xe2\x80\xa2{2,}|\[[a-z ]+\]|<[a-z][a-z_ -]+>|#{4,}",
 )
+_BRACKETS = re.compile(rb"<.*>\Z")
+"""At its beginning."""
 _ONE = re.compile(rb"(.)\1{7,}|(..)\2{5,}|(...)\3{4,}|(....)\4{3,}", re.S)
 """The same again and again. In long values (AWS session tokens hold `//////////`) it must be a quarter of it."""
 _ROWS = (b"qwertyuiop", b"asdfghjkl", b"qwertzuiop", b"poiuytrewq")
@@ -80,7 +84,7 @@ def placeholder(value: bytes, prefix: bytes = b"") -> str:
     if (word and len(word[0]) * _RARE >= len(body)) or _WHOLE.match(body):
         return "it holds a word that says it is a placeholder"
     run = _ONE.search(body)
-    if _MASKED.search(body) or (run and 4 * len(run[0]) >= len(body)):
+    if _MASKED.search(body) or _BRACKETS.match(body) or (run and 4 * len(run[0]) >= len(body)):
         return "it repeats itself, or is masked"
     if any(walk in body for walk in _WALKS) or _ascends(body) or all(_ascends(body[odd::2], 6) for odd in (0, 1)):
         return "it is a sequence of neighbouring characters"
@@ -91,6 +95,12 @@ def placeholder(value: bytes, prefix: bytes = b"") -> str:
 
 def _ascends(text: bytes, run: int = _RUN) -> bool:
     """Whether `run` characters in it follow one another, up or down (9 leads to 0 and to a)."""
+    if text.isascii():
+        differences = steps(text)
+        if DOWN * (run - 1) in differences:
+            return True
+        if UP * (run // 2 - 1) not in differences:  # however it is cut by a 9 or a z
+            return False
     for step in (1, -1):
         length = 1
         for one, other in pairwise(text):

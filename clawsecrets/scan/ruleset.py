@@ -14,6 +14,7 @@ from clawsecrets.errors import ConfigError
 from clawsecrets.model.expression import expression
 from clawsecrets.model.finding import Rule
 from clawsecrets.scan import gates
+from clawsecrets.scan.exact import Exact
 from clawsecrets.scan.shape import candidate, prefix_pattern, reach
 
 GENERIC = "generic"
@@ -35,7 +36,7 @@ class Ruleset:
         self._serialized, self._hashed = compiled, hashed
         self.code = code
         gates.use(shapes)
-        self._patterns: dict[int, re.Pattern[bytes]] = {}
+        self._exact: dict[int, Exact] = {}
         self._prefixes: dict[int, re.Pattern[bytes]] = {}
         if not made:
             _refuse_doubles(self.rules)
@@ -76,16 +77,13 @@ class Ruleset:
             fault = f"no database of this Hyperscan: {error}"
         raise ValueError(fault)
 
-    def pattern(self, index: int) -> re.Pattern[bytes]:
+    def exact(self, index: int) -> Exact:
         """The exact expression of a rule, on bytes; compiled when it is first needed."""
-        found = self._patterns.get(index)
+        found = self._exact.get(index)
         if found is None:
-            found = self._patterns[index] = re.compile(self._made[index][0].encode())
+            text, reach, _ = self._made[index]
+            found = self._exact[index] = Exact(text, reach)
         return found
-
-    def reach(self, index: int) -> int:
-        """Bytes that a match of the rule has at most."""
-        return self._made[index][1]
 
     def prefix(self, index: int, value: bytes) -> str:
         """The public prefix that a value of the rule begins with."""

@@ -22,6 +22,10 @@ ALONE = 8
 """A shorter value is taken out only where it stands alone, not inside of a longer word."""
 _LONGEST = 64 << 10
 """Bytes of a value that are looked for: texts of a report are shorter."""
+_QUOTED = [f"%{byte:02X}" for byte in range(256)]
+for _byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~":
+    _QUOTED[_byte] = chr(_byte)
+"""Bytes as URLs write them (RFC 3986, "unreserved" and the rest)."""
 
 
 class Scrubber:
@@ -34,6 +38,7 @@ class Scrubber:
         self._long: dict[str, list[tuple[str, str]]] = {}
         self._short: dict[str, list[tuple[str, str]]] = {}
         self._done: dict[str, str] = {}
+        self._refs: dict[tuple[str, ...], tuple[str, ...]] = {}
         for value, masked in values:
             for form in dict.fromkeys(_forms(value[:_LONGEST])):
                 if len(form) >= ALONE:
@@ -55,8 +60,8 @@ class Scrubber:
         return done
 
     def _scrubbed(self, text: str) -> str:
-        long, short = self._long, self._short
-        if not any(text[at:at + ALONE] in long or text[at:at + SHORTEST] in short for at in range(len(text))):
+        if self._long.keys().isdisjoint([text[at:at + ALONE] for at in range(len(text))]) and (
+                not self._short or self._short.keys().isdisjoint([text[at:at + SHORTEST] for at in range(len(text))])):
             return text
         parts, at, kept = [], 0, 0
         while at < len(text):
@@ -93,9 +98,12 @@ class Scrubber:
     def provenance(self, given: Provenance) -> Provenance:
         """The same without values."""
         text = self.text
-        return replace(given, path=self.path(given.path), author=text(given.author), message=text(given.message),
-                       refs=tuple(map(text, given.refs)), image=text(given.image), platform=text(given.platform),
-                       instruction=text(given.instruction), container=text(given.container))
+        refs = self._refs.get(given.refs)
+        if refs is None:
+            refs = self._refs[given.refs] = tuple(map(text, given.refs))
+        return Provenance(given.kind, self.path(given.path), given.commit, text(given.author), given.date,
+                          text(given.message), given.reachable, refs, text(given.image), text(given.platform),
+                          given.layer, text(given.instruction), text(given.container))
 
     def skipped(self, given: Skipped) -> Skipped:
         """The same without values."""
@@ -119,41 +127,30 @@ def _forms(value: bytes) -> Iterator[str]:
     yield text
     yield text.strip()
     yield from (line for line in text.splitlines() if len(line) >= 16)  # a key of many lines, one of which is quoted
-    for hexed in (value.hex(), value.hex().upper()):
-        yield hexed
-        yield "".join(f"%{hexed[at:at + 2]}" for at in range(0, len(hexed), 2))
+    hexed, every = value.hex(), "%" + value.hex("%")
+    yield from (hexed, hexed.upper(), every, every.upper())
     for offset in range(3):
         yield from _base64(value, offset)
     if not text.isalnum():
-        from urllib.parse import quote, quote_plus  # a scan that finds nothing does not pay for it
-
-        yield from (quote(value, safe=safe) for safe in ("", "/", "-_.!~*'()"))
-        yield quote_plus(value)
-        yield quote(value, safe="").replace("%", "%25")
-        yield from _lower_percent(value)
-        yield json.dumps(text)[1:-1]
-        yield json.dumps(text)[1:-1].replace("/", "\\/")
+        quoted = "".join([_QUOTED[byte] for byte in value])
+        if quoted != text:
+            yield from _quoted(quoted)
+        written = json.dumps(text)[1:-1]
+        yield written
+        yield written.replace("/", "\\/")
         yield repr(text)[1:-1]
 
 
-def _lower_percent(value: bytes) -> Iterator[str]:
-    from urllib.parse import quote
-
-    plain = quote(value, safe="")
-    yield "".join(part.lower() if index % 2 else part for index, part in enumerate(_split_escapes(plain)))
-
-
-def _split_escapes(text: str) -> list[str]:
-    """Text outside and inside of `%XX`, in turn."""
-    parts, at = [""], 0
-    while at < len(text):
-        if text[at] == "%":
-            parts += [text[at:at + 3], ""]
-            at += 3
-        else:
-            parts[-1] += text[at]
-            at += 1
-    return parts
+def _quoted(quoted: str) -> Iterator[str]:
+    """The ways in which URLs write it: with all but letters, digits and `-._~` escaped, and with less."""
+    yield quoted
+    yield quoted.replace("%2F", "/")
+    yield (quoted.replace("%21", "!").replace("%27", "'").replace("%28", "(").replace("%29", ")")
+           .replace("%2A", "*"))  # JavaScript's encodeURIComponent
+    yield quoted.replace("%20", "+")  # forms
+    yield quoted.replace("%", "%25")
+    first, *rest = quoted.split("%")
+    yield "".join([first, *[f"%{part[:2].lower()}{part[2:]}" for part in rest]])
 
 
 def _base64(value: bytes, offset: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from clawsecrets.model.finding import Content, Dropped, Known, Match, Rule
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.scan.detector import Position
 from clawsecrets.scan.overlap import Hit
+from clawsecrets.scan.ranges import Events, Seen
 
 RULE = "known-value"
 
@@ -53,7 +54,7 @@ class Detects(Protocol):
 
     dropped: list[Dropped]
 
-    def look(self, content: Content, encoding: str = "plain") -> list[Match]:
+    def look(self, content: Content, seen: Events | None = None) -> list[Match]:
         """Matches."""
 
     def hits(self, data: bytes) -> list[Hit]:
@@ -63,8 +64,8 @@ class Detects(Protocol):
 class Looks(Protocol):
     """The inspector below."""
 
-    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
-        """The matches in it. `rules`, `shapes`: whether anything was seen of either."""
+    def look(self, content: Content, seen: Seen | None = None) -> Iterable[Match]:
+        """The matches in it. `seen`: what was seen in it before."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -92,9 +93,9 @@ class Seeking:
     def dropped(self, dropped: list[Dropped]) -> None:
         self._detector.dropped = dropped
 
-    def look(self, content: Content, encoding: str = "plain") -> list[Match]:
+    def look(self, content: Content, seen: Events | None = None) -> list[Match]:
         """Every secret in the content."""
-        matches = self._detector.look(content, encoding)
+        matches = self._detector.look(content, seen)
         found = [one for one in self._new(content) if one.end > content.overlap]
         if found and content.id:
             self._found.add(content.id)
@@ -107,8 +108,7 @@ class Seeking:
             if (line, column, one.value) in taken or _within(one.value, one, line, matches):
                 continue
             last = line + content.data.count(b"\n", one.start, one.end)
-            form = one.encoding if encoding == "plain" else encoding
-            matches.append(Match(one.rule, content.place, SecretValue(one.value), line, last, column, form,
+            matches.append(Match(one.rule, content.place, SecretValue(one.value), line, last, column, one.encoding,
                                  known=one.known))
         return matches
 
@@ -166,16 +166,16 @@ class Naming:
         """The inspector's."""
         return self._inspector.dropped
 
-    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
+    def look(self, content: Content, seen: Seen | None = None) -> Iterable[Match]:
         """The matches, named."""
-        matches = [self._named(match) for match in self._inspector.look(content, rules, shapes)]
-        seen: set[tuple[object, ...]] = set()
+        matches = [self._named(match) for match in self._inspector.look(content, seen)]
+        told: set[tuple[object, ...]] = set()
         for match in matches:
             value, own = match.secret.reveal(), match.rule.id.endswith("." + RULE)
             key = (match.place, match.start_line, value, match.encoding)
-            if own and match.encoding != "plain" and key in seen:
+            if own and match.encoding != "plain" and key in told:
                 continue
-            seen.add(key)
+            told.add(key)
             yield match
 
     def _named(self, match: Match) -> Match:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from clawsecrets.model.finding import CONFIDENCES, Coverage, Finding, Known, Loc
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.scan.advice import advice, kinds
 from clawsecrets.scan.baseline import Baseline, Entry
-from clawsecrets.scan.fingerprint import fingerprints
+from clawsecrets.scan.fingerprint import begun, fingerprints
 from clawsecrets.scan.mask import mask
 from clawsecrets.scan.scrub import ALONE, Scrubber
 from clawsecrets.scan.severity import rank, severity, urgency
@@ -103,9 +103,9 @@ def _without_doubles(found: Mapping[tuple[str, bytes], Group]) -> list[Group]:
     return kept
 
 
-def named(matches: Iterable[Match], salt: bytes) -> dict[bytes, str]:
-    """The fingerprints of all values, by value."""
-    return fingerprints([match.secret.reveal() for match in matches], salt)
+def named(matches: Iterable[Match], salt: bytes) -> Callable[[], dict[bytes, str]]:
+    """Begin with the fingerprints of all values; a call gives them, by value."""
+    return begun([match.secret.reveal() for match in matches], salt)
 
 
 def conclude(groups: Sequence[Group], baseline: Baseline | None = None, pages: Mapping[str, str] | None = None,
@@ -146,6 +146,8 @@ class _Judge:
     def __init__(self, baseline: Baseline, pages: Mapping[str, str], today: datetime.date,
                  scrubber: Scrubber) -> None:
         self._baseline, self._pages, self._today, self._scrubber = baseline, pages, today, scrubber
+        self._clean: dict[int, Provenance] = {}
+        """By the identity of those that came (which `Group.seen` holds): many matches stand at one place."""
 
     def finding(self, one: Group, masked: str, fingerprint: str) -> Finding:
         rule = one.rule
@@ -165,11 +167,17 @@ class _Judge:
 
     def _locations(self, one: Group) -> tuple[Location, ...]:
         made = {
-            Location(self._scrubber.provenance(provenance), match.start_line, match.end_line, match.start_column,
+            Location(self._scrubbed(provenance), match.start_line, match.end_line, match.start_column,
                      match.encoding)
             for match, provenance in one.seen
         }
         return tuple(sorted(made, key=_telling))
+
+    def _scrubbed(self, given: Provenance) -> Provenance:
+        clean = self._clean.get(id(given))
+        if clean is None:
+            clean = self._clean[id(given)] = self._scrubber.provenance(given)
+        return clean
 
 
 def _telling(location: Location) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from clawsecrets.model.finding import Content, Dropped, Match, Skipped
 
 if TYPE_CHECKING:
     from clawsecrets.ports import Notes
+    from clawsecrets.scan.ranges import Seen
 
 UNREAD = "unread"
 """First value of what the parent hears by `Notes.extra`: then the key of the content's place, and how many faults."""
@@ -17,8 +18,8 @@ UNREAD = "unread"
 class Looks(Protocol):
     """What looks at one content."""
 
-    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
-        """The matches in it. `rules`, `shapes`: whether anything was seen of either."""
+    def look(self, content: Content, seen: Seen | None = None) -> Iterable[Match]:
+        """The matches in it. `seen`: what was seen in it before."""
 
     @property
     def dropped(self) -> list[Dropped]:
@@ -62,10 +63,10 @@ class Noting:
         self._notes, self._counting = notes, _Counting(notes)
         self._inner = make(self._counting)
 
-    def look(self, content: Content, rules: bool = True, shapes: bool = True) -> Iterable[Match]:
+    def look(self, content: Content, seen: Seen | None = None) -> Iterable[Match]:
         """The matches in it."""
         before = self._counting.count
-        found = list(self._inner.look(content, rules, shapes))
+        found = list(self._inner.look(content, seen))
         if faults := self._counting.count - before:
             self._notes.extra(UNREAD, content.place.key, faults)  # noqa: S610 - no Django here
         return found

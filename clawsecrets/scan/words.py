@@ -7,7 +7,8 @@ and more characters scores 3.1 on average and below 5 in 99 of 100 cases; words 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+
+from clawsecrets.scan.steps import SAME, steps
 
 _PAIRS = (
     "05651241504756050767432241635362206418326305646200517043720650662282054750103063358320720523620464520030"
@@ -22,6 +23,8 @@ _PAIRS = (
 _SCORES = {bytes((97 + at // 26, 97 + at % 26)): int(digit) for at, digit in enumerate(_PAIRS)}
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEX = re.compile(rb"[0-9a-f]+\Z|[0-9A-F]+\Z")
+_KINDS = bytes(0 if 97 <= char <= 122 else 1 if 65 <= char <= 90 else 2 if 48 <= char <= 57 else 3
+               for char in range(256))
 _SHORT = 12
 """Pairs below which chance plays a larger part, and more is asked."""
 
@@ -43,11 +46,7 @@ def drawn(value: bytes) -> bool:
         return False
     if value.isalnum() and (value.islower() or value.isupper()):
         return size >= 20 and digits * 8 >= size
-    return 3 * sum(_kind(one) != _kind(other) for one, other in pairwise(value)) >= size
-
-
-def _kind(char: int) -> int:
-    return 0 if 97 <= char <= 122 else 1 if 65 <= char <= 90 else 2 if 48 <= char <= 57 else 3
+    return 3 * (size - 1 - steps(value.translate(_KINDS)).count(SAME)) >= size
 
 
 def wordy(value: bytes) -> bool:

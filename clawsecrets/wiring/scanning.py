@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clawsecrets.scan.baseline import Baseline
     from clawsecrets.scan.inspect import Inspector
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
+    from clawsecrets.scan.ranges import Events
     from clawsecrets.scan.ruleset import Ruleset
     from clawsecrets.scan.sought import Finder
     from clawsecrets.scan.triage import Group, Seen
@@ -144,6 +145,7 @@ class Scan:
 
     def maker(self, ruleset: Ruleset, finders: Sequence[Finder]) -> Callable[[Notes], Looks]:
         """Makes what looks at content, in each worker."""
+        from clawsecrets.scan import gates
         from clawsecrets.scan.batch import Batching
         from clawsecrets.scan.detector import Detector
         from clawsecrets.scan.inspect import Inspector, kind_of
@@ -160,7 +162,10 @@ class Scan:
                 named = Naming(Noting(notes, lambda told: Inspector(seeking, notes=told)), finders)
                 return Batching(named, None, kind_of)
             inner = Noting(notes, lambda told: Inspector(detector, notes=told))
-            return Batching(inner, None if order.explain else detector.ends, kind_of)
+            return Batching(inner, None if order.explain else both(detector), kind_of)
+
+        def both(detector: Detector) -> Callable[[bytes], tuple[Events, Events]]:
+            return lambda text: (detector.candidates(text), gates.events(text))
 
         return make
 
@@ -237,18 +242,13 @@ class Scan:
                       force=self.order.force_verify)
 
     def _named(self, found: Sequence[Match], baseline: Baseline | None) -> Callable[[], dict[bytes, str]]:
-        """The fingerprints, which are made while git says where the findings stand: both take their time."""
+        """The fingerprints, which are begun before git says where the findings stand: both take their time."""
         if not found:
             return dict
-        from concurrent.futures import ThreadPoolExecutor
-
         from clawsecrets.scan.fingerprint import STANDARD_SALT
         from clawsecrets.scan.triage import named
 
-        pool = ThreadPoolExecutor(1)
-        made = pool.submit(named, found, baseline.salt if baseline else STANDARD_SALT)
-        pool.shutdown(wait=False)
-        return made.result
+        return named(found, baseline.salt if baseline else STANDARD_SALT)
 
     def _located(self, source: Source, found: Sequence[Match]) -> Iterator[Seen]:
         from clawsecrets.scan import triage
@@ -273,8 +273,8 @@ class Scan:
             return {}
         from clawsecrets.issuers.loader import load_providers
 
-        folders = self.config.providers_dirs if self.config else ()
-        return {code: provider.manual.url for code, provider in load_providers(folders).items()}
+        providers = load_providers(self.config.providers_dirs if self.config else ())
+        return {code: providers.page(code) for code in {one.rule.provider for one in groups} if code in providers}
 
     def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
         """The report in a format; `columns` 0: it is not for a terminal."""

@@ -110,6 +110,17 @@ def test_folders_of_ones_own_win(tmp_path: Path) -> None:
         load_providers([tmp_path / "missing"])
 
 
+def test_the_page_of_a_provider_needs_no_more_of_its_file(tmp_path: Path) -> None:
+    url = load_providers()["openai"].manual.url
+    assert load_providers().page("openai") == url and url.startswith("https://")
+    (tmp_path / "openai.toml").write_text('code = 3\n[manual]\nurl = "https://here.invalid"\n')
+    assert load_providers([tmp_path]).page("openai") == "https://here.invalid"
+    for text in ("= x", "[manual]\nurl = 1\n", "manual = 1\n", "n = " + "9" * 5000):
+        (tmp_path / "openai.toml").write_text(text)
+        with pytest.raises(ConfigError):
+            load_providers([tmp_path]).page("openai")
+
+
 def test_one_bad_file_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("x = ")
     files = load_providers([tmp_path])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.finding import Content, Kind, Match, Place, Rule
+from clawsecrets.scan.begins import words
 from clawsecrets.scan.detector import Detector
-from clawsecrets.scan.exact import pem_end, spans
+from clawsecrets.scan.exact import Exact, pem_end
 from clawsecrets.scan.ruleset import Ruleset
 from tests.scan.rules_here import detector, ruleset
 
@@ -64,7 +68,7 @@ def test_only_fresh_ranges_are_looked_at_until_something_stands_there() -> None:
     assert look(data, fresh=[(4000, 6000)]) == []
     assert values(look(data, fresh=[(0, 600), (4000, 6000)])) == [ONE]
     added = data + TWO
-    assert values(look(added, fresh=[(len(added) - 600, len(added))])) == [ONE, TWO]
+    assert values(look(added, fresh=[(len(added) - 600, len(added))])) == [TWO]
     assert look(data, fresh=[]) == []
 
 
@@ -169,8 +173,36 @@ class Counting:
 def test_a_candidate_at_every_byte_costs_linear_work(size: int) -> None:
     pattern = Counting(rb"\b(zz[a-z]{20})\b")
     data = b"z" * size
-    assert list(spans(pattern, 30, data, range(1, size))) == []  # type: ignore[arg-type]
+    exact = Exact(pattern.real.pattern.decode(), 30)
+    exact._pattern = pattern  # type: ignore[assignment]
+    assert list(exact.spans(data, range(1, size))) == []
     assert pattern.work <= 4 * size
+
+
+PIECES = [b"token", b"Token: ", b"api_key", b"=", b" ", b"\n", b"a1b2c3d4e5", b"secret", b"0", b"x", b'"', b"key ",
+          b"_", b"TOKENSECRET=", b"zzzzzzzzzzzz"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.integers(12, 40))
+def test_words_find_what_the_expression_finds(pieces: list[bytes], reach: int) -> None:
+    text = r"(?i:\btoken|secret|(?:api|access)[-_ ]?key|key\b)[ :=]{1,3}([a-z0-9]{5,12})(?:[^a-z0-9]|$)"
+    data = b"".join(pieces)
+    ends = [end for end in range(1, len(data) + 1)
+            if re.search(f"(?:{text})\\Z".encode(), data[max(0, end - reach):end])]
+    quick, slow = Exact(text, reach), Exact(text, reach)
+    assert quick._words is not None
+    slow._words = None
+    found = list(quick.spans(data, ends))
+    assert found == list(slow.spans(data, ends))
+    assert found == list(quick.spans(data, ends))  # from memory
+
+
+def test_an_expression_that_begins_with_no_words_is_looked_for_as_it_is() -> None:
+    for text in ("(?i:a|token)x", "[a-z]token", "token", "(?i:[ab]cde|token)=", "(?i:(?:x?token|key))="):
+        assert words(text) is None, text
+    found = words("(?i:\\bApi[-_]key|tokens?)=")
+    assert found is not None and sorted(found.pattern.split(b"|")) == [b"api", b"token"]
 
 
 HOSTILE = [

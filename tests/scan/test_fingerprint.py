@@ -8,6 +8,8 @@ import re
 import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clawsecrets.scan import fingerprint as module
 from clawsecrets.scan.fingerprint import QUICK, SLOW, STANDARD_SALT, STRONG, bits, fingerprint, fingerprints
@@ -79,7 +81,13 @@ def test_the_cost_goes_by_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [SLOW, QUICK]
 
 
+@given(st.one_of(st.binary(max_size=60), st.text("abcdpasword123A", max_size=90).map(str.encode)))
+def test_enough_is_enough(value: bytes) -> None:
+    assert (bits(value, STRONG) >= STRONG) == (bits(value) >= STRONG)
+
+
 def test_many_at_once_are_as_one_by_one() -> None:
     values = [f"value number {n}".encode() for n in range(20)] * 2
+    values += [hashlib.sha256(value).digest() for value in values]
     assert fingerprints(values) == {value: fingerprint(value) for value in values}
     assert fingerprints([]) == {} and fingerprints([b"x"], b"s" * 16) == {b"x": fingerprint(b"x", b"s" * 16)}

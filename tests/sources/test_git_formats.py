@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from dulwich._pack import apply_delta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clawsecrets.sources.git import loose, messages
-from clawsecrets.sources.git.delta import CAREFUL, Damaged, apply
+from clawsecrets.sources.git.delta import CAREFUL, Damaged, apply, changed
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import Pack
 from clawsecrets.sources.git.source import GitSource
@@ -66,8 +67,10 @@ def deltas(draw: st.DrawFn) -> tuple[bytes, bytes, bytes]:
 @given(deltas(), st.sampled_from([1, 16, 512]))
 def test_a_delta_makes_what_it_says(made: tuple[bytes, bytes, bytes], context: int) -> None:
     base, result, delta = made
-    data, fresh, covered = apply(delta, base, context, LIMIT << 4)
+    data = apply(delta, base, LIMIT << 4)
+    fresh, covered = changed(delta, len(base), context, LIMIT << 4)
     assert data == result
+    assert b"".join(apply_delta(base, delta)) == result
     assert covered == sum(b - a for a, b in fresh)
     flat = [edge for span in fresh for edge in span]
     assert flat == sorted(flat) and all(0 <= edge <= len(data) for edge in flat)
@@ -86,18 +89,24 @@ def test_a_damaged_delta_is_damaged_or_fits(made: tuple[bytes, bytes, bytes], dr
     for _ in range(draw.draw(st.integers(1, 3))):
         raw[draw.draw(st.integers(0, len(raw) - 1))] = draw.draw(st.integers(0, 255))
     raw = raw[:draw.draw(st.integers(0, len(raw)))]
+    ranges: list[tuple[int, int]] = []
+    with suppress(Damaged, IndexError):
+        ranges, _ = changed(bytes(raw), len(base), 16, LIMIT)
     try:
-        data, _, _ = apply(bytes(raw), base, 16, LIMIT)
+        data = apply(bytes(raw), base, LIMIT)
     except (Damaged, IndexError):
         return
     assert len(data) <= LIMIT
+    assert all(0 <= begin < end <= len(data) for begin, end in ranges)
 
 
 @quick
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_any_bytes_as_a_delta(raw: bytes, base: bytes) -> None:
     with suppress(Damaged, IndexError):
-        apply(raw, base, 512, LIMIT)
+        apply(raw, base, LIMIT)
+    with suppress(Damaged, IndexError):
+        changed(raw, len(base), 512, LIMIT)
 
 
 def test_a_delta_that_would_fill_the_memory() -> None:
@@ -105,10 +114,14 @@ def test_a_delta_that_would_fill_the_memory() -> None:
     bomb = varint(len(base)) + varint(1000) + copy(0, 0x10000) * 200_000
     assert len(bomb) > CAREFUL
     with pytest.raises(Damaged):
-        apply(bomb, base, 512, LIMIT)
+        apply(bomb, base, LIMIT)
+    with pytest.raises(Damaged):
+        changed(bomb, len(base), 512, LIMIT)
     small = varint(len(base)) + varint(1000) + copy(1, 1000) * 20_000
     with pytest.raises(Damaged):
-        apply(small, base, 512, LIMIT)
+        apply(small, base, LIMIT)
+    with pytest.raises(Damaged):
+        changed(small, len(base), 512, LIMIT)
 
 
 @quick

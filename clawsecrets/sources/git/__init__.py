@@ -5,4 +5,5 @@ and the repository's own files. Git itself is run only for what cannot be done c
     shares    a pack's delta trees -> equal shares  walk                  a share, base before delta
     trees, messages, folder    what is no blob       source                the `Source`
     narrow, staged             less than everything  locate                where a finding can be reached from
+    graph                      what reaches what     brought               which commit brought an object
 """

@@ -1,8 +1,9 @@
 """Git's deltas: an object as copies from its base and inserted bytes (gitformat-pack(5), "Deltified representation").
 
-With a delta only the inserted bytes and the seams where copies meet can hold what the base did not: `apply` tells
+With a delta only the inserted bytes and the seams where copies meet can hold what the base did not: `changed` tells
 those ranges. This is the innermost loop of a history scan: some 20 million operations in a repository of 5 GB, so it
-is written for speed and names are short: `q` is the place in the delta, `o` the one in the result.
+is written for speed and names are short: `q` is the place in the delta, `o` the one in the result. The object itself
+is made by dulwich where there are many (walk.py), and by `apply` where there are few and an import would cost more.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def _operation(op: int) -> tuple[int, int, int, bool]:
 
 
 OPERATIONS = tuple(_operation(op) for op in range(256))
+_SHORT = tuple(1 + (op & 15).bit_count() if op & 0xF0 == 0x90 else 0 for op in range(256))
+"""Of a copy whose size is one byte: where that stands, which is also where the copy ends."""
 
 
 def header(raw: bytes) -> tuple[int, int, int]:
@@ -77,64 +80,88 @@ def _added_up(raw: bytes, q: int, size: int) -> None:
 Ranges = list[tuple[int, int]]
 
 
-def _begun(raw: bytes, base: bytes, limit: int) -> tuple[int, int]:
-    """Size of the result and where the operations begin, when the delta can be for this base."""
-    of_base, size, q = header(raw)
-    if of_base != len(base):
+def _begun(raw: bytes, of_base: int, limit: int) -> tuple[int, int]:
+    """Size of the result and where the operations begin, when the delta can be for a base of this size."""
+    wanted, size, q = header(raw)
+    if wanted != of_base:
         raise Damaged("a delta is for a base of another size")
     if size > limit:
         raise Damaged(f"a delta makes an object of more than {limit >> 20} MiB")
-    if len(raw) > CAREFUL:
-        _added_up(raw, q, size)
     return size, q
 
 
-def apply(raw: bytes, base: bytes, context: int, limit: int) -> tuple[bytes, Ranges, int]:
-    """The object that `raw` makes from `base`; the ranges of it (ascending, disjoint, `context` bytes wider on each
-    side) that may differ from the base; and how many bytes these are.
+def changed(raw: bytes, of_base: int, context: int, limit: int) -> tuple[Ranges, int]:
+    """The ranges (ascending, disjoint, `context` bytes wider on each side) of what `raw` makes from a base of `of_base`
+    bytes that may differ from the base, and how many bytes these are.
 
     Damaged or IndexError when the delta is broken, or makes more than `limit` bytes."""
-    size, q = _begun(raw, base, limit)
+    size, q = _begun(raw, of_base, limit)
     end, wide = len(raw), 2 * context
-    out: list[bytes] = []
-    add, table, number = out.append, OPERATIONS, int.from_bytes
     fresh: Ranges = []
-    o = since = covered = last = 0  # something new may stand between `since` and `o`; `last`: where a copy ended
+    # since `since` there was no long copy; `joint`: where in the base the last one ended
+    o = since = covered = joint = 0
+    short, table, number = _SHORT, OPERATIONS, int.from_bytes
     while q < end:
         op = raw[q]
-        q += 1
         if op < 0x80:
-            last = q + op
-            add(raw[q:last])
-            q = last
             o += op or size + 1  # 0 is reserved
+            q += op + 1
             continue
+        at = short[op]
+        if at and 0 < (sz := raw[q + at]) <= wide:
+            o += sz
+            q += at + 1
+            continue
+        q += 1
         length, bits, mask, gapless = table[op]
         if gapless:
-            last = q + length
-            sz = number(raw[q:last], "little")
-            q = last
+            sz = number(raw[q:q + length], "little")
+            q += length
             off = sz & mask
             sz = sz >> bits or 0x10000
         else:
             off, sz, q = gapped(raw, q, op)
-        last = off + sz
-        add(base[off:last])
-        if sz > wide:
-            if o or off:
-                begin = since - context if since > context else 0
-                fresh.append((begin, o + context))
-                covered += o + context - begin
-            since = o = o + sz
-            if o > size:
-                break
+        if sz <= wide:
+            o += sz
+            continue
+        if since != o or off != joint:
+            begin = since - context if since > context else 0
+            fresh.append((begin, o + context))
+            covered += o + context - begin
+        joint = off + sz
+        since = o = o + sz
+        if o > size:
+            break
+    if o != size or q != end:
+        raise Damaged("a delta makes another size than it says")
+    if size and (since != o or joint != of_base):
+        begin = since - context if since > context else 0
+        fresh.append((begin, size))
+        covered += size - begin
+    return fresh, covered
+
+
+def apply(raw: bytes, base: bytes, limit: int) -> bytes:
+    """The object that `raw` makes from `base`.
+
+    Damaged or IndexError when the delta is broken, or makes more than `limit` bytes."""
+    size, q = _begun(raw, len(base), limit)
+    if len(raw) > CAREFUL:
+        _added_up(raw, q, size)
+    out: list[bytes] = []
+    o = 0
+    while q < len(raw) and o <= size:
+        op = raw[q]
+        q += 1
+        if op < 0x80:
+            out.append(raw[q:q + op])
+            q += op
+            o += op or size + 1
         else:
+            off, sz, q = gapped(raw, q, op)
+            out.append(base[off:off + sz])
             o += sz
     data = b"".join(out) if o == size else b""
     if o != size or len(data) != size:
         raise Damaged("a delta makes another size than it says")
-    if size and (since != o or last != len(base)):
-        begin = since - context if since > context else 0
-        fresh.append((begin, size))
-        covered += size - begin
-    return data, fresh, covered
+    return data

@@ -1,37 +1,33 @@
 """Where a finding can be reached from: the first commit that brought it, and the refs that lead there.
 
 Only asked for what has findings: nothing of this runs in a clean repository. The graph of commits is our own
-(graph.py); which commit brought a blob is told by git's raw diffs of every commit, of a merge for what stands in none
-of its parents (an evil merge; what stands in one was brought before). Two git processes share the commits.
+(graph.py); which commit brought a blob is told by git (brought.py), while that graph is read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from heapq import nsmallest
+
+import numpy as np
 
 from clawsecrets.clients.git import Git, GitFailed
 from clawsecrets.model.finding import Kind, Place, Provenance, Skipped
 from clawsecrets.sources.git import messages, refs
+from clawsecrets.sources.git.brought import Bringers, First
 from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.graph import Graph, commits
 from clawsecrets.sources.git.objects import Objects
+from clawsecrets.sources.git.packs import COMMIT
 
-_LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-c", "--raw", "-r", "-z", "--no-renames",
-        "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
-_PROCESSES = 2
 _REFS = 10
 _RANKS = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
 _MESSAGE = 120
 _BY = re.compile(rb"^(?:author|tagger) ([^\n]*?) (-?[0-9]{1,18}) ([+-])([0-9]{2})([0-9]{2})$", re.MULTILINE)
 _TAGS = 8
-
-First = tuple[bytes, str]
-"""Commit, path."""
 
 
 class Locator:
@@ -39,8 +35,11 @@ class Locator:
 
     def __init__(self, base: Database, known: refs.Refs) -> None:
         self._base, self._refs = base, known
-        self._objects = Objects(base.layout.stores, base.layout.width)
+        self._objects = Objects(base.layout.stores, base.layout.width, loose=base.all_loose)
         self._commits: Collection[bytes] = ()
+        self._texts: dict[bytes, tuple[str, str, str]] = {}
+        self._tips: Mapping[bytes, Sequence[tuple[str, str]]] = {}
+        self._ways: dict[tuple[tuple[bytes, ...], bool], tuple[str, tuple[str, ...]]] = {}
         self.skipped: list[Skipped] = []
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
@@ -54,10 +53,7 @@ class Locator:
             if place not in in_files:
                 objects.setdefault(bytes.fromhex(place.key), []).append(place)  # members of an archive, names in a tree
         if objects:
-            graph = Graph(commits(self._base, self._objects), self._base.layout.width)
-            trees = any(place.kind == Kind.GIT_NAME for there in objects.values() for place in there)
-            first = self._first(graph, {name for name in objects if name not in graph.at}, trees)
-            first |= {name: (name, "") for name in objects if name in graph.at}
+            graph, first = self._first({name: {place.kind for place in there} for name, there in objects.items()})
             found |= self._told(graph, objects, first)
         self._objects.close()
         return found
@@ -68,80 +64,79 @@ class Locator:
 
     # --- the commit that brought it
 
-    def _first(self, graph: Graph, wanted: Collection[bytes], trees: bool) -> dict[bytes, First]:
-        """The first commit of each object, and its path there. An object of a tree that is a commit's root has none."""
-        first: dict[bytes, First] = {}
-        for name in graph.order:
-            tree = graph.trees[name]
-            if tree in wanted:
-                first.setdefault(tree, (name, ""))
-        left = {name.hex().encode() for name in wanted if name not in first}
-        if left and graph.order:
-            newest_first = [name.hex() for name in reversed(graph.order)]
-            half = -(-len(newest_first) // _PROCESSES)
-            shares = [newest_first[i:i + half] for i in range(0, len(newest_first), half)]
-            with ThreadPoolExecutor(_PROCESSES) as pool:
-                for some in pool.map(lambda share: self._brought(share, left, trees), shares):
-                    for name, one in some.items():
-                        old = first.get(name)
-                        if old is None or graph.at[one[0]] < graph.at[old[0]]:
-                            first[name] = one
-        return first
+    def _first(self, kinds: Mapping[bytes, Collection[Kind]]) -> tuple[Graph, dict[bytes, First]]:
+        """The graph; and the first commit of each object, with its path there. A commit is its own first one. A tree
+        that is a commit's root has no path."""
+        base = self._base
+        wanted = {name for name, its in kinds.items() if any(kind != Kind.GIT_MESSAGE for kind in its)}
+        trees = {name for name in wanted if Kind.GIT_NAME in kinds[name]}
+        bringers = Bringers(base.layout, wanted, bool(trees))
+        bringers.begin(self._packed())
+        graph = Graph(commits(base, self._objects), base.layout.width, trees)
+        loose = map(bytes.fromhex, base.all_loose)
+        bringers.begin(b"".join([name for name in loose if name in graph.at]))
+        first = bringers.found(graph.at)
+        self.skipped += bringers.skipped
+        first |= {tree: (name, "") for tree, name in graph.roots.items()}
+        return graph, first | {name: (name, "") for name in kinds if name in graph.at}
 
-    def _brought(self, share: Sequence[str], wanted: Collection[bytes], trees: bool) -> dict[bytes, First]:
-        """Of the objects wanted, the last commit in `share` that brought each. `trees`: some of them are trees."""
-        found: dict[bytes, First] = {}
-        git = Git(self._base.layout.gitdir, self._base.layout.top)
-        try:
-            words = (*_LOG, "-t") if trees else _LOG
-            for commit, name, path in _entries(git.blocks(*words, given="\n".join(share).encode() + b"\n"), wanted):
-                found[bytes.fromhex(name.decode())] = (bytes.fromhex(commit.decode()), refs.shown(path))
-        except GitFailed as error:
-            self.skipped.append(Skipped("where findings come from", error.message))
-        return found
+    def _packed(self) -> bytes:
+        """The ids of the commits in packs, as they lie there: those that are like each other are neighbours."""
+        packs = [held.pack for held in self._base.packs]
+        return b"".join([np.frombuffer(pack.names, np.uint8).reshape(-1, pack.width)[
+            pack.order[pack.kinds == COMMIT]].tobytes() for pack in packs])
 
     # --- the refs that lead there
 
     def _told(self, graph: Graph, objects: Mapping[bytes, Sequence[Place]], first: Mapping[bytes, First]
               ) -> dict[Place, Sequence[Provenance]]:
         self._commits = graph.at
-        pointed = refs.by_target(self._refs, self._peeled)
-        tips = {bytes.fromhex(name): whence for name, whence in pointed.items()}
+        self._tips = tips = refs.by_target(self._refs, self._peeled)
         wanted = sorted({one[0] for one in first.values()})
-        order = sorted((min((_RANKS[word], ref) for word, ref in whence), name) for name, whence in tips.items()
+        order = sorted((min([(_RANKS[word], ref) for word, ref in whence]), name) for name, whence in tips.items()
                        if name in graph.at)
         reached = graph.reached((name for _, name in order), wanted, _REFS)
         staged = self._staged() if any(name not in first for name in objects) else {}
         found: dict[Place, Sequence[Provenance]] = {}
         for name, there in objects.items():
             commit, path = first.get(name, (b"", ""))
-            whence = [one for tip in reached.get(commit, ()) for one in tips[tip]] + tips.get(name, [])
-            if name in staged:
-                path = path or staged[name]
-                whence.append(("index", ""))
+            leading = (*reached.get(commit, ()), *((name,) if name in tips else ()))
+            path = path or staged.get(name, "")
+            whence = self._whence(leading, name in staged)
             for place in there:
                 found[place] = [self._provenance(place, commit or name, bool(commit), path, whence)]
         return found
 
-    def _provenance(self, place: Place, described: bytes, in_commit: bool, path: str, whence: list[tuple[str, str]]
-                    ) -> Provenance:
+    def _whence(self, tips: tuple[bytes, ...], staged: bool) -> tuple[str, tuple[str, ...]]:
+        """How that is reached to which these tips lead, and the names of the refs."""
+        done = self._ways.get((tips, staged))
+        if done is None:
+            ways = {way for tip in tips for way in self._tips[tip]} | ({("index", "")} if staged else set())
+            best = nsmallest(_REFS, ways, key=lambda one: (_RANKS[one[0]], one[1]))
+            done = best[0][0] if best else "dangling", tuple([refs.shown(name) for _, name in best if name])
+            self._ways[tips, staged] = done
+        return done
+
+    def _provenance(self, place: Place, described: bytes, in_commit: bool, path: str,
+                    whence: tuple[str, tuple[str, ...]]) -> Provenance:
         """`described`: the commit, or the object itself, which may be a tag."""
-        whence = nsmallest(_REFS, set(whence), key=lambda one: (_RANKS[one[0]], one[1]))
-        names = tuple(refs.shown(name) for _, name in whence if name)
         author = date = message = ""
         if in_commit or place.kind == Kind.GIT_MESSAGE:
-            author, date, message = self._described(described.hex())
+            author, date, message = self._described(described)
         if place.kind == Kind.GIT_NAME and place.path:
             path = f"{path}/{place.path}" if path else place.path
-        else:
+        elif place.path:
             path += refs.shown(place.path)  # of a member of an archive, with what it begins with
-        return Provenance(
-            place.kind, path, described.hex() if in_commit else "", author, date, message,
-            whence[0][0] if whence else "dangling", names,
-        )
+        return Provenance(place.kind, path, described.hex() if in_commit else "", author, date, message, *whence)
 
-    def _described(self, name: str) -> tuple[str, str, str]:
+    def _described(self, name: bytes) -> tuple[str, str, str]:
         """Author, date and first line of a commit or tag."""
+        done = self._texts.get(name)
+        if done is None:
+            done = self._texts[name] = self._read(name.hex())
+        return done
+
+    def _read(self, name: str) -> tuple[str, str, str]:
         try:
             _, data = self._objects.read(name)
         except (Damaged, OSError):
@@ -153,19 +148,19 @@ class Locator:
             return "", "", line
         return refs.shown(by[1]), _date(int(by[2]), by[3] == b"-", int(by[4]), int(by[5])), line
 
-    def _peeled(self, name: str) -> str:
+    def _peeled(self, name: bytes) -> bytes:
         """What an annotated tag names in the end; anything else is itself."""
         for _ in range(_TAGS):
-            if bytes.fromhex(name) in self._commits:
+            if name in self._commits:
                 return name
             try:
-                kind, data = self._objects.read(name)
+                kind, data = self._objects.read(name.hex())
             except (Damaged, OSError):
                 return name
             links = messages.linked(data, self._base.layout.width) if kind == "tag" else []
             if not links:
                 return name
-            name = links[0].hex()
+            name = links[0]
         return name
 
     def _staged(self) -> Mapping[bytes, str]:
@@ -184,27 +179,6 @@ class Locator:
                 if path:
                     found.setdefault(bytes.fromhex(head.split(b" ")[1].decode()), refs.shown(path))
         return found
-
-
-def _entries(blocks: Iterable[bytes], wanted: Collection[bytes]) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Commit, id and path of those entries of raw diffs with NULs that brought something wanted. What follows an
-    entry's head is its path, whatever it looks like."""
-    kept, commit, head = b"", b"", b""
-    for block in blocks:
-        *fields, kept = (kept + block).split(b"\0")
-        for text in fields:
-            if head:
-                name = head.rsplit(b" ", 2)[1]
-                if name in wanted:
-                    yield commit, name, text
-                head = b""
-                continue
-            if text[:1] == b"\n":
-                text = text.lstrip(b"\n")
-            if text[:1] == b":":
-                head = text
-            elif text[:1] == b"\x01":
-                commit = text[1:]
 
 
 def _date(seconds: int, west: bool, hours: int, minutes: int) -> str:

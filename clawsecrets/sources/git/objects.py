@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from clawsecrets.sources.git import loose
@@ -127,10 +127,11 @@ class Missing(Damaged):
 class Objects:
     """All objects of some object folders."""
 
-    def __init__(self, stores: Sequence[Path], width: int, held: int = 0) -> None:
+    def __init__(self, stores: Sequence[Path], width: int, held: int = 0, loose: Container[str] | None = None) -> None:
         """`width`: bytes of an id. Nothing is opened yet. `held`: bytes of contents that are kept, for who reads many
-        versions of the same files."""
+        versions of the same files. `loose`: the ids of all loose objects, where they were listed already."""
         self._stores, self._width, self._most = stores, width, held
+        self._loose = loose
         self._packs: list[_Packed] | None = None
         self._held: dict[tuple[_Packed, int], tuple[str, bytes]] = {}
         self._size = 0
@@ -142,7 +143,7 @@ class Objects:
         while deltas:
             pack, offset, delta = deltas.pop()
             try:
-                data = apply(delta, data, 0, LIMIT)[0]
+                data = apply(delta, data, LIMIT)
             except IndexError:
                 raise Damaged("its delta is cut off") from None
             if self._most:
@@ -162,7 +163,7 @@ class Objects:
                 or any(loose.place(store, text).is_file() for store in self._stores))
 
     def _entry(self, name: str, deltas: list[tuple[_Packed, int, bytes]]) -> tuple[str, bytes]:
-        for store in self._stores:
+        for store in self._stores if self._loose is None or name in self._loose else ():
             try:
                 return loose.read(store, name, LIMIT)
             except FileNotFoundError:

@@ -37,8 +37,10 @@ class Refs:
 
 def kind(name: str) -> str:
     """How a ref of this name is called: one of CLASSES."""
-    found = next((word for prefix, word in _PREFIXES if name.startswith(prefix)), "ref")
-    return "branch" if name.endswith("HEAD") and "refs/" not in name else found
+    for prefix, word in _PREFIXES:
+        if name.startswith(prefix):
+            return word
+    return "branch" if name.endswith("HEAD") and "refs/" not in name else "ref"
 
 
 def shown(raw: str | bytes) -> str:
@@ -143,14 +145,17 @@ def _logs(gitdir: Path, layout: Layout, refs: Refs) -> None:
         refs.logged.setdefault(name, set()).update(ids)
 
 
-def by_target(refs: Refs, peel: Callable[[str], str]) -> Mapping[str, list[tuple[str, str]]]:
+def by_target(refs: Refs, peel: Callable[[bytes], bytes]) -> Mapping[bytes, list[tuple[str, str]]]:
     """Object id -> (class, name) of what points to it, tags followed to what they name."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[bytes, list[tuple[str, str]]] = {}
     for name, target in refs.tips.items():
-        for one in {target, peel(target)}:
-            found.setdefault(one, []).append((kind(name), name))
+        way = kind(name), name
+        pointed = bytes.fromhex(target)
+        found.setdefault(pointed, []).append(way)
+        if (peeled := peel(pointed)) != pointed:
+            found.setdefault(peeled, []).append(way)
     for name, targets in refs.logged.items():
         word = "stash" if name == "refs/stash" else "reflog"
         for target in targets:
-            found.setdefault(target, []).append((word, name))
+            found.setdefault(bytes.fromhex(target), []).append((word, name))
     return found

@@ -8,15 +8,17 @@ bases are let go, and made again when they are needed.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from dulwich._pack import apply_delta  # `dulwich.pack` has it too, and imports ten times as much
+from dulwich.errors import ApplyDeltaError
+from isal.isal_zlib import IsalError, decompress, decompressobj
 from numpy.typing import NDArray
 
-from clawsecrets.sources.git.delta import Damaged, Ranges, apply
+from clawsecrets.sources.git.delta import Damaged, Ranges, apply, changed
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import Pack
 
@@ -29,6 +31,7 @@ HELD = 64 << 20
 LIMIT = 160 << 20
 """Bytes of an object that is a delta or the base of one. (Others may have any size: they come in pieces.)"""
 _TAME = 16 << 10
+_Broken: type[Exception] = IsalError  # type: ignore[assignment]  # its stub says that it is an instance
 
 
 Made = tuple[int, int, bytes, Ranges | None, int, int]
@@ -112,7 +115,7 @@ class Walk:
         apart = np.nonzero(begins[1:] - ends[:-1] > 4096)[0] + 1
         far = np.nonzero(np.diff((ends - begins[0]) // (1 << 20)))[0] + 1
         cuts = [0, *np.union1d(apart, far).tolist(), len(group)]
-        inflate = zlib.decompress
+        inflate = decompress
         # what inflates to more than it says could fill the memory: only where that cannot be much, it is not bounded
         tame = ((sizes < _TAME) & (ends - begins < 2 * sizes + 64)).tolist()
         for first, last in pairwise(cuts):
@@ -123,7 +126,7 @@ class Walk:
             try:
                 some = [inflate(block[x:y]) if fine else None
                         for x, y, fine in zip(a, b, tame[first:last], strict=True)]
-            except zlib.error:
+            except _Broken:
                 some = [None] * (last - first)
             raws += some
         wrong = np.fromiter((-1 if raw is None else len(raw) for raw in raws), np.int64, len(raws)) != sizes
@@ -138,10 +141,10 @@ class Walk:
         if size > LIMIT:
             raise Damaged(f"it is part of a delta and larger than {LIMIT >> 20} MiB")
         begin = int(pack.data[position])
-        inflate = zlib.decompressobj()
+        inflate = decompressobj()
         try:
             data = inflate.decompress(os.pread(self._fd, int(pack.ends[position]) - begin, begin), size + 1)
-        except zlib.error as error:
+        except _Broken as error:
             raise Damaged("its zlib stream is damaged") from error
         if len(data) != size or not (inflate.eof or inflate.decompress(inflate.unconsumed_tail, 1) == b""):
             raise Damaged("it has not the size that it says")
@@ -171,9 +174,10 @@ class Walk:
                     if base is None:
                         base = frame.data = self._again(frame.position)
                         added += len(base)
-                    data, fresh, covered = apply(raw, base, context, LIMIT)
+                    fresh, covered = changed(raw, len(base), context, LIMIT)
+                    data = b"".join(apply_delta(base, raw))
                     made = (position, places[i], data, fresh, covered, frame.position)
-            except (Damaged, IndexError) as error:
+            except (Damaged, IndexError, ApplyDeltaError) as error:
                 self._broken(position, str(error) if isinstance(error, Damaged) else "its delta is cut off",
                              _forget(i, kids))
                 continue
@@ -194,7 +198,7 @@ class Walk:
             if self._pack.kinds[position] == 0:
                 raise Damaged("what it is cannot be told: its header, or what it is built on, is damaged")
             return raw
-        return apply(raw, self._objects.read(name.hex())[1], self._context, LIMIT)[0]
+        return apply(raw, self._objects.read(name.hex())[1], LIMIT)
 
     def _again(self, position: int) -> bytes:
         """An object that was made before and let go."""
@@ -203,7 +207,7 @@ class Walk:
             chain.append(base)
         data = self._root(chain[-1], self._inflate(chain.pop()))
         while chain:
-            data = apply(self._inflate(chain.pop()), data, 0, LIMIT)[0]
+            data = apply(self._inflate(chain.pop()), data, LIMIT)
         return data
 
 
