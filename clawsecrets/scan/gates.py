@@ -38,7 +38,7 @@ SHAPES: tuple[tuple[int, str], ...] = (
     (BASE64_PACKED, r"(?:eJ[w-z0-3]|eAE|eN[o-r])[A-Za-z0-9+/_-]{29}"),
     (HEX, rf"(?:{_PAIR}){{16}}"),
     (HEX, rf"(?:{_PAIR}00){{8}}"),
-    (HEX, rf"(?:0[xX]{_PAIR}, ?){{12}}"),
+    (HEX, rf"(?:0[xX]{_PAIR}, ?){{11}}0[xX]{_PAIR},"),
     (HEX, rf"(?:{_PAIR}[ :]){{12}}"),
     (HEX, r"1[fF]8[bB]08[0-9A-Fa-f]{26}"),
     (PERCENT, rf"{_PCT}(?:{_TOKEN}{{2}}|{_PCT})"),

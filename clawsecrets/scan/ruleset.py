@@ -15,7 +15,7 @@ from clawsecrets.model.expression import expression
 from clawsecrets.model.finding import Rule
 from clawsecrets.scan import gates
 from clawsecrets.scan.exact import Exact
-from clawsecrets.scan.shape import prefix_pattern, reach
+from clawsecrets.scan.shape import candidate, prefix_pattern, reach
 
 GENERIC = "generic"
 """The provider of rules that belong to none: what they find has no public prefix, and gives way to other rules."""
@@ -70,7 +70,7 @@ class Ruleset:
         """The block-mode database. An index in `rules` is what it reports. ValueError for serialized bytes that are
         none of this Hyperscan's; ConfigError for a rule that it cannot run."""
         if not self._serialized:
-            return _compile(self.rules, [expression for expression, _, _ in self._made])
+            return _compile(self.rules, [candidate(expression) for expression, _, _ in self._made])
         try:
             return hyperscan.loadb(self._serialized, hyperscan.HS_MODE_BLOCK)
         except hyperscan.HyperscanError as error:

@@ -22,6 +22,39 @@ def reach(expression: str) -> int:
     return int(min(width + 2, LONGEST))
 
 
+_LEAD = re.compile(r"(?:\\b|\(\?:\^\|\[[^\]]*\]\))?\((?=[A-Za-z0-9]?\[)(?:[A-Za-z0-9]?\[[^\]]+\](?:\?|\{[0-9,]+\})?)+"
+                   r"(?=(?:\\.|-)\[)")
+"""A boundary, and a secret's first classes of characters, before a sign."""
+
+
+def candidate(expression: str) -> str:
+    """What Hyperscan is to look for in place of an expression: it ends wherever the expression does, and elsewhere too.
+
+    An expression without two fixed characters side by side is the most expensive of all, since every byte of the data
+    goes through its automaton. If it has a sign behind its first classes, it is looked for from there on.
+    """
+    lead = _LEAD.match(expression)
+    if lead is None or "{" not in lead.group() or _fixed(_secret_part(expression)):
+        return expression
+    return "(" + expression[lead.end():]
+
+
+def _fixed(pattern: str) -> bool:
+    """Whether two fixed characters stand side by side; or it has alternatives, of which one may not."""
+    at, before = 0, False
+    while at < len(pattern):
+        after = _next(pattern, at)
+        part = pattern[at:after]
+        if part[0] in "(|":
+            return True
+        plain = part[0] not in "[{}?+*),0123456789." or (part[0] == "\\" and not part[1:].isalnum())
+        if plain and before and pattern[after: after + 1] not in ("?", "{"):
+            return True
+        before = plain
+        at = pattern.index("}", at) + 1 if part[0] == "{" else after
+    return False
+
+
 def prefix_pattern(pattern: str) -> str:
     """An expression for the literal beginning of the secret (`gh[pou]_`); empty when it has none."""
     found = []

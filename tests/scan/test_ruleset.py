@@ -18,7 +18,7 @@ from clawsecrets.scan import compiled, kept
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.rulefile import read_rules
 from clawsecrets.scan.ruleset import Ruleset
-from clawsecrets.scan.shape import LONGEST, prefix_pattern, reach
+from clawsecrets.scan.shape import LONGEST, candidate, prefix_pattern, reach
 from clawsecrets.wiring.rules import load_ruleset
 
 FILE = r"""
@@ -251,3 +251,24 @@ def test_what_root_has_compiled_serves_everybody(tmp_path: Path, file: Path, mad
     monkeypatch.setattr(kept, "unshared", owned)
     monkeypatch.setattr(os, "geteuid", lambda: 4243)
     assert works(compiled.rules_for([file], cache, made)) and made.times == times
+
+
+@pytest.mark.parametrize(("expression", "asked"), [
+    (r"\b([MN][a-z_]{23,27}\.[a-z_]{6}\.[a-z]{27})(?:[^a-z]|$)", r"(\.[a-z_]{6}\.[a-z]{27})(?:[^a-z]|$)"),
+    (r"(?:^|[^a-z])(u[r]?[0-9]{5,9}-[0-9a-f]{24})", r"(-[0-9a-f]{24})"),
+    (r"\b([a-z]{10}\.[a-z]{6}\.ab[a-z]{9})", None),
+    (r"\b([a-z]{10}\.(?:[a-z]{6}|x))", None),
+    (r"\b(x-[a-z]{10}\.[a-z]{6})", None),
+    (r"\b([0-2]/[0-9]{15})", None),
+    (r"(?i:word)[^\r\n]{0,48}?([0-9a-f]{8}-[0-9a-f]{4})", None),
+])
+def test_what_begins_with_nothing_rare_is_looked_for_from_its_first_sign_on(expression: str, asked: str | None) -> None:
+    assert candidate(expression) == (asked or expression)
+
+
+def test_a_secret_whose_beginning_is_not_looked_for_is_found_as_a_whole() -> None:
+    rule = Rule("a.b", "a", "A",
+                r"\b([MN][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27})(?:[^A-Za-z0-9_-]|$)")
+    value = b"MzQ1Njc4OTAxMjM0NTY3ODkw" + b".Gx3k-Q." + b"q7Zp2Lw9Vt4Nf8Hs1Rb6Yc3Kd5x"
+    hits = Detector(Ruleset([rule])).hits(b"one " + value + b"\ntwo x" + value[1:] + b"\n")
+    assert [(hit.start, hit.end) for hit in hits] == [(4, 4 + len(value))]
