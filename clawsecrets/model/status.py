@@ -24,7 +24,7 @@ class Urgency(IntEnum):
 
 
 SOON = 7 * 86400.0
-"""Seconds before it is due in which a secret counts as soon due."""
+"""Seconds before it is due in which a secret counts as soon due; of a short-lived one the last quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class Status:
 def status(record: Record, policy: RotationPolicy, now: float) -> Status:
     """The row of one record; `policy` leaves nothing open."""
     current = record.current
-    due = due_at(policy, current.created_at) if current else None
-    state, detail, urgency = _state(record, due, now)
+    due = due_at(policy, current.created_at, current.expires_at) if current else None
+    soon = min(SOON, (due - current.created_at) / 4) if current and due is not None else SOON
+    state, detail, urgency = _state(record, due, now, soon)
     proof, proof_at = "-", 0.0
     if current and current.proven_at:
         proof, proof_at = "in use", current.proven_at
@@ -65,14 +66,15 @@ def status(record: Record, policy: RotationPolicy, now: float) -> Status:
     )
 
 
-def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urgency]:
+def _state(record: Record, due: float | None, now: float, soon: float) -> tuple[str, str, Urgency]:
     rotation = record.rotation
     if record.reconcile:
         return "restored, not confirmed", "clawsecrets restore --confirm", Urgency.WAITING
     if rotation is not None and not rotation.final:
         return _unfinished(rotation, now)
     if record.current is None:
-        return "no value", f"clawsecrets set {record.secret.name}", Urgency.WAITING
+        verb = "set" if record.refresh_token is None else "rotate"
+        return "no value", f"clawsecrets {verb} {record.secret.name}", Urgency.WAITING
     if record.debts:
         entry = next((debt for debt in record.debts if debt.needs_person), record.debts[0])
         urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
@@ -81,7 +83,7 @@ def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urg
         return "overdue", format_duration(now - due), Urgency.OVERDUE
     if rotation is not None and rotation.state in FAILED:
         return "last rotation failed", rotation.note, Urgency.FAILED
-    if due is not None and due - now <= SOON:
+    if due is not None and due - now <= soon:
         return "due soon", "", Urgency.SOON
     caveats = "; ".join(rotation.caveats) if rotation is not None else ""
     return "ok", caveats, Urgency.FINE if due is not None else Urgency.IDLE

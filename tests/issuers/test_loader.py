@@ -36,7 +36,7 @@ def faults(tmp_path: Path, text: str, name: str = "acme.toml") -> str:
     ('interval = "90d"', 'interval = "90 days"', ["'interval'", "90d"]),
     ('interval = "90d"', "interval = 90", ["'interval' must be text"]),
     ('strategy = "overlap"', 'strategy = "alternate"', ["'alternate'", "comes with a later version"]),
-    ('strategy = "overlap"', 'strategy = "refresh"', ["'refresh'", "comes with a later version"]),
+    ('strategy = "overlap"', 'strategy = "refresh"', ["[refresh]: missing", "[create]: strategy 'refresh'"]),
     ('strategy = "overlap"', 'strategy = "overlapp"', ["'overlapp'", "did you mean 'overlap'"]),
     ('kind     = "api-key"', 'kind = "apikey"', ["'kind'", "'api-key'"]),
     ('host     = "https://', 'host     = "http://', ["host", "https"]),

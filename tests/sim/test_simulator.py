@@ -17,7 +17,8 @@ from tests.sim.mutants import golden, index
 from tests.sim.play import Script, live_on, play
 from tests.sim.world import CRASHES, FAULTS, NAME, Item, World
 
-CASES = [("overlap", ""), ("assisted", ""), ("cut-over", ""), ("cut-over", "no-readback"), ("self-issued", "")]
+CASES = [("overlap", ""), ("assisted", ""), ("cut-over", ""), ("cut-over", "no-readback"), ("refresh", ""),
+         ("self-issued", "")]
 
 
 def go(strategy: str, trait: str, faults: dict[int, str], *, compromised: bool = False) -> World:

@@ -24,7 +24,7 @@ from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Reply
 from clawsecrets.rotate.delivery import deliver
-from clawsecrets.rotate.engine import Engine, Order, Settings
+from clawsecrets.rotate.engine import Engine, Order, Settings, may_give
 from clawsecrets.rotate.ledger import Ledger
 from tests.fakes import FakeClock, MemoryStore, Quiet
 from tests.sim.checks import NAME, Broken, Checked
@@ -74,7 +74,8 @@ class World(Checked):
     Traits: compromised, unproven (the consumer has no means to show it), forced (--revoke-unproven), blind (the
     provider cannot list), no-readback (cut-over: a lost value cannot be read back), selfauth (cut-over: the old one
     authenticates the creation), undying (revoke is refused for ever), slow-death (refused only a while after its
-    revocation), other-host (a target and a consumer on another host).
+    revocation), other-host (a target and a consumer on another host), deadly and silent (refresh: see
+    tests/sim/gear.py).
     """
 
     strategy: str
@@ -95,6 +96,8 @@ class World(Checked):
         self.counter = itertools.count(1)
         self.ids = itertools.count(1)
         self.target: dict[str, bytes] = {}
+        self.tokens: dict[bytes, bool] = {}
+        """Refresh tokens that the provider knows, and whether they are unspent."""
         self.used = b""
         self.accepts = b""
         self.person: list[bytes] = []
@@ -120,6 +123,8 @@ class World(Checked):
         if self.strategy == "self-issued":
             self.live.clear()
             handle, value = "", b"v-old"
+        if self.strategy == "refresh":
+            handle = ""
         self.target, self.used, self.accepts = {NAME: value}, value, value
         self.old = value
         self.done.clear()
@@ -131,8 +136,48 @@ class World(Checked):
         version = Version(1, Stage.CURRENT, self.clock.now(), self.store.fingerprint(secret_value), handle)
         acks = tuple(Ack(target, 1, 0.0, "seen") for target in (*elsewhere, *consumers))
         record = Record(secret, acks=acks).put_current(version)
-        self.store.commit([Change(record, AuditEvent(0, "t", "secret.set", NAME), {1: secret_value})])
+        values = {1: secret_value}
+        if self.strategy == "refresh":
+            values[2] = SecretValue(self.authorize())
+            spare = Version(2, Stage.REFRESH, self.clock.now(), self.store.fingerprint(values[2]))
+            record = record.put_refresh_token(spare, self.clock.now())
+        self.store.commit([Change(record, AuditEvent(0, "t", "secret.set", NAME), values)])
         self.faulty = True
+
+    # --- refresh tokens --------------------------------------------------------------------------------------------
+
+    def authorize(self) -> bytes:
+        """A person authorizes: a new refresh token. What a lost answer held ends by itself, sooner or later."""
+        token = f"r{next(self.counter)}".encode()
+        self.tokens[token] = True
+        self.forget_lost()
+        return token
+
+    def exchange(self, token: bytes) -> tuple[bytes, bytes] | None:
+        """Use a refresh token: the next value and the next refresh token; None = it is not accepted."""
+        if self.tokens.get(token) is False and self.deadly:
+            raise Broken(f"a spent refresh token was used again; {self.trace}")
+        if token not in self.tokens:
+            return None
+        self.forget_lost()
+        self.tokens[token] = False
+        if "deadly" in self.traits:
+            self.live.clear()
+        following = f"r{next(self.counter)}".encode()
+        self.tokens[following] = True
+        return self.mint(""), following
+
+    def forget_lost(self) -> None:
+        """Values that nobody has, because the answers that held them were lost, end by themselves."""
+        if NAME not in self.store.names():
+            return
+        record = self.store.load(NAME)
+        stored = {self.store.value(NAME, v.number).reveal() for v in record.versions if not v.erased_at}
+        self.live = {handle: item for handle, item in self.live.items() if item[0] in stored}
+
+    def handle_of(self, value: SecretValue | None) -> str:
+        """The world's own name for a live value; empty when it is dead."""
+        return next((h for h, (v, _) in self.live.items() if value is not None and v == value.reveal()), "")
 
     def mint(self, label: str) -> bytes:
         """A new credential at the provider."""
@@ -313,6 +358,8 @@ class World(Checked):
                 self.engine().resume(NAME)
             elif rotation.stuck_in is State.RECREATING and "selfauth" in self.traits:
                 self._give_by_hand()
+            elif self.strategy == "refresh" and may_give(rotation):
+                self.engine().rotate(NAME, Order(supplied=SecretValue(self.authorize())))
             elif rotation.state is State.AWAITING:
                 self.rotate()
             elif self._only_by_word(rotation):
@@ -334,7 +381,7 @@ class World(Checked):
         number = {State.RETIRING: rotation.old_version, State.UNDOING: rotation.new_version}.get(rotation.state, 0)
         version = record.version(number)
         if version is not None:
-            self.live.pop(version.handle, None)
+            self.live.pop(version.handle or self.handle_of(self.store.value(NAME, version.number)), None)
         if rotation.state in (State.DISCARDING, State.WITHDRAWING):
             self._remove_by_hand(rotation.labels)
 
