@@ -47,10 +47,23 @@ class Status:
     urgency: Urgency
 
 
+def when_due(record: Record, policy: RotationPolicy) -> float | None:
+    """The Unix time at which the record's current value is due; None = never by itself.
+
+    One that a person brought beside a refresh token is due at once: nobody knows when it ends.
+    """
+    current = record.current
+    if current is None:
+        return None
+    if policy.enabled and record.refresh_token is not None and not current.expires_at and current.origin != "rotation":
+        return current.created_at
+    return due_at(policy, current.created_at, current.expires_at)
+
+
 def status(record: Record, policy: RotationPolicy, now: float) -> Status:
     """The row of one record; `policy` leaves nothing open."""
     current = record.current
-    due = due_at(policy, current.created_at, current.expires_at) if current else None
+    due = when_due(record, policy)
     soon = min(SOON, (due - current.created_at) / 4) if current and due is not None else SOON
     state, detail, urgency = _state(record, due, now, soon)
     proof, proof_at = "-", 0.0
@@ -94,7 +107,7 @@ def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
         return "stuck", rotation.note, Urgency.STUCK
     if rotation.waits_for is Wait.PERSON:
         words = {
-            State.AWAITING: "waiting for the new value",
+            State.AWAITING: _awaited(rotation),
             State.DELIVERED: "delivered, consumer not proven",
             State.RETIRING: "waiting for you to revoke the old one",
         }
@@ -102,6 +115,10 @@ def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
     if rotation.parked and rotation.state is State.PROVEN:
         return "in grace", f"old one lives {format_duration(max(0.0, rotation.until - now))} more", Urgency.WORK
     return f"rotating ({rotation.state.value})", rotation.note, Urgency.WORK
+
+
+def _awaited(rotation: Rotation) -> str:
+    return "waiting for a new refresh token" if rotation.strategy == "refresh" else "waiting for the new value"
 
 
 def outcome_words(rotation: Rotation) -> str:
@@ -113,7 +130,7 @@ def outcome_words(rotation: Rotation) -> str:
         State.ABORTED: "not rotated; the old one is still in use",
         State.ABORTED_OWED: "not rotated; the new one still has to be revoked: revocation pending",
         State.STUCK: "stuck: a person must decide",
-        State.AWAITING: "waiting for the new value",
+        State.AWAITING: _awaited(rotation),
         State.DELIVERED: "delivered, consumer not proven",
         State.RETIRING: "in use; the old one still has to be revoked",
         State.PROVEN: "in use; the old one is kept for its grace",

@@ -155,7 +155,7 @@ class Scene:
             value = held[current.number]
             assert (value != self.first) is (state == "done"), where
             live = self.live() - ({self.by_hand} if state != "done" else set())
-            if self.way == "refresh":  # what a lost answer held ends by itself, within hours
+            if self.way.startswith("refresh"):  # what a lost answer held ends by itself, within hours
                 live &= set(held.values()) | {self.first}
             self._check_refresh_token(store, record, where)
             held = {number: text for number, text in held.items()

@@ -31,12 +31,15 @@ HEADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cut-over", ("no-readback", "selfauth")), ("cut-over", ("unproven",)),
     ("refresh", ()), ("refresh", ("compromised",)), ("refresh", ("unproven",)), ("refresh", ("undying",)),
     ("refresh", ("deadly",)), ("refresh", ("silent",)), ("refresh", ("compromised", "deadly")),
+    ("refresh", ("deadly", "helped")), ("refresh", ("silent", "helped")),
     ("self-issued", ()), ("self-issued", ("compromised",)), ("self-issued", ("unproven",)),
 )
 RARE = frozenset({"relapse", "neighbour"})
 """Of these, one script is kept for each effect, whatever it shows."""
 COUNTS = re.compile(r"; [a-z0-9 ,]*")
 EXTRA = ("planned.preflight refuse", "creating.create refuse", "creating.create lost always", "awaiting.obtain refuse",
+         "creating.refresh refuse; awaiting.reauthorize refuse", "creating.refresh refuse; awaiting.reauthorize after",
+         "creating.refresh refuse; creating.refresh later always",
          "creating.refresh refuse", "creating.refresh after", "creating.refresh lost always",
          "created.test refuse", "created.test later always", "staged.reload refuse",
          "creating.create before; discarding.find abort", "staged.reload after; probing.probe abort")

@@ -71,7 +71,7 @@ def test_without_faults_it_is_done(strategy: str, trait: str) -> None:
     world = go(strategy, trait, {})
     rotation = world.store.load(NAME).rotation
     assert rotation is not None and rotation.state is State.DONE
-    assert world.store.value(NAME, 2)
+    assert world.store.value(NAME, rotation.new_version)
 
 
 @pytest.mark.parametrize("compromised", [False, True])

@@ -27,7 +27,8 @@ from clawsecrets.rotate.delivery import deliver
 from clawsecrets.rotate.engine import Engine, Order, Settings, may_give
 from clawsecrets.rotate.ledger import Ledger
 from tests.fakes import FakeClock, MemoryStore, Quiet
-from tests.sim.checks import NAME, Broken, Checked
+from tests.sim.checks import NAME, Broken
+from tests.sim.tokens import Tokens
 
 CRASHES = ("before", "after")
 FAULTS = (*CRASHES, "lost", "nothing", "refuse", "later")
@@ -68,14 +69,14 @@ class Item:
 
 
 @dataclass
-class World(Checked):
+class World(Tokens):
     """One secret with its provider, a target and a consumer, and whatever `traits` say.
 
     Traits: compromised, unproven (the consumer has no means to show it), forced (--revoke-unproven), blind (the
     provider cannot list), no-readback (cut-over: a lost value cannot be read back), selfauth (cut-over: the old one
     authenticates the creation), undying (revoke is refused for ever), slow-death (refused only a while after its
     revocation), other-host (a target and a consumer on another host), deadly and silent (refresh: see
-    tests/sim/gear.py).
+    tests/sim/gear.py), helped (refresh: a person authorizes anew as soon as that is asked for).
     """
 
     strategy: str
@@ -97,7 +98,6 @@ class World(Checked):
         self.ids = itertools.count(1)
         self.target: dict[str, bytes] = {}
         self.tokens: dict[bytes, bool] = {}
-        """Refresh tokens that the provider knows, and whether they are unspent."""
         self.used = b""
         self.accepts = b""
         self.person: list[bytes] = []
@@ -143,41 +143,6 @@ class World(Checked):
             record = record.put_refresh_token(spare, self.clock.now())
         self.store.commit([Change(record, AuditEvent(0, "t", "secret.set", NAME), values)])
         self.faulty = True
-
-    # --- refresh tokens --------------------------------------------------------------------------------------------
-
-    def authorize(self) -> bytes:
-        """A person authorizes: a new refresh token. What a lost answer held ends by itself, sooner or later."""
-        token = f"r{next(self.counter)}".encode()
-        self.tokens[token] = True
-        self.forget_lost()
-        return token
-
-    def exchange(self, token: bytes) -> tuple[bytes, bytes] | None:
-        """Use a refresh token: the next value and the next refresh token; None = it is not accepted."""
-        if self.tokens.get(token) is False and self.deadly:
-            raise Broken(f"a spent refresh token was used again; {self.trace}")
-        if token not in self.tokens:
-            return None
-        self.forget_lost()
-        self.tokens[token] = False
-        if "deadly" in self.traits:
-            self.live.clear()
-        following = f"r{next(self.counter)}".encode()
-        self.tokens[following] = True
-        return self.mint(""), following
-
-    def forget_lost(self) -> None:
-        """Values that nobody has, because the answers that held them were lost, end by themselves."""
-        if NAME not in self.store.names():
-            return
-        record = self.store.load(NAME)
-        stored = {self.store.value(NAME, v.number).reveal() for v in record.versions if not v.erased_at}
-        self.live = {handle: item for handle, item in self.live.items() if item[0] in stored}
-
-    def handle_of(self, value: SecretValue | None) -> str:
-        """The world's own name for a live value; empty when it is dead."""
-        return next((h for h, (v, _) in self.live.items() if value is not None and v == value.reveal()), "")
 
     def mint(self, label: str) -> bytes:
         """A new credential at the provider."""
@@ -302,11 +267,14 @@ class World(Checked):
         for turn in range(16):
             record = self.store.load(NAME)
             rotation = record.rotation
-            if rotation is not None and (rotation.final or rotation.state is State.STUCK):
+            helps = rotation is not None and "helped" in self.traits and may_give(rotation)
+            if rotation is not None and not helps and (rotation.final or rotation.state is State.STUCK):
                 break
             try:
-                if rotation is not None and rotation.parked and rotation.note.rpartition(": ")[2] in ("abort", "vouch"):
-                    self._person_acts(rotation.note.rpartition(": ")[2])
+                if helps:
+                    self.engine().rotate(NAME, Order(supplied=SecretValue(self.authorize())))
+                elif rotation is not None and rotation.parked and _asked(rotation) in ("abort", "vouch"):
+                    self._person_acts(_asked(rotation))
                 elif rotation is not None and rotation.parked and rotation.waits_for == "person" and turn > 2:
                     break
                 else:
@@ -398,3 +366,8 @@ class World(Checked):
 
         self.faults, self.script = {}, ()
         Ledger(self.store, WorldGear(self), self.clock, "sim", f"p{next(self.ids)}").work(NAME, force=True)
+
+
+def _asked(rotation: Rotation) -> str:
+    """The fault that the rotation waits for a person with."""
+    return rotation.note.rpartition(": ")[2]
