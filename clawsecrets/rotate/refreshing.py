@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.rotation import Outcome, State
 from clawsecrets.ports import Reply
 from clawsecrets.rotate.job import Done, Job
 
 NONE_HERE = Reply(Outcome.REFUSED, "its provider exchanges no refresh token")
 SETTLING = 30.0
 """Seconds after which a request whose answer was lost is no longer expected to take effect at the provider."""
+LONGEST_END = 80000.0
+"""Seconds that an old value may still live for its end to be waited for: less than the row's deadline."""
 LOST = "an answer of the provider was lost: the token in it, if there was one, ends by itself"
 
 
@@ -65,3 +67,25 @@ def reauthorize(job: Job) -> Done:
         why = f"what was given is version {known}, which was used before; give the new refresh token"
         return Done(Reply(Outcome.LATER, why, person=True))
     return Done(refresher.reauthorize(job.request))
+
+
+def ends_by_itself(job: Job, unproven: str) -> Done | None:
+    """Where nobody can show that the new value is in use: tokens that live for hours cannot wait for a person's word
+    each time. The old one is not revoked, it is let end by itself; when it is refused, there is nothing left that a
+    revocation could break. None: not so, a person's word is needed."""
+    rotation, old = job.rotation, job.value(job.rotation.old_version)
+    if rotation.strategy != "refresh" or rotation.state is not State.DELIVERED:
+        return None
+    caveat = f"not proven in use: {unproven}"
+    if old is None:
+        return Done(Reply(Outcome.OK, unproven), caveat=caveat)
+    seen = job.outfit.issuer.test(old, job.request)
+    if seen.untestable:
+        return None
+    if seen.outcome is Outcome.REFUSED:
+        return Done(Reply(Outcome.OK, unproven), lambda record: record.seen_dead(rotation.old_version, job.now), caveat)
+    version = job.record.version(rotation.old_version)
+    left = version.expires_at - job.now if version is not None and version.expires_at else LONGEST_END
+    if left >= LONGEST_END or rotation.compromised:
+        return None
+    return Done(Reply(Outcome.LATER, f"{unproven}; the old one is let end by itself", after=max(60.0, left + 1.0)))

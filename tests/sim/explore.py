@@ -31,6 +31,7 @@ HEADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cut-over", ("no-readback", "selfauth")), ("cut-over", ("unproven",)),
     ("refresh", ()), ("refresh", ("compromised",)), ("refresh", ("unproven",)), ("refresh", ("undying",)),
     ("refresh", ("deadly",)), ("refresh", ("silent",)), ("refresh", ("compromised", "deadly")),
+    ("refresh", ("expiring", "unproven")), ("refresh", ("deadly", "unproven")),
     ("refresh", ("deadly", "helped")), ("refresh", ("silent", "helped")),
     ("self-issued", ()), ("self-issued", ("compromised",)), ("self-issued", ("unproven",)),
 )

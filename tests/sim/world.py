@@ -76,7 +76,8 @@ class World(Tokens):
     provider cannot list), no-readback (cut-over: a lost value cannot be read back), selfauth (cut-over: the old one
     authenticates the creation), undying (revoke is refused for ever), slow-death (refused only a while after its
     revocation), other-host (a target and a consumer on another host), deadly and silent (refresh: see
-    tests/sim/gear.py), helped (refresh: a person authorizes anew as soon as that is asked for).
+    tests/sim/gear.py), helped (refresh: a person authorizes anew as soon as that is asked for), expiring (refresh:
+    the old value ends by itself).
     """
 
     strategy: str
@@ -133,7 +134,9 @@ class World(Tokens):
         secret = Secret(NAME, "acme", Kind.API_KEY, self.clock.now(), injectors=("file", *elsewhere),
                         consumers=("app", *consumers))
         secret_value = SecretValue(value)
-        version = Version(1, Stage.CURRENT, self.clock.now(), self.store.fingerprint(secret_value), handle)
+        self.ends = self.clock.now() + 30_000.0 if "expiring" in self.traits else 0.0
+        version = Version(1, Stage.CURRENT, self.clock.now(), self.store.fingerprint(secret_value), handle,
+                          expires_at=self.ends)
         acks = tuple(Ack(target, 1, 0.0, "seen") for target in (*elsewhere, *consumers))
         record = Record(secret, acks=acks).put_current(version)
         values = {1: secret_value}
@@ -195,6 +198,8 @@ class World(Tokens):
     def act(self, what: str, effect: Callable[[], Reply]) -> Reply:
         """One effect, with the fault of its point."""
         fault = self._fault(what)
+        if self.ends and self.clock.now() >= self.ends:
+            self.live.pop(self.handle_of(SecretValue(self.old)), None)
         if fault == "before":
             raise Kill
         if fault == "pause":
