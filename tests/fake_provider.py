@@ -294,6 +294,11 @@ class Controls:
         return {item["value"] for item in self.snapshot()["tokens"]
                 if item["style"] == style and item["alive"] and not item["uses"]}
 
+    def refresh_tokens(self) -> list[str]:
+        """Every refresh token of the newest family."""
+        every = self.snapshot()["tokens"]
+        return [item["value"] for item in every if item["family"] == every[-1]["family"]]
+
     def end(self, style: str, value: str) -> None:
         """End one value, as if revoked in the dashboard."""
         self.control(end={"style": style, "value": value})

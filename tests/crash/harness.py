@@ -17,6 +17,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Rotation, State
 from clawsecrets.model.secret import Stage
 from clawsecrets.stores.sqlite import SqliteStore
+from tests.canary import search
 from tests.crash.parts import NAME, PROVIDERS, App, Place, lay_out, values_out
 from tests.fake_provider import Controls, RemoteFake
 from tests.waiting import LONG
@@ -174,6 +175,10 @@ class Scene:
         """No draft with a value in it stays behind."""
         left = sorted(path.name for path in (self.place.folder / "out").rglob("*") if path.is_file())
         assert left == ["acme", "app.env", "bundle", "bundle.key"], f"{where}: {left}"
+        tokens = self.fake.refresh_tokens() if self.way.startswith("refresh") else []
+        for path in self.place.folder.rglob("*"):  # no refresh token anywhere, the store's own files included
+            held = path.read_bytes() if path.is_file() else b""
+            assert not any(search(held, token.encode()) for token in tokens), f"{where}: {path.name}"
 
     def kill_and_go_on(self, *points: int, command: str = "rotate") -> list[str] | None:
         """Kill one process after the other at these points, then let one end. The points' names; None: none was
