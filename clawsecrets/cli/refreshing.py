@@ -1,4 +1,4 @@
-"""set --refresh-token: the refresh token that new values are made with."""
+"""set --refresh-token, and what a restored backup's refresh token is still good for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from clawsecrets.cli.output import say
 from clawsecrets.cli.session import Session, read_value
 from clawsecrets.errors import UsageError
 from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Stage, Version
 from clawsecrets.ports import Change
 
@@ -29,3 +30,20 @@ def store_refresh_token(session: Session, record: Record) -> None:
     say(f"{secret.name}: refresh token stored (version {number})")
     if record.current is None:
         say(f"  its first value is made by: clawsecrets rotate {secret.name}")
+
+
+def after_restore(session: Session, record: Record) -> Record:
+    """The record of a restored backup. Its refresh token may have been spent since the backup was made, as after a
+    lost answer; where it may not be used on that doubt, it is given up, and a person is told."""
+    token, current, secret = record.refresh_token, record.current, record.secret
+    if token is None or session.shop.strategy(secret) != "refresh":
+        return record
+    outfit = session.shop.outfit(secret, targets=False)
+    old = session.store.value(secret.name, current.number) if current else None
+    request = outfit.request(secret.name, "", old=old, refresh=session.store.value(secret.name, token.number))
+    reply = outfit.refresher.ask_again(request) if outfit.refresher is not None else None
+    if reply is None or reply.outcome is Outcome.OK:
+        return record
+    say(f"{secret.name}: its refresh token may have been spent since the backup, and is given up. Authorize anew, "
+        f"then: clawsecrets set {secret.name} --refresh-token")
+    return record.drop_refresh_token(session.clock.now())

@@ -166,8 +166,12 @@ class Record:
     def put_refresh_token(self, version: Version, now: float) -> Record:
         """With a new refresh token in the place of the former, whose value is erased: it was spent for this one, or
         a person replaced it."""
+        return self.drop_refresh_token(now).add_version(version)
+
+    def drop_refresh_token(self, now: float) -> Record:
+        """Without its refresh token, which may be spent; the value is erased."""
         former = self.refresh_token
-        return (self if former is None else self._bury(former.number, now)).add_version(version)
+        return self if former is None else self._bury(former.number, now)
 
     def seen_dead(self, number: int, now: float) -> Record:
         """With a version that the provider (or the consumer that validates it) was just seen refusing."""
