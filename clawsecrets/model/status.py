@@ -24,7 +24,8 @@ class Urgency(IntEnum):
 
 
 SOON = 7 * 86400.0
-"""Seconds before it is due in which a secret counts as soon due; of a short-lived one the last quarter."""
+"""Seconds before it is due in which a secret counts as soon due; of one that ends by itself soon, the last
+quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def status(record: Record, policy: RotationPolicy, now: float) -> Status:
     """The row of one record; `policy` leaves nothing open."""
     current = record.current
     due = when_due(record, policy)
-    soon = min(SOON, (due - current.created_at) / 4) if current and due is not None else SOON
+    soon = SOON
+    if current is not None and due is not None and current.expires_at:
+        soon = min(SOON, (due - current.created_at) / 4)
     state, detail, urgency = _state(record, due, now, soon)
     proof, proof_at = "-", 0.0
     if current and current.proven_at:
