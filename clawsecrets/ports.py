@@ -24,7 +24,7 @@ class Reply:
     outcome: Outcome
     detail: str = ""
     value: SecretValue | None = None
-    """create, recover: the new value."""
+    """create, recover, refresh: the new value."""
     handle: str = ""
     """create, recover, test: the provider's id of the credential."""
     identity: str = ""
@@ -38,6 +38,8 @@ class Reply:
     """LATER: only a person can bring it on; `detail` says how."""
     untestable: bool = False
     """test: the provider has no way to ask; OK or REFUSED mean nothing here."""
+    refresh: SecretValue | None = None
+    """refresh: the refresh token that came with it, whatever the outcome. It may be the only one that works now."""
 
 
 # --- the store ---------------------------------------------------------------------------------------------------
@@ -142,6 +144,8 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)
     supplied: SecretValue | None = None
     """The value a person gave (assisted)."""
+    refresh: SecretValue | None = None
+    """The refresh token (strategy refresh)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,24 @@ class Issuer(Protocol):
 
     def describe(self, operation: str, request: Request) -> str:
         """One line for `--dry-run`: METHOD and URL, without any value."""
+
+
+class Refresher(Protocol):
+    """Exchanges a refresh token (strategy refresh). `request.refresh` is the one to use."""
+
+    def refresh(self, request: Request) -> Reply:
+        """Exchange it for the next value and the next refresh token; one request, never repeated here. Not idempotent.
+
+        REFUSED: the provider does not accept this refresh token, a person must authorize anew (`detail` says how).
+        LATER: nothing happened to it. UNKNOWN: it may be spent.
+        """
+
+    def ask_again(self, request: Request) -> Reply:
+        """May the refresh token be used once more after a lost answer? OK: yes. REFUSED: it may be spent, and a second
+        use could end everything that was made with it; `detail` says what a person does. Does not use it."""
+
+    def reauthorize(self, request: Request) -> Reply:
+        """The new refresh token of a person: OK holds it as `refresh`; LATER asks for it. Sends nothing."""
 
 
 # --- the consumer's side -----------------------------------------------------------------------------------------

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 ADMIN = "acme-admin-5f1c0ffee5f1c0ffee"
-PREFIX = {"acme": "acme_live_", "rollco": "rollco_", "selfroll": "selfroll_"}
+PREFIX = {"acme": "acme_live_", "rollco": "rollco_", "selfroll": "selfroll_", "refresher": "refresher_",
+          "refresher-once": "refonce_"}
+MOST_ACTIVE = 2
+"""Live values of one family at `refresher`: one more ends the oldest."""
 
 
 @dataclass
@@ -23,6 +26,21 @@ class Credential:
     handle: str
     value: str
     label: str
+    alive: bool = True
+    family: str = ""
+    """What was made from one authorization (refresher, refresher-once)."""
+    refresh: str = ""
+    """The refresh token that was given out with it."""
+
+
+@dataclass
+class Token:
+    """A refresh token: for one use."""
+
+    style: str
+    family: str
+    value: str
+    uses: int = 0
     alive: bool = True
 
 
@@ -57,10 +75,12 @@ class Bank:
         self.faults: list[Fault] = []
         self.release = threading.Event()
         self.holding = 0
-        self.settings: dict[str, Any] = {"readback": True, "page_size": 100}
+        self.tokens: list[Token] = []
+        self.settings: dict[str, Any] = {"readback": True, "page_size": 100, "grace_uses": 5}
         if state is not None and state.exists():
             saved = json.loads(state.read_text())
             self.credentials = [Credential(**item) for item in saved["credentials"]]
+            self.tokens = [Token(**item) for item in saved["tokens"]]
             self.calls.update(saved["calls"])
             self.settings.update(saved["settings"])
 
@@ -75,6 +95,7 @@ class Bank:
         with self.lock:
             return {
                 "credentials": [asdict(item) for item in self.credentials],
+                "tokens": [asdict(item) for item in self.tokens],
                 "calls": dict(self.calls),
                 "faults": [asdict(item) for item in self.faults],
                 "holding": self.holding,
@@ -94,6 +115,51 @@ class Bank:
             for item in self.credentials:
                 item.alive = item.alive and item.style != style
             return self.make(style, label)
+
+    def authorize(self, style: str, label: str) -> Credential:
+        """A person's consent: the first value and the first refresh token of a family."""
+        with self.lock:
+            return self._pair(style, f"family-{len(self.tokens) + 1}", label)
+
+    def _pair(self, style: str, family: str, label: str) -> Credential:
+        made = self.make(style, label)
+        token = Token(style, family, f"once_{secrets.token_hex(16)}")
+        self.tokens.append(token)
+        made.family, made.refresh = family, token.value
+        self.save()
+        return made
+
+    def exchange(self, style: str, given: str) -> Credential | None:
+        """Use a refresh token; None = it is not accepted.
+
+        refresher: a used one is good for `grace_uses` more, and the older values live on, two at most. refresher-once:
+        a use ends the older value, and a second use ends everything of its family; it is counted as `reused`.
+        """
+        with self.lock:
+            token = next((item for item in self.tokens if item.style == style and item.value == given), None)
+            if token is None or not token.alive:
+                return None
+            token.uses += 1
+            family = [item for item in self.credentials if item.family == token.family and item.alive]
+            if style == "refresher-once":
+                for item in family:
+                    item.alive = False
+                if token.uses > 1:
+                    self.calls["reused"] += 1
+                    for other in self.tokens:
+                        other.alive = other.alive and other.family != token.family
+                    return None
+            elif token.uses > 1 + self.settings["grace_uses"]:
+                return None
+            elif len(family) >= MOST_ACTIVE:
+                family[0].alive = False
+            return self._pair(style, token.family, "refreshed")
+
+    def kill_value(self, style: str, value: str) -> bool:
+        """End one value."""
+        with self.lock:
+            found = next((item.handle for item in self.alive(style) if item.value == value), "")
+            return bool(found) and self.kill(found)
 
     def kill(self, handle: str) -> bool:
         with self.lock:
@@ -124,6 +190,8 @@ class Bank:
         with self.lock:
             if "fault" in order:
                 self.faults.append(Fault(**order["fault"]))
+            if "end" in order:
+                self.kill_value(order["end"]["style"], order["end"]["value"])
             if order.get("clear"):
                 self.faults.clear()
                 self.calls.clear()
@@ -132,5 +200,7 @@ class Bank:
                 self.release = threading.Event()
             self.settings.update(order.get("set", {}))
             if "seed" in order:
-                return asdict(self.make(order["seed"]["style"], order["seed"].get("label", "by-hand")))
+                style, label = order["seed"]["style"], order["seed"].get("label", "by-hand")
+                refreshed = style.startswith("refresher")
+                return asdict(self.authorize(style, label) if refreshed else self.make(style, label))
             return {}

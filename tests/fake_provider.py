@@ -1,6 +1,6 @@
 """A stateful provider of credentials over real HTTP on 127.0.0.1, which can be told to misbehave.
 
-Three styles in one server, each with a matching file in tests/data/providers/:
+Five styles in one server, each with a matching file in tests/data/providers/:
 
     acme      overlap    POST /v1/keys {"name"}       admin   201 {"id", "secret", "name"}
                          GET /v1/keys?after=          admin   200 {"keys": [{"id", "name"}], "next": cursor or null}
@@ -11,6 +11,13 @@ Three styles in one server, each with a matching file in tests/data/providers/:
                          GET /me                      token   200 {"id", "name"}, 401 when dead
     selfroll  cut-over   POST /self/roll {"name"}     token   200 {"token", "id"}; the former token is dead
                          GET /self/me                 token   200 {"id", "name"}, 401 when dead
+    refresher  refresh   POST /oauth/token            form refresh_token, client_secret, client_id "refresher"
+                                                      200 {"access_token", "refresh_token", "expires_in"}, 400 when the
+                                                      refresh token is dead; used ones work a few times more
+                         POST /oauth/revoke           form token, client_id: 200 {"ok": true}
+                         GET /oauth/check             token   200 {"client_id", "login"}, 401 when dead
+    refresher-once       the same with client_id "refresher-once" and no secret: a refresh ends the former value, and a
+                         second use of a refresh token ends everything that was made from its authorization
 
 In a test's own process:
 
@@ -23,8 +30,8 @@ In a test's own process:
 As a process of its own, for tests that kill things: `with spawn(path) as fake:` has the same methods, and
 `python -m tests.fake_provider --port 0 --state FILE` prints its port and keeps its state in FILE over restarts.
 POST /_control takes {"fault": {…}}, {"clear": true}, {"release": true}, {"seed": {"style", "label"}} or
-{"set": {"readback": false, "page_size": 2}}; GET /_state tells everything. Operations that faults name: create,
-list, revoke, whoami, roll, token, me, selfroll, selfme, or `*`.
+{"set": {"readback": false, "page_size": 2, "grace_uses": 0}}; GET /_state tells everything. Operations that
+faults name: create, list, revoke, whoami, roll, token, me, selfroll, selfme, refresh, end, check, or `*`.
 """
 
 from __future__ import annotations
@@ -60,6 +67,9 @@ ROUTES = {
     ("GET", "/me"): "me",
     ("POST", "/self/roll"): "selfroll",
     ("GET", "/self/me"): "selfme",
+    ("POST", "/oauth/token"): "refresh",
+    ("POST", "/oauth/revoke"): "end",
+    ("GET", "/oauth/check"): "check",
 }
 
 
@@ -121,6 +131,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.who({"whoami": "acme", "me": "rollco", "selfme": "selfroll"}[operation])
         if operation == "selfroll":
             return self.roll("selfroll", body) if self.holder("selfroll") else Answer.of(401, {"error": "dead"})
+        if operation in ("refresh", "end", "check"):
+            return self.oauth(operation, dict(urllib.parse.parse_qsl(body.decode())))
         if not operation:
             return Answer.of(404, {"error": "no such route"})
         if self.bearer() != self.bank.admin:
@@ -140,6 +152,22 @@ class Handler(BaseHTTPRequestHandler):
     def roll(self, style: str, body: bytes) -> Answer:
         made = self.bank.roll(style, str(json.loads(body or b"{}").get("name", "")))
         return Answer.of(200, {"token": made.value, "id": made.handle})
+
+    def oauth(self, operation: str, form: Mapping[str, str]) -> Answer:
+        if operation == "check":
+            holder = self.holder("refresher") or self.holder("refresher-once")
+            found = {"client_id": holder.style, "login": "bot"} if holder else {"error": "invalid_token"}
+            return Answer.of(200 if holder else 401, found)
+        style = form.get("client_id", "")
+        if style == "refresher" and operation == "refresh" and form.get("client_secret") != self.bank.admin:
+            return Answer.of(403, {"error": "bad_client_secret"})
+        if operation == "end":
+            self.bank.kill_value(style, form.get("token", ""))
+            return Answer.of(200, {"ok": True})
+        made = self.bank.exchange(style, form.get("refresh_token", ""))
+        if made is None:
+            return Answer.of(400, {"error": "invalid_refresh_token"})
+        return Answer.of(200, {"access_token": made.value, "refresh_token": made.refresh, "expires_in": 43200})
 
     def read_back(self) -> Answer:
         live = self.bank.alive("rollco")
@@ -260,6 +288,20 @@ class Controls:
         """What the provider accepts now, by handle."""
         every = (Credential(**item) for item in self.snapshot()["credentials"])
         return {item.handle: item for item in every if item.style == style and item.alive}
+
+    def unspent(self, style: str) -> set[str]:
+        """Refresh tokens that were never used and are not dead."""
+        return {item["value"] for item in self.snapshot()["tokens"]
+                if item["style"] == style and item["alive"] and not item["uses"]}
+
+    def refresh_tokens(self) -> list[str]:
+        """Every refresh token of the newest family."""
+        every = self.snapshot()["tokens"]
+        return [item["value"] for item in every if item["family"] == every[-1]["family"]]
+
+    def end(self, style: str, value: str) -> None:
+        """End one value, as if revoked in the dashboard."""
+        self.control(end={"style": style, "value": value})
 
     def ever(self, style: str = "acme") -> list[Credential]:
         """Every credential ever made, oldest first."""

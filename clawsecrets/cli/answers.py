@@ -13,7 +13,7 @@ from clawsecrets.errors import ClawError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import State
 from clawsecrets.model.status import outcome_words
-from clawsecrets.rotate.engine import Result
+from clawsecrets.rotate.engine import Result, may_give
 from clawsecrets.rotate.ledger import Tried
 
 DONE, WORK_LEFT, REFUSED, STUCK, INCOMPLETE = 0, 1, 4, 5, 6
@@ -56,7 +56,7 @@ def code_of(result: Result) -> int:
 def awaits(answer: Answer) -> bool:
     """Whether it waits for a person's value now."""
     rotation = None if isinstance(answer.result, ClawError) else answer.result.record.rotation
-    return rotation is not None and rotation.state is State.AWAITING
+    return rotation is not None and rotation.state is State.AWAITING and rotation.strategy != "refresh"
 
 
 def tell(session: Session, answer: Answer, *, asks: bool = False) -> None:
@@ -105,6 +105,8 @@ def _next(session: Session, record: Record, asks: bool) -> list[str]:
     rotation, name = record.rotation, record.secret.name
     if rotation is None:
         return []
+    if rotation.strategy == "refresh" and (rotation.state is State.AWAITING or rotation.state is State.STUCK):
+        return [] if may_give(rotation) else [f"when that is mended: clawsecrets rotations resume {name}"]
     if rotation.state is State.AWAITING:
         outfit = session.shop.outfit(record.secret, rotation.strategy)
         steps = list(outfit.issuer.explain(outfit.request(name, rotation.label)))

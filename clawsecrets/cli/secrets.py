@@ -13,6 +13,7 @@ import typer
 from clawsecrets.cli.asking import look_fault
 from clawsecrets.cli.delivering import withdraw
 from clawsecrets.cli.output import MASK, Column, emit, moment, say, table, wrapped
+from clawsecrets.cli.refreshing import store_refresh_token
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
 from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
 from clawsecrets.errors import ConfigError, NotFound, UsageError
@@ -44,6 +45,8 @@ def set_(
     provider: Annotated[str, typer.Option(help="Provider code, for a new secret (`clawsecrets providers`).")] = "",
     env: Annotated[str, typer.Option(help="Environment variable that it is known by.")] = "",
     replace_value: Annotated[bool, typer.Option("--replace", help="Replace the value of an existing secret.")] = False,
+    refresh_token: Annotated[bool, typer.Option("--refresh-token", help="What is read is the refresh token that new "
+                                                "values are made with (strategy refresh).")] = False,
 ) -> None:
     """Store a value, read from standard input or a hidden prompt, never from the command line.
 
@@ -59,8 +62,13 @@ def set_(
                          f"clawsecrets configure {name} changes them")
     elif record.rotating:
         raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations resume {name}")
-    elif record.current is not None and not replace_value:
-        raise UsageError(f"{name} has a value already", "`rotate` replaces it safely; --replace overwrites it")
+    held = record.refresh_token if refresh_token else record.current
+    if held is not None and not replace_value:
+        what = "refresh token" if refresh_token else "value"
+        raise UsageError(f"{name} has a {what} already", "`rotate` replaces it safely; --replace overwrites it")
+    if refresh_token:
+        store_refresh_token(session, record)
+        return
     value, now = read_value(f"value of {name}"), session.clock.now()
     version = Version(record.last_number + 1, Stage.CURRENT, now, session.store.fingerprint(value), origin="set")
     change = Change(record.put_current(version), session.event("secret.set", name, version.number),
@@ -81,12 +89,7 @@ def get(
     as_json: JsonOption = False,
 ) -> None:
     """Give a value. Masked, unless --reveal is given on a terminal or --raw into a pipe."""
-    record = session.load(name)
-    found = record.version(version) if version else record.current
-    if record.secret.deleted_at:
-        raise NotFound(f"{name} is deleted", f"clawsecrets undelete {name} brings it back")
-    if found is None:
-        raise NotFound(f"{name} has no such version", f"clawsecrets history {name}")
+    found = _to_give(session.load(name), version)
     terminal = sys.stdout.isatty()
     if raw and (reveal or as_json):
         raise UsageError("--raw stands alone: it writes nothing but the value")
@@ -109,6 +112,19 @@ def get(
     print(text)
     if not reveal:
         say("masked; --reveal shows it on a terminal, --raw gives it to a pipe")
+
+
+def _to_give(record: Record, version: int) -> Version:
+    """The version that `get` may give; 0 is the current one. NotFound; UsageError for a refresh token."""
+    name, found = record.secret.name, record.version(version) if version else record.current
+    if record.secret.deleted_at:
+        raise NotFound(f"{name} is deleted", f"clawsecrets undelete {name} brings it back")
+    if found is None:
+        raise NotFound(f"{name} has no such version", f"clawsecrets history {name}")
+    if found.stage is Stage.REFRESH:
+        raise UsageError(f"{name}: version {found.number} is its refresh token, which is given to nobody",
+                         "clawsecrets rotate uses it; its provider can make another")
+    return found
 
 
 def list_(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clawsecrets.cli.output import Column, emit, say, table
+from clawsecrets.cli.refreshing import after_restore
 from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, confirm, read_value
 from clawsecrets.errors import ConfigError, UsageError
 from clawsecrets.model.record import Record
@@ -243,7 +244,7 @@ def _confirm(session: Session, yes: bool, as_json: bool) -> int:
         table([Column("SECRET"), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", 10)],
               [[r.secret.name, outcome, "unfinished" if r.rotating else "-", detail] for r, outcome, detail in seen])
     confirm(f"Let rotation and delivery of {len(waiting)} secret(s) go on?", yes)
-    session.store.commit([Change(replace(record, reconcile=False),
+    session.store.commit([Change(replace(after_restore(session, record), reconcile=False),
                                  session.event("secret.reconciled", record.secret.name, current=outcome))
                           for record, outcome, _ in seen])
     say("confirmed; `clawsecrets inject` writes the targets, `clawsecrets rotations` shows what is unfinished")

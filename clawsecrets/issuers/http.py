@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from clawsecrets.issuers.fill import Unfit, Word, fill, sketch
-from clawsecrets.issuers.judge import MISSING, Verdict, judge, moment, point
+from clawsecrets.issuers.judge import Verdict, judge, moment, point
 from clawsecrets.model.provider import Operation, Paging, Provider, Shape, url_fault
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
@@ -146,7 +146,8 @@ class HttpIssuer:
     def _words(self, request: Request, *, value: SecretValue | None = None, handle: str = "") -> dict[str, Word]:
         """What can be filled in now. Empty texts are not there: an empty id in a path would be another path."""
         words: dict[str, Word] = {"label": request.label, "handle": handle}
-        for name, secret in (("value", value), ("old", request.old), ("admin", request.admin)):
+        for name, secret in (("value", value), ("old", request.old), ("admin", request.admin),
+                             ("refresh", request.refresh)):
             words[name] = _text(secret)
         if self.provider.lifetime:
             ahead = datetime.fromtimestamp(self._clock() + self.provider.lifetime, UTC)
@@ -174,6 +175,7 @@ class HttpIssuer:
             "handle": "the provider's id of this credential is not known",
             "value": "its value is not known",
             "old": "there is no old value",
+            "refresh": "there is no refresh token in the store",
         }
         for name in sorted(shape.names() - set(words)):
             option = self.provider.options.get(name)
@@ -199,7 +201,8 @@ class HttpIssuer:
         try:
             url, headers, body = fill(operation.request, base, words)
         except Unfit as unfit:
-            return Reply(Outcome.REFUSED if name == "create" else Outcome.UNKNOWN, str(unfit)), None
+            unsent = {"create": Outcome.REFUSED, "refresh": Outcome.LATER}
+            return Reply(unsent.get(name, Outcome.UNKNOWN), str(unfit)), None
         call = Call(operation.request.method, url, headers, body)
         answered = send(call, self._limits, request.options.get("ca_bundle", ""), public_only=self._public_only)
         where = f"{name} at {base}"
@@ -208,7 +211,7 @@ class HttpIssuer:
             return Reply(Outcome.UNKNOWN if unsure else Outcome.LATER, f"{where}: {answered.why}"), None
         verdict = judge(operation, answered.status, answered.headers, answered.body, reads=name in _READS)
         detail = f"{where}: HTTP {answered.status}" + ("" if verdict.declared else " with an undeclared answer")
-        return _reply(verdict, detail), verdict
+        return _reply(verdict, detail, self._clock()), verdict
 
     def _by_hand(self, value: SecretValue | None, request: Request, why: str) -> Reply:
         """A revoke that only a person can do: it is done when the provider refuses the value."""
@@ -292,13 +295,14 @@ def _plain_id(item: object) -> str:
     return item if isinstance(item, str) else ""
 
 
-def _reply(verdict: Verdict, detail: str) -> Reply:
+def _reply(verdict: Verdict, detail: str, now: float) -> Reply:
     answer = verdict.answer
     if answer is None or verdict.outcome is not Outcome.OK:
         return Reply(verdict.outcome, detail, after=verdict.after if verdict.outcome is Outcome.LATER else 0.0)
-    expires = point(verdict.document, answer.expires) if answer.expires else MISSING
+    expires = moment(point(verdict.document, answer.expires)) if answer.expires else 0.0
+    left = moment(point(verdict.document, answer.expires_in)) if answer.expires_in else 0.0
     return Reply(verdict.outcome, detail, handle=verdict.text(answer.handle), identity=verdict.text(answer.identity),
-                 expires_at=moment(expires))
+                 expires_at=expires or (now + left if left > 0 else 0.0))
 
 
 def _text(secret: SecretValue | None) -> str:

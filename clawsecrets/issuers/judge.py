@@ -18,6 +18,8 @@ from clawsecrets.model.provider import Answer, Condition, Operation
 from clawsecrets.model.rotation import Outcome
 
 MAX_AFTER = 86400.0
+LATEST = 1e12
+"""Seconds. Numbers beyond are no time."""
 MISSING = object()
 """What `point` gives where nothing stands."""
 
@@ -76,7 +78,7 @@ def moment(found: object) -> float:
     if isinstance(found, bool):
         return 0.0
     if isinstance(found, (int, float)):
-        return float(found)
+        return float(found) if abs(found) < LATEST else 0.0  # neither infinite nor too long for a float
     if not isinstance(found, str):
         return 0.0
     try:

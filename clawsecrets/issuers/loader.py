@@ -22,6 +22,7 @@ from clawsecrets.model.provider import (
     Credential,
     Detect,
     Local,
+    Lost,
     Manual,
     Operation,
     Option,
@@ -194,7 +195,7 @@ def _manual(reader: Reader | None) -> Manual:
     if reader is None:
         return Manual("", ())
     manual = Manual(reader.text("url", need=True), reader.texts("steps", need=True), reader.texts("revoke_steps"),
-                    reader.flag("kills_old"))
+                    reader.flag("kills_old"), reader.texts("reauthorize"))
     reader.done()
     return manual
 
@@ -243,11 +244,16 @@ def _operation(reader: Reader, name: str) -> Operation:
         unknown=_answers(reader, "unknown"),
         paging=_paging(reader.child("paging")) if isinstance(paging, dict) else Paging(),
         each=_operation(each, "each") if each else None,
+        lost=_lost(reader) if name == "refresh" else Lost.REAUTHORIZE,
     )
     if isinstance(paging, str) and paging != "none":
         reader.fault("key 'paging' must be \"none\" or a table")
     reader.done()
     return operation
+
+
+def _lost(reader: Reader) -> Lost:
+    return Lost(reader.text("lost", Lost.REAUTHORIZE.value, need=True, among=[lost.value for lost in Lost]))
 
 
 def _paging(reader: Reader | None) -> Paging:
@@ -296,10 +302,12 @@ def _answer(reader: Reader) -> Answer:
         handle=reader.text("handle"),
         identity=reader.text("identity"),
         expires=reader.text("expires"),
+        expires_in=reader.text("expires_in"),
+        refresh=reader.text("refresh"),
         items=reader.text("items") if reader.has("items") else None,
         label=reader.text("label"),
     )
-    for key in ("value", "handle", "identity", "expires", "items", "label"):
+    for key in ("value", "handle", "identity", "expires", "expires_in", "refresh", "items", "label"):
         _pointer(reader, key)
     reader.done()
     return answer
@@ -329,7 +337,8 @@ def explain(provider: Provider) -> list[str]:
     """The file in plain words, one line each: what it is, how it rotates, what is called, what a person does."""
     lines = [
         f"{provider.name} ({provider.code}).",
-        f"Kind: {provider.kind.value}, due every {format_duration(provider.interval)}.",
+        f"Kind: {provider.kind.value}, due every {format_duration(provider.interval)}" +
+        (", and well before it ends by itself." if provider.strategy == "refresh" else "."),
         f"Strategy: {_STRATEGY_WORDS[provider.strategy]}",
     ]
     if provider.fallback_strategy:
@@ -345,9 +354,14 @@ def explain(provider: Provider) -> list[str]:
         who = "without authentication" if shape.auth == "none" else f"as {shape.credential.value}"
         base = shape.host or provider.host or "base_url"
         lines.append(f"To {name}: {shape.method} {base}{shape.path}, {who}.")
+    refresh = provider.operation("refresh")
+    if refresh is not None:
+        lines.append(f"When its answer is lost: {_LOST_WORDS[refresh.lost]}")
     if "test" not in provider.operations:
         lines.append("It cannot be tested at the provider: the consumers are the only proof.")
     lines += [f"By hand: {provider.manual.url}", *(f"  {n}. {s}" for n, s in enumerate(provider.manual.steps, 1))]
+    if provider.manual.reauthorize:
+        lines += ["To authorize anew:", *(f"  {n}. {s}" for n, s in enumerate(provider.manual.reauthorize, 1))]
     if provider.manual.kills_old:
         lines.append("Careful: making the new one by hand ends the old one at once.")
     return lines + ([f"Note: {provider.note}"] if provider.note else []) + [f"Documentation: {provider.docs}"]
@@ -356,8 +370,17 @@ def explain(provider: Provider) -> list[str]:
 _STRATEGY_WORDS = {
     "overlap": "overlap: the new credential is made and proven before the old one is revoked.",
     "cut-over": "cut-over: making the new credential ends the old one; the gap is as long as the delivery.",
+    "refresh": "refresh: a refresh token yields the next one and the next refresh token, before the current one ends.",
     "self-issued": "self-issued: we make a random value, and its consumer is who accepts it.",
     "assisted": "assisted: a person makes the new credential, the rest is done for them.",
+}
+
+
+_LOST_WORDS = {
+    Lost.USE_AGAIN: "the refresh token is used once more, which this provider allows.",
+    Lost.ASK_OLD: "the refresh token is used once more only where the old value is still accepted, so that it was not "
+                  "spent; else a person authorizes anew.",
+    Lost.REAUTHORIZE: "the refresh token is not used again, a person authorizes anew.",
 }
 
 

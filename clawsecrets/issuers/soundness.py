@@ -10,6 +10,7 @@ from clawsecrets.model.provider import (
     PLACEHOLDER,
     RESERVED_OPTIONS,
     Detect,
+    Lost,
     Operation,
     Provider,
     Shape,
@@ -20,7 +21,7 @@ from clawsecrets.model.provider import (
 
 def faults(provider: Provider) -> list[str]:
     """What is wrong with a provider as a whole, each line beginning with `[table] key`; empty = sound."""
-    found = [*_strategy_faults(provider), *_host_faults(provider)]
+    found = [*_strategy_faults(provider), *_refresh_faults(provider), *_host_faults(provider)]
     for name, operation in provider.operations.items():
         found += [f"[{name}] {line}" for line in _operation_faults(provider, name, operation)]
         if operation.each is not None:
@@ -50,6 +51,38 @@ def _strategy_faults(provider: Provider) -> Iterator[str]:
         yield "[admin] secret: name it if and only if an operation uses the admin credential"
 
 
+def _refresh_faults(provider: Provider) -> Iterator[str]:
+    refresh = provider.operation("refresh")
+    if provider.strategy != "refresh":
+        if refresh is not None:
+            yield f"[refresh]: strategy {provider.strategy!r} would never use this table"
+        return
+    yield from (f"[{name}]: missing, and strategy 'refresh' needs it" for name in ("refresh", "test", "revoke")
+                if provider.operation(name) is None)
+    if provider.operation("create") is not None:
+        yield "[create]: strategy 'refresh' makes the new one with [refresh], this table would never be used"
+    if provider.fallback_strategy:
+        yield "fallback_strategy: strategy 'refresh' has none: without its refresh token a person must authorize anew"
+    if not provider.manual.reauthorize:
+        yield "[manual] reauthorize: missing: how does a person get a new refresh token when this one is spent?"
+    if refresh is not None:
+        yield from (f"[refresh] {line}" for line in _exchange_faults(refresh))
+
+
+def _exchange_faults(refresh: Operation) -> Iterator[str]:
+    if "refresh" not in refresh.request.names():
+        yield "request: ${refresh} does not stand in it"
+    if not refresh.refused:
+        yield "refused: missing: by which answer does the provider say that the refresh token is dead?"
+    for answer in refresh.ok:
+        if not answer.refresh:
+            yield "ok.refresh: missing, the next refresh token must stand somewhere"
+        if not (answer.expires or answer.expires_in):
+            yield "ok.expires_in: missing (or ok.expires): when it is due is counted from it"
+    if refresh.lost is Lost.ASK_OLD and "old" in refresh.request.names():
+        yield "lost: 'ask-old' cannot be, the old value is part of the request"
+
+
 def _host_faults(provider: Provider) -> Iterator[str]:
     hosts = {"host": provider.host} | {f"[{n}] request.host": o.request.host for n, o in provider.operations.items()}
     for where, host in hosts.items():
@@ -72,9 +105,11 @@ def _operation_faults(provider: Provider, name: str, operation: Operation) -> It
     if "expiry_date" in shape.names() and not provider.lifetime:
         yield "request: ${expiry_date} needs the file's `lifetime`"
     yield from _request_faults(shape)
+    if "refresh" in shape.names() and name != "refresh":
+        yield "request: ${refresh} may stand in [refresh] only: anywhere else it could be spent unseen"
     if not operation.ok:
         yield "ok: missing"
-    if name in ("create", "recover") and not all(answer.value for answer in operation.ok):
+    if name in ("create", "recover", "refresh") and not all(answer.value for answer in operation.ok):
         yield "ok.value: missing, the new value must stand somewhere"
     if name == "list":
         yield from _list_faults(operation)

@@ -9,6 +9,10 @@ DAY = 86400.0
 LONGEST = 36500 * DAY
 """A hundred years: nothing here is kept, awaited or repeated for longer."""
 
+EXPIRY_SHARE = 3.0
+MOST_MARGIN = DAY
+"""What `margin` goes by."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 _TOO_LONG = "the duration is too long: write at most a hundred years (36500d)"
 _DURATION = re.compile(r"(\d+)(s|m|h|d|w)")
@@ -34,11 +38,22 @@ class RotationPolicy:
         )
 
 
-def due_at(policy: RotationPolicy, rotated_at: float) -> float | None:
-    """The Unix time at which a secret whose CURRENT was made at `rotated_at` is due; None = never by age."""
-    if not policy.enabled or policy.interval is None:
+def due_at(policy: RotationPolicy, rotated_at: float, expires_at: float = 0.0) -> float | None:
+    """The Unix time at which a secret whose CURRENT was made at `rotated_at` is due; None = never by itself.
+
+    `expires_at`: when the provider will end that one; it is due well before, whatever its interval.
+    """
+    if not policy.enabled:
         return None
-    return rotated_at + policy.interval
+    by_age = [] if policy.interval is None else [rotated_at + policy.interval]
+    by_expiry = [expires_at - margin(rotated_at, expires_at)] if expires_at else []
+    return min([*by_age, *by_expiry], default=None)
+
+
+def margin(made_at: float, expires_at: float) -> float:
+    """Seconds before its end at which a credential is due: a third of its life, a day at most. Of a token that lives
+    twelve hours four are left then for what fails, is down or waits for a person."""
+    return max(0.0, min((expires_at - made_at) / EXPIRY_SHARE, MOST_MARGIN))
 
 
 def parse_duration(text: str) -> float:

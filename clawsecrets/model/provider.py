@@ -4,8 +4,8 @@ Pure: `issuers/loader.py` reads the TOML, `issuers/soundness.py` judges it as a 
 There are no expressions in a provider file: `${name}` placeholders and JSON pointers (RFC 6901) only.
 
 Placeholders: label (the rotation's id), handle (the credential's id at the provider), value (the credential that the
-operation is about), old (the one that is replaced), admin, expiry_date (UTC day, today plus `lifetime`), and every
-option of the file. A secret of these never stands in a host, a query name or a header name.
+operation is about), old (the one that is replaced), refresh (the refresh token), admin, expiry_date (UTC day, today
+plus `lifetime`), and every option of the file. A secret of these never stands in a host, a query name or a header name.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from clawsecrets.model.expression import expression
 from clawsecrets.model.secret import Kind
 
-OPERATIONS = ("create", "test", "revoke", "list", "recover")
-SECRETS = frozenset({"value", "old", "admin"})
+OPERATIONS = ("create", "refresh", "test", "revoke", "list", "recover")
+SECRETS = frozenset({"value", "old", "admin", "refresh"})
 """Placeholders that stand for a secret value."""
 BUILT_IN = SECRETS | {"label", "handle", "expiry_date"}
 RESERVED_OPTIONS = frozenset({"base_url", "ca_bundle"})
@@ -104,6 +104,11 @@ class Answer:
     handle: str = ""
     identity: str = ""
     expires: str = ""
+    """When it ends: a time."""
+    expires_in: str = ""
+    """When it ends: seconds from now."""
+    refresh: str = ""
+    """refresh: the next refresh token."""
     items: str | None = None
     label: str = ""
 
@@ -126,6 +131,17 @@ class Paging:
     limit: int = 0
 
 
+class Lost(StrEnum):
+    """What may be done when the answer to a refresh was lost, so that the refresh token may be spent."""
+
+    USE_AGAIN = "use-again"
+    """The provider lets it be used once more: for a while, or as often as one likes. A spent one is merely refused."""
+    ASK_OLD = "ask-old"
+    """A refresh ends the old value in the same moment: while that is accepted, the refresh token is not spent."""
+    REAUTHORIZE = "reauthorize"
+    """Nothing can tell, and a second use is not allowed: a person authorizes anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A request, and what its answers mean. Answers are tried in the order ok, refused, later, unknown."""
@@ -138,6 +154,8 @@ class Operation:
     paging: Paging = Paging()
     each: Operation | None = None
     """list: one request more per item, for providers whose list does not show the label."""
+    lost: Lost = Lost.REAUTHORIZE
+    """refresh: what a lost answer allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +213,8 @@ class Manual:
     revoke_steps: tuple[str, ...] = ()
     kills_old: bool = False
     """Making the new one by hand ends the old one at once."""
+    reauthorize: tuple[str, ...] = ()
+    """refresh: how a person gets a new refresh token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +262,14 @@ class Provider:
     detect: tuple[Detect, ...] = ()
 
     def operation(self, name: str) -> Operation | None:
-        """`create`, `test`, `revoke`, `list` or `recover`, if the file has it."""
+        """`create`, `refresh`, `test`, `revoke`, `list` or `recover`, if the file has it."""
         return self.operations.get(name)
 
     @property
     def needs_admin(self) -> bool:
-        """Whether creating needs the admin credential."""
-        create = self.operation("create")
-        return create is not None and "admin" in create.request.names()
+        """Whether creating (or refreshing) needs the admin credential."""
+        making = (self.operation("create"), self.operation("refresh"))
+        return any(operation is not None and "admin" in operation.request.names() for operation in making)
 
     def missing_options(self, given: Mapping[str, str]) -> tuple[str, ...]:
         """Options that some operation needs and that neither `given` nor a default sets."""

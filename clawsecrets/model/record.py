@@ -98,6 +98,11 @@ class Record:
         """What readers get."""
         return self.staged(Stage.CURRENT)
 
+    @property
+    def refresh_token(self) -> Version | None:
+        """The refresh token that the next value is made with (strategy refresh)."""
+        return self.staged(Stage.REFRESH)
+
     def version(self, number: int) -> Version | None:
         """The live version with that number."""
         return next((v for v in self.versions if v.number == number), None)
@@ -158,6 +163,16 @@ class Record:
         moved = tuple(replace(v, stage=Stage.RETIRED) if v.stage is Stage.CURRENT else v for v in self.versions)
         return replace(self, versions=moved).add_version(version)
 
+    def put_refresh_token(self, version: Version, now: float) -> Record:
+        """With a new refresh token in the place of the former, whose value is erased: it was spent for this one, or
+        a person replaced it."""
+        return self.drop_refresh_token(now).add_version(version)
+
+    def drop_refresh_token(self, now: float) -> Record:
+        """Without its refresh token, which may be spent; the value is erased."""
+        former = self.refresh_token
+        return self if former is None else self._bury(former.number, now)
+
     def seen_dead(self, number: int, now: float) -> Record:
         """With a version that the provider (or the consumer that validates it) was just seen refusing."""
         return self.change(number, lambda v: replace(v, dead_at=now))
@@ -216,14 +231,18 @@ def retry_at(record: Record) -> float:
     return rotation.finished_at + min(most, first * 2.0 ** min(max(0, rotation.failures - 1), 10))
 
 
-def enter(record: Record, rotation: Rotation, now: float, minted: Version | None = None) -> Record:
+def enter(record: Record, rotation: Rotation, now: float, minted: Version | None = None,
+          refresh: Version | None = None) -> Record:
     """The record when its rotation has just entered `rotation.state`: rotation, labels and ledger in one.
 
-    `minted` is the new version (stage PENDING) where the step that ended created one.
+    `minted` is the new version (stage PENDING) where the step that ended created one, `refresh` the refresh token
+    (stage REFRESH) that came with it.
     """
     if minted is not None:
         record = _drop(record, rotation, now).add_version(minted)
         rotation = replace(rotation, new_version=minted.number)
+    if refresh is not None:
+        record = record.put_refresh_token(refresh, now)
     mark = MARKS.get(rotation.state)
     if mark is not None:
         record, rotation = _ENTER[mark](record, rotation, now)

@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Stage(StrEnum):
-    """Where a version stands in its life. At most one PENDING, one CURRENT and one PREVIOUS at a time."""
+    """Where a version stands in its life. At most one PENDING, CURRENT, PREVIOUS and REFRESH at a time."""
 
     PENDING = "pending"
     """Minted and kept, not yet served to readers."""
@@ -39,6 +39,8 @@ class Stage(StrEnum):
     """Replaced; its death is owed (a revocation is pending)."""
     REVOKED = "revoked"
     """Proven dead, or never live."""
+    REFRESH = "refresh"
+    """No value of the secret: the refresh token that the next one is made with. No reader is ever given it."""
 
 
 @dataclass(frozen=True, slots=True)

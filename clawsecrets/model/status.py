@@ -24,7 +24,8 @@ class Urgency(IntEnum):
 
 
 SOON = 7 * 86400.0
-"""Seconds before it is due in which a secret counts as soon due."""
+"""Seconds before it is due in which a secret counts as soon due; of one that ends by itself soon, the last
+quarter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,27 @@ class Status:
     urgency: Urgency
 
 
+def when_due(record: Record, policy: RotationPolicy) -> float | None:
+    """The Unix time at which the record's current value is due; None = never by itself.
+
+    One that a person brought beside a refresh token is due at once: nobody knows when it ends.
+    """
+    current = record.current
+    if current is None:
+        return None
+    if policy.enabled and record.refresh_token is not None and not current.expires_at and current.origin != "rotation":
+        return current.created_at
+    return due_at(policy, current.created_at, current.expires_at)
+
+
 def status(record: Record, policy: RotationPolicy, now: float) -> Status:
     """The row of one record; `policy` leaves nothing open."""
     current = record.current
-    due = due_at(policy, current.created_at) if current else None
-    state, detail, urgency = _state(record, due, now)
+    due = when_due(record, policy)
+    soon = SOON
+    if current is not None and due is not None and current.expires_at:
+        soon = min(SOON, (due - current.created_at) / 4)
+    state, detail, urgency = _state(record, due, now, soon)
     proof, proof_at = "-", 0.0
     if current and current.proven_at:
         proof, proof_at = "in use", current.proven_at
@@ -65,14 +82,15 @@ def status(record: Record, policy: RotationPolicy, now: float) -> Status:
     )
 
 
-def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urgency]:
+def _state(record: Record, due: float | None, now: float, soon: float) -> tuple[str, str, Urgency]:
     rotation = record.rotation
     if record.reconcile:
         return "restored, not confirmed", "clawsecrets restore --confirm", Urgency.WAITING
     if rotation is not None and not rotation.final:
         return _unfinished(rotation, now)
     if record.current is None:
-        return "no value", f"clawsecrets set {record.secret.name}", Urgency.WAITING
+        verb = "set" if record.refresh_token is None else "rotate"
+        return "no value", f"clawsecrets {verb} {record.secret.name}", Urgency.WAITING
     if record.debts:
         entry = next((debt for debt in record.debts if debt.needs_person), record.debts[0])
         urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
@@ -81,7 +99,7 @@ def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urg
         return "overdue", format_duration(now - due), Urgency.OVERDUE
     if rotation is not None and rotation.state in FAILED:
         return "last rotation failed", rotation.note, Urgency.FAILED
-    if due is not None and due - now <= SOON:
+    if due is not None and due - now <= soon:
         return "due soon", "", Urgency.SOON
     caveats = "; ".join(rotation.caveats) if rotation is not None else ""
     return "ok", caveats, Urgency.FINE if due is not None else Urgency.IDLE
@@ -92,7 +110,7 @@ def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
         return "stuck", rotation.note, Urgency.STUCK
     if rotation.waits_for is Wait.PERSON:
         words = {
-            State.AWAITING: "waiting for the new value",
+            State.AWAITING: _awaited(rotation),
             State.DELIVERED: "delivered, consumer not proven",
             State.RETIRING: "waiting for you to revoke the old one",
         }
@@ -100,6 +118,10 @@ def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
     if rotation.parked and rotation.state is State.PROVEN:
         return "in grace", f"old one lives {format_duration(max(0.0, rotation.until - now))} more", Urgency.WORK
     return f"rotating ({rotation.state.value})", rotation.note, Urgency.WORK
+
+
+def _awaited(rotation: Rotation) -> str:
+    return "waiting for a new refresh token" if rotation.strategy == "refresh" else "waiting for the new value"
 
 
 def outcome_words(rotation: Rotation) -> str:
@@ -111,7 +133,7 @@ def outcome_words(rotation: Rotation) -> str:
         State.ABORTED: "not rotated; the old one is still in use",
         State.ABORTED_OWED: "not rotated; the new one still has to be revoked: revocation pending",
         State.STUCK: "stuck: a person must decide",
-        State.AWAITING: "waiting for the new value",
+        State.AWAITING: _awaited(rotation),
         State.DELIVERED: "delivered, consumer not proven",
         State.RETIRING: "in use; the old one still has to be revoked",
         State.PROVEN: "in use; the old one is kept for its grace",

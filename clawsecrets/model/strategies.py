@@ -129,16 +129,33 @@ SELF_ISSUED: Table = {
 }
 """We are the issuer and the consumer is the validator, which holds one value only: deliver first, then see."""
 
+REFRESH: Table = {
+    S.PLANNED: Row(Step.ANNOUNCE, S.CREATING, S.ABORTED, abort=S.ABORTED),
+    S.CREATING: Row(Step.REFRESH, S.CREATED, S.STUCK, unknown=S.DOUBTFUL, exhausted=S.ABORTED, abort=S.ABORTED,
+                    resume=S.AWAITING),
+    S.DOUBTFUL: Row(Step.ASK_AGAIN, S.CREATING, S.STUCK, over=S.STUCK, again=S.CREATING, deadline=DAY,
+                    resume=S.AWAITING),
+    S.AWAITING: Row(Step.REAUTHORIZE, S.CREATING, S.STUCK),
+    S.CREATED: Row(Step.TEST, S.PUBLISHED, S.PROBING_OLD, abort=S.PROBING_OLD, deadline=DAY),
+    S.PROBING_OLD: Row(Step.TEST_OLD, S.UNDOING, S.CREATED, exhausted=S.STUCK, over=S.STUCK, again=S.CREATED,
+                       resume=S.CREATED),
+    **_AFTER_PUBLISHED,
+}
+"""A single-use refresh token yields the next value and the next refresh token. It is used again only where the
+provider allows that, or is seen not to have spent it; else a person authorizes anew. Backing out gives up the new
+value alone, and only while the old one is seen to live: the new refresh token stays, and the next rotation is made
+with it."""
+
 STRATEGIES: Mapping[str, Table] = {
     "overlap": OVERLAP,
     "cut-over": CUT_OVER,
+    "refresh": REFRESH,
     "self-issued": SELF_ISSUED,
     "assisted": ASSISTED,
 }
 
 NOT_YET: Mapping[str, str] = {
     "alternate": "two fixed slots or accounts",
-    "refresh": "single-use refresh tokens",
 }
 """Strategies of the design that this version refuses by name."""
 

@@ -49,7 +49,7 @@ class Commits:
         Fenced when its rotation was changed. With a minted `value` a store that is busy or cannot be written is tried
         again for ten minutes; then its error, with what to do.
         """
-        if value is None:
+        if value is None and (done is None or done.reply.refresh is None):
             return self._write(record, rotation, lease, step, detail, done, None, lambda call: call())
         label = rotation.label if record.rotation is None else record.rotation.label
         hint = (f"a new credential labelled {label} may live and could not be stored: free the store (disk, other "
@@ -60,12 +60,16 @@ class Commits:
     def _write(self, record: Record, rotation: Rotation, lease: Lease, step: str, detail: str, done: Done | None,
                value: SecretValue | None, tried: Callable[[Call], Record]) -> Record:
         known, now = record.rotation, self._clock.now()
+        refresh = None if done is None else done.reply.refresh
         for _ in range(TURNS):
             edited = done.edit(record) if done is not None else record
             minted = None if value is None or done is None else self._minted(edited, rotation, value, done.reply, now)
+            spare = None if refresh is None else self._refresh(edited, minted, refresh, now)
             moved = known is None or rotation.state is not known.state or minted is not None
-            entered = enter(edited, rotation, now, minted) if moved else replace(edited, rotation=rotation)
-            values = {} if minted is None or value is None else {minted.number: value}
+            entered = enter(edited, rotation, now, minted, spare) if moved or spare is not None \
+                else replace(edited, rotation=rotation)
+            values = {version.number: held for version, held in ((minted, value), (spare, refresh))
+                      if version is not None and held is not None}
             change = Change(entered, self.event(entered, entered.rotation or rotation, step, detail), values)
             try:
                 return tried(partial(self._commit, change, lease))
@@ -101,6 +105,12 @@ class Commits:
             fingerprint=self._store.fingerprint(value), handle=reply.handle, identity=reply.identity,
             origin="rotation", label=label, expires_at=reply.expires_at,
         )
+
+    def _refresh(self, record: Record, minted: Version | None, token: SecretValue, now: float) -> Version:
+        """The refresh token as a version of its own, after the minted one. It carries no label: labels are for finding
+        values at the provider."""
+        last = record.last_number if minted is None else minted.number
+        return Version(last + 1, Stage.REFRESH, now, self._store.fingerprint(token), origin="rotation")
 
     def event(self, record: Record, rotation: Rotation, step: str, detail: str) -> AuditEvent:
         """The audit event of a rotation's new state."""

@@ -20,15 +20,17 @@ from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
 from clawsecrets.rotate.commits import TURNS, Commits
 from clawsecrets.rotate.delivery import Delivered
-from clawsecrets.rotate.fenced import make_good
+from clawsecrets.rotate.fenced import end_spare, make_good
 from clawsecrets.rotate.gear import Gear
 from clawsecrets.rotate.job import Done, Job
 from clawsecrets.rotate.redeliver import edit_secret, redeliver
 from clawsecrets.rotate.steps import STEPS
 
-MINTING = frozenset({Step.CREATE, Step.RECOVER, Step.RECREATE, Step.OBTAIN})
-TAKING = frozenset({Step.OBTAIN, Step.RECOVER})
+MINTING = frozenset({Step.CREATE, Step.RECOVER, Step.RECREATE, Step.OBTAIN, Step.REFRESH})
+TAKING = frozenset({Step.OBTAIN, Step.RECOVER, Step.REAUTHORIZE})
 """Steps that take the value which a person supplied."""
+TAKES_REFRESH = frozenset({State.CREATING, State.DOUBTFUL, State.AWAITING})
+"""States of the strategy refresh that a new refresh token of a person leads out of."""
 RETRY_PAUSE = (0.5, 1.0, 2.0)
 """Seconds before an idempotent step is done again after UNKNOWN."""
 
@@ -193,14 +195,17 @@ class Engine:
             return self._settle(record, lease, done, minting=row.step in MINTING)
         except Fenced as error:
             fenced = error
-        if not self._hand_in(rotation, done.reply):
+        if self._hand_in(rotation, done.reply):
+            end_spare(job, row.step, done.reply)
+        else:
             make_good(job, row.step, done.reply, self._owe_late)
         raise Fenced(fenced.message, fenced.hint)
 
     def _hand_in(self, rotation: Rotation, reply: Reply) -> bool:
-        """Under cut-over a fenced process may hold the only live value, while whoever took over is stuck for want of
-        it. Then it takes the lease anew and gives the value as a person would; whether that was done."""
-        if rotation.strategy != "cut-over" or reply.outcome is not Outcome.OK or reply.value is None:
+        """A fenced process may hold the only live value (cut-over) or refresh token, while whoever took over is stuck
+        for want of it. Then it takes the lease anew and gives it as a person would; whether that was done."""
+        given = {"cut-over": reply.value, "refresh": reply.refresh}.get(rotation.strategy)
+        if reply.outcome is not Outcome.OK or given is None:
             return False
         try:
             lease = self._store.acquire(rotation.secret, self._settings.holder, self._settings.lease)
@@ -209,10 +214,10 @@ class Engine:
         try:
             record = self._ready(rotation.secret)
             known = record.rotation
-            if known is None or known.id != rotation.id or known.state is not State.STUCK:
+            if known is None or known.id != rotation.id or not may_give(known):
                 return False
-            record = self._join(record, Order(supplied=reply.value), lease)
-            self._advance(record, lease, reply.value)
+            record = self._join(record, Order(supplied=given), lease)
+            self._advance(record, lease, given)
             return True
         finally:
             self._store.release(lease)
@@ -306,7 +311,7 @@ class Engine:
         """A supplied value must not be dropped in silence: the person believes that it is in use from now on."""
         rotation = self._rotation(record)
         new = record.version(rotation.new_version)
-        if order.supplied is None or (rotation.strategy == "cut-over" and rotation.state is State.STUCK):
+        if order.supplied is None or may_give(rotation):
             return
         if rotation.strategy != "assisted":
             raise _takes_none(rotation.secret, rotation.strategy)
@@ -374,6 +379,14 @@ class Engine:
         return record.rotation
 
 
+def may_give(rotation: Rotation) -> bool:
+    """Whether a rotation that is not assisted takes from a person what it is stuck for: a value, a refresh token."""
+    if rotation.strategy == "refresh":
+        return rotation.state is State.AWAITING or rotation.stuck_in in TAKES_REFRESH
+    return rotation.strategy == "cut-over" and rotation.state is State.STUCK
+
+
 def _takes_none(name: str, strategy: str) -> UsageError:
+    other = f"clawsecrets set {name} --refresh-token" if strategy == "refresh" else f"clawsecrets set {name}"
     return UsageError(f"{name} is rotated by itself ({strategy}): it takes no value from a person",
-                      f"clawsecrets rotate {name}; or clawsecrets set {name} to store a value without rotating")
+                      f"clawsecrets rotate {name}; or {other} to store one without rotating")

@@ -27,8 +27,21 @@ def make_good(job: Job, step: Step, reply: Reply, owe: Owe) -> None:
         name = job.record.secret.name
         raise Fenced(f"{name} was rotated by another process while this one slept, and this one has replaced it once "
                      "more at the provider", f"the stored value is dead: run clawsecrets rotate {name} now")
+    elif step is Step.REFRESH and reply.outcome is Outcome.OK:
+        end_spare(job, step, reply)
+        name = job.record.secret.name
+        raise Fenced(f"{name} was refreshed by another process while this one slept, and this one has used its "
+                     "refresh token once more at the provider",
+                     f"see that the stored one still works: clawsecrets rotate {name}")
     elif step in (Step.STAGE, Step.DELIVER):
         _deliver_again(job)
+
+
+def end_spare(job: Job, step: Step, reply: Reply) -> None:
+    """Revoke the value of a pair whose refresh token went to another process, or that came too late. What cannot be
+    revoked ends by itself."""
+    if step is Step.REFRESH and reply.value is not None:
+        job.outfit.issuer.revoke("", reply.value, job.request)
 
 
 def _take_back(job: Job, made: Reply, owe: Owe) -> None:

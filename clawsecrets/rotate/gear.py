@@ -9,7 +9,7 @@ from typing import Protocol
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
-from clawsecrets.ports import Consumer, Injector, Issuer, Reply, Request
+from clawsecrets.ports import Consumer, Injector, Issuer, Refresher, Reply, Request
 
 
 def _no_admin() -> SecretValue | None:
@@ -34,13 +34,15 @@ class Outfit:
     admin_test: Callable[[], Reply] = _admin_fine
     """Does the provider still accept the admin credential?"""
     options: Mapping[str, str] = field(default_factory=dict)
+    refresher: Refresher | None = None
+    """Who exchanges the refresh token (strategy refresh)."""
     tests_elsewhere: bool = False
     """The consumers validate the value (self-issued), the issuer cannot."""
 
     def request(self, secret: str, label: str, *, old: SecretValue | None = None, old_handle: str = "",
-                supplied: SecretValue | None = None) -> Request:
+                supplied: SecretValue | None = None, refresh: SecretValue | None = None) -> Request:
         """What the issuer is told."""
-        return Request(secret, label, old, old_handle, self.admin(), self.options, supplied)
+        return Request(secret, label, old, old_handle, self.admin(), self.options, supplied, refresh)
 
     @property
     def staged(self) -> frozenset[str]:

@@ -104,10 +104,11 @@ class Job:
 
     def labelled(self, label: str) -> Request:
         """The same with the label of another round."""
-        old = self.record.version(self.rotation.old_version)
+        old, refresh = self.record.version(self.rotation.old_version), self.record.refresh_token
         return self.outfit.request(
             self.record.secret.name, label, old=self.value(self.rotation.old_version),
             old_handle=old.handle if old else "", supplied=self.supplied,
+            refresh=self.value(refresh.number) if refresh else None,
         )
 
     def handover(self, *, forward: bool | None = None) -> Handover | None:

@@ -32,6 +32,10 @@ def essential(record: Record, outfit: Outfit, store: Store, gear: Gear | None) -
     """Without these nothing can be done: the admin credential, and places that can be written to and can carry
     everything that they are to hold."""
     yield named("admin credential", outfit.admin_test())
+    if outfit.refresher is not None:
+        token, name = record.refresh_token, record.secret.name
+        yield Reply(Outcome.OK, "refresh token: ready") if token is not None else Reply(
+            Outcome.REFUSED, f"refresh token: none is in the store: clawsecrets set {name} --refresh-token")
     for target, injector in outfit.injectors.items():
         reply = injector.preflight()
         whole = _whole(record, target, injector, store, gear) if reply.outcome is Outcome.OK else reply
@@ -94,7 +98,7 @@ def effects(record: Record, outfit: Outfit, *, compromised: bool = False) -> lis
 
 def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
     issuer, version = outfit.issuer, record.current
-    operations = {"create": "create", "obtain": "create", "test": "test", "revoke-old": "revoke",
+    operations = {"create": "create", "obtain": "create", "refresh": "refresh", "test": "test", "revoke-old": "revoke",
                   "prove-dead": "test"}
     injectors = ", ".join(outfit.injectors) or "no target"
     consumers = ", ".join(outfit.consumers) or "nobody: delivered, not proven"

@@ -10,6 +10,7 @@ from clawsecrets.model.rotation import MAX_TRIES, Outcome, Step
 from clawsecrets.model.secret import SecretValue, Version
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Consumer, Handover, Reply
+from clawsecrets.rotate import refreshing
 from clawsecrets.rotate.delivery import missing_hosts
 from clawsecrets.rotate.held import held
 from clawsecrets.rotate.job import BACKWARDS, GONE, Done, Job
@@ -149,6 +150,9 @@ def _unproven(job: Job, why: str) -> Done:
         return Done(Reply(Outcome.OK, why), caveat=f"confirm: {BY_WORD} ({why})")
     if job.forced:
         return Done(Reply(Outcome.OK, why), caveat=f"not proven in use: {why}")
+    ends = refreshing.ends_by_itself(job, why)
+    if ends is not None:
+        return ends
     revokes = any(row.step is Step.REVOKE_OLD for row in STRATEGIES[rotation.strategy].values())
     if rotation.compromised and revokes:
         return Done(Reply(Outcome.REFUSED, f"{why}; {FORCE}"))

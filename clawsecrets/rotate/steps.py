@@ -10,7 +10,7 @@ from dataclasses import replace
 from clawsecrets.model.record import RETRY_AFTER, WATCH, Record, Revocation
 from clawsecrets.model.rotation import Outcome, State, Step
 from clawsecrets.ports import Reply
-from clawsecrets.rotate import preflight, proof
+from clawsecrets.rotate import preflight, proof, refreshing
 from clawsecrets.rotate.delivery import deliver, missing_hosts
 from clawsecrets.rotate.job import GONE, Done, Job
 from clawsecrets.rotate.proof import NOT_RELOADED, each, overridden, probe, urgent
@@ -130,6 +130,8 @@ def test(job: Job) -> Done:
 def test_old(job: Job) -> Done:
     """Does the provider still accept the old value?"""
     value = job.value(job.rotation.old_version)
+    if not job.rotation.old_version and job.rotation.strategy == "refresh" and job.rotation.state is State.PROBING_OLD:
+        return Done(Reply(Outcome.OK, "there was no older value: nobody needs one"))
     if value is None:
         return Done(Reply(Outcome.REFUSED, "there is no older value to fall back on"))
     reply = job.outfit.issuer.test(value, job.request)
@@ -187,6 +189,9 @@ STEPS: Mapping[Step, Callable[[Job], Done]] = {
     Step.RECOVER: recover,
     Step.RECREATE: recreate,
     Step.OBTAIN: obtain,
+    Step.REFRESH: refreshing.refresh,
+    Step.ASK_AGAIN: refreshing.ask_again,
+    Step.REAUTHORIZE: refreshing.reauthorize,
     Step.TEST: test,
     Step.TEST_OLD: test_old,
     Step.STAGE: stage,

@@ -74,7 +74,7 @@ def _worthless(known: Known | None, live: str, page: str, importable: str) -> It
 def _known(known: Known, live: str) -> Iterator[str]:
     if not known.live and live != "live":
         yield f"version {known.version} of {known.name} is dead ({known.stage}): nothing to rotate"
-    elif known.stage in ("current", "previous", "pending"):
+    elif known.stage in ("current", "previous", "pending", "refresh"):
         yield f"`clawsecrets rotate {known.name} --compromised`"
     else:
         yield f"its death is owed: `clawsecrets revocations retry {known.name}`"

@@ -17,7 +17,7 @@ from clawsecrets.scan.sought import Found, rule_for
 
 _ANCHOR = 48
 """Bytes of a form that Hyperscan looks for: the rest is compared."""
-_LIVE = frozenset((Stage.PENDING, Stage.CURRENT, Stage.PREVIOUS))
+_LIVE = frozenset((Stage.PENDING, Stage.CURRENT, Stage.PREVIOUS, Stage.REFRESH))
 
 
 class Value(NamedTuple):

@@ -29,6 +29,7 @@ from clawsecrets.wiring.targets import make_consumer, make_injector
 if TYPE_CHECKING:
     from clawsecrets.clients.http import Limits
     from clawsecrets.issuers.loader import ProviderFiles
+    from clawsecrets.issuers.refresh import RefreshIssuer
     from clawsecrets.rotate.engine import Engine
     from clawsecrets.rotate.gear import Outfit
     from clawsecrets.rotate.ledger import Ledger
@@ -149,6 +150,7 @@ class Workshop:
             admin=lambda: self._admin_value(secret),
             admin_test=lambda: self._admin_test(secret, chosen),
             options=self._options(secret),
+            refresher=self._refresher(secret) if chosen == "refresh" else None,
             tests_elsewhere=chosen == "self-issued",
         )
 
@@ -178,11 +180,18 @@ class Workshop:
             from clawsecrets.issuers.local import LocalIssuer
 
             return LocalIssuer(provider)
+        if strategy == "refresh":
+            return self._refresher(secret)
         from clawsecrets.issuers.assisted import AssistedIssuer
         from clawsecrets.issuers.http import HttpIssuer
 
         http = HttpIssuer(provider, self._limits(secret.provider), self._clock.now)
         return AssistedIssuer(provider, http) if strategy == "assisted" else http
+
+    def _refresher(self, secret: Secret) -> RefreshIssuer:
+        from clawsecrets.issuers.refresh import RefreshIssuer
+
+        return RefreshIssuer(self.provider(secret.provider), self._limits(secret.provider), self._clock.now)
 
     def _limits(self, code: str) -> Limits:
         from clawsecrets.clients.http import Limits
@@ -231,6 +240,10 @@ class Workshop:
 
     def _admin_test(self, secret: Secret, strategy: str) -> Reply:
         provider, name = self.provider(secret.provider), self._admin_name(secret)
+        missing = provider.missing_options(self._options(secret)) if strategy == "refresh" else ()
+        if missing:
+            return Reply(Outcome.REFUSED, f"option {missing[0]} is not set: clawsecrets configure {secret.name} "
+                         f"--option {missing[0]}=TEXT")
         if strategy in ("assisted", "self-issued") or not provider.needs_admin:
             return Reply(Outcome.OK, "none is needed")
         value = self._admin_value(secret)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.model.provider import Provider
-from clawsecrets.model.secret import SecretValue
+from clawsecrets.model.secret import SecretValue, Stage
 from clawsecrets.ports import Clock, Reply, Request
 from clawsecrets.scan.sought import RULE
 from clawsecrets.scan.verify import Asks, refuse_pull_request, verify
@@ -49,6 +49,8 @@ def verify_groups(groups: Iterable[Group], providers: Mapping[str, Provider], co
 
 def _is_credential(group: Group, provider: Provider) -> bool:
     """Whether the provider file's test is about what was found: another of its tokens would be called dead."""
+    if group.known is not None and group.known.stage == Stage.REFRESH:
+        return False
     return group.rule.id == f"{provider.code}.{RULE}" or any(rule.id == group.rule.id for rule in provider.detect)
 
 

@@ -120,11 +120,11 @@ class Desk:
         return self.write("home/clawsecrets.toml", text)
 
     def provider(self, more: str = "", timeout: str = "5m") -> FakeProvider:
-        """Start the fake provider and write a configuration that sends acme, rollco and selfroll to it. A `timeout` of
+        """Start the fake provider and write a configuration that sends all of its styles to it. A `timeout` of
         seconds is for a provider that never answers: one that does is waited for, however slow the machine is."""
         self.fake = FakeProvider().__enter__()
         overrides = "".join(f'\n[providers.{code}]\nbase_url = "{self.fake.url}"\ntimeout = "{timeout}"\n'
-                            for code in ("acme", "rollco", "selfroll"))
+                            for code in ("acme", "rollco", "selfroll", "refresher", "refresher-once"))
         self.config(f'providers_dirs = ["{PROVIDERS}"]\n[rotation]\npatience = "1s"\n{overrides}\n{more}')
         return self.fake
 

@@ -73,7 +73,9 @@ class Leaks:
     def learn(self) -> None:
         """Every value that the fake provider ever gave out is a canary, too."""
         assert self.desk.fake is not None
-        known = [item.value.encode() for style in ("acme", "rollco", "selfroll") for item in self.desk.fake.ever(style)]
+        styles = ("acme", "rollco", "selfroll", "refresher", "refresher-once")
+        made = [item for style in styles for item in self.desk.fake.ever(style)]
+        known = [text.encode() for item in made for text in (item.value, item.refresh) if text]
         self.values += [value for value in [*known, self.desk.fake.admin.encode()] if value not in self.values]
 
     def found(self) -> list[str]:
@@ -171,6 +173,36 @@ def test_rotation(stocked: Leaks, words: list[str]) -> None:
     assert any(value in held for value in stocked.values)  # the target holds it, so there was something to leak
     assert stocked.found() == []
     assert b"probe" in watch.programs
+    assert [form for value in stocked.values for form in canaries.search(watch.everything, value)] == []
+
+
+@pytest.mark.parametrize("style", ["refresher", "refresher-once"])
+def test_refresh_tokens(stocked: Leaks, style: str) -> None:
+    """Stored, used, lost, asked for anew and given again: said nowhere, and in no target."""
+    run, fake = stocked.run, stocked.desk.fake
+    assert fake is not None
+    tokens = [fake.seed(style).refresh.encode() for _ in range(3)]
+    run("set", "refresher-client-secret", stdin=fake.admin.encode())
+    run("set", "bot", "--provider", style, "--env", "BOT", "--refresh-token", "-v", stdin=tokens[0])
+    assert run("configure", "bot", "--inject", "app-env", "--inject", "out", "--inject", "refs").code == 0
+    with Watch() as watch:
+        assert run("rotate", "bot", "-v").code in (0, 1)
+        for answer in ("reset", "garbage"):
+            run("rotations", "resume", "bot", "--done")
+            fake.fault("refresh", answer, when="after")
+            run("rotate", "bot", "--json")
+        run("rotate", "bot", "--new-value-stdin", "-v", stdin=tokens[1])
+        run("set", "bot", "--refresh-token", "--replace", stdin=tokens[2])
+        for words in (["show", "bot"], ["history", "bot"], ["rotations"], ["audit-log"],
+                      ["get", "bot", "--version", "3"],
+                      ["get", "bot", "--version", "1", "--reveal"], ["status"], ["providers", "show", style]):
+            run(*words)
+            run(*words, "--json")
+    stocked.learn()
+    values = {item.value.encode() for item in fake.ever(style)}  # those stand in the targets, where they belong
+    stocked.values = [value for value in stocked.values if value not in values]
+    assert set(tokens) <= set(stocked.values) and fake.calls["refresh"] > 1
+    assert stocked.found() == []
     assert [form for value in stocked.values for form in canaries.search(watch.everything, value)] == []
 
 

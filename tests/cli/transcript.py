@@ -109,6 +109,9 @@ def _fill(text: str, desk: Desk) -> str:
     text = text.replace("$S", str(desk.root)).replace("$PROVIDERS", str(PROVIDERS)).replace("$ADMIN", ADMIN)
     if desk.fake is not None and "$FRESH" in text:
         text = text.replace("$FRESH", desk.fake.seed("acme", "by a person").value)
+    for word, style in (("$ONCE", "refresher-once"), ("$REFRESH", "refresher")):
+        if desk.fake is not None and word in text:
+            text = text.replace(word, desk.fake.seed(style, "by a person").refresh)
     return text.replace("$URL", desk.fake.url) if desk.fake is not None else text
 
 

@@ -205,6 +205,22 @@ class StoreContract:
         settled = store.commit([change(saved.settle_debt(saved.revocations[0], NOW))])[0]
         assert [version.number for version in settled.versions] == [2]
 
+    def test_a_refresh_token_comes_with_its_value_and_ends_the_former(
+            self, store: Store, reopen: Callable[[], Store]) -> None:
+        first = fresh("a").put_refresh_token(Version(2, Stage.REFRESH, NOW), NOW)
+        held = store.commit([change(first, {1: "value-1", 2: "refresh-1"})])[0]
+        both = held.add_version(Version(3, Stage.PENDING, NOW)).put_refresh_token(Version(4, Stage.REFRESH, NOW), NOW)
+        store.commit([change(both, {3: "value-2", 4: "refresh-2"})])
+        again = reopen()
+        record = again.load("a")
+        assert record.refresh_token is not None and record.refresh_token.number == 4
+        assert [again.value("a", number) for number in (1, 3, 4)] == \
+            [SecretValue("value-1"), SecretValue("value-2"), SecretValue("refresh-2")]
+        with pytest.raises(NotFound):
+            again.value("a", 2)
+        assert [v.number for v in record.versions] == [1, 3, 4] and len(again.history("a")) == 4
+        assert not again.check()
+
     def test_a_version_number_is_never_used_again(self, store: Store) -> None:
         saved = self._erased(store)
         again = replace(saved, versions=(Version(1, Stage.RETIRED, NOW), *saved.versions))

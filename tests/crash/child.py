@@ -34,6 +34,7 @@ from tests.crash.parts import NAME, CrashGear, HastyClock, Place, engine, ledger
 
 PORTS = {
     "issuer": ("create", "recover", "recreate", "test", "revoke", "find"),
+    "refresher": ("refresh", "ask_again", "reauthorize"),
     "app": ("reload", "probe", "prove"),
     "env": ("deliver",), "dir": ("deliver",), "bundle": ("deliver",),
 }

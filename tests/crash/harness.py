@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import State
+from clawsecrets.model.rotation import Rotation, State
 from clawsecrets.model.secret import Stage
 from clawsecrets.stores.sqlite import SqliteStore
+from tests.canary import search
 from tests.crash.parts import NAME, PROVIDERS, App, Place, lay_out, values_out
 from tests.fake_provider import Controls, RemoteFake
 from tests.waiting import LONG
@@ -79,8 +80,8 @@ class Scene:
             self.first, handle = "first-value-of-the-gateway", ""
         else:
             seed = fake.seed(self.style)
-            self.first, handle = seed.value, seed.handle
-        lay_out(self.place, self.first, handle)
+            self.first, handle = seed.value, "" if seed.refresh else seed.handle
+        lay_out(self.place, self.first, handle, "" if way == "self-issued" else seed.refresh)
 
     def order(self, **more: Any) -> dict[str, Any]:
         """The ordinary command, safe to give twice. A person makes one key and pastes it."""
@@ -113,6 +114,7 @@ class Scene:
                 served = {**outside, "store": held[current.number]}
                 assert set(served.values()) <= live, f"{where}: somebody holds a dead value"
             self._check_known(record, set(held.values()), live, where)
+            self._check_refresh_token(store, record, where)
             assert not store.verify_log(), where
             assert not store.check(), where
         finally:
@@ -122,13 +124,25 @@ class Scene:
         if self.way == "self-issued":
             assert live <= held, f"{where}: the gateway accepts what the store has lost"
             return
-        if self.way.startswith("cut-over"):
+        if self.way.startswith(("cut-over", "refresh")):
             assert live <= held or record.rotating, f"{where}: lost"
             return
         labels = record.rotation.labels if record.rotation is not None and record.rotating else ()
         for item in self.fake.live(self.style).values():
             if item.value in live - held - {self.by_hand}:
                 assert item.label in labels, f"{where}: {item.handle} lives and nobody knows it"
+
+    def _check_refresh_token(self, store: SqliteStore, record: Record, where: str) -> None:
+        """It was never used a second time where that ends everything; the store has one, and while no use of it is
+        under way, it is the provider's newest."""
+        if not self.way.startswith("refresh"):
+            return
+        assert not self.fake.calls["reused"], f"{where}: a spent refresh token was used again"
+        tokens = [v for v in record.versions if v.stage is Stage.REFRESH]
+        assert len(tokens) == 1, f"{where}: {len(tokens)} refresh tokens"
+        doubtful = record.rotation is not None and record.rotating and may_be_spent(record.rotation)
+        value = store.value(NAME, tokens[0].number).reveal().decode()
+        assert doubtful or value in self.fake.unspent(self.style), f"{where}: the refresh token is lost"
 
     def check_end(self, where: str, state: str = "done") -> None:
         """What must hold when the rotation has ended."""
@@ -142,9 +156,15 @@ class Scene:
             value = held[current.number]
             assert (value != self.first) is (state == "done"), where
             live = self.live() - ({self.by_hand} if state != "done" else set())
+            if self.way.startswith("refresh"):  # what a lost answer held ends by itself, within hours
+                live &= set(held.values()) | {self.first}
+            self._check_refresh_token(store, record, where)
+            held = {number: text for number, text in held.items()
+                    if number not in [v.number for v in record.versions if v.stage is Stage.REFRESH]}
             assert live == {value}, f"{where}: {len(live)} live, current is {current.number}"
             assert set(values_out(self.place).values()) == {value}, f"{where}: {values_out(self.place)}"
-            assert not record.debts and not [v for v in record.versions if v.stage is not Stage.CURRENT], where
+            ends = (Stage.CURRENT, Stage.REFRESH)
+            assert not record.debts and not [v for v in record.versions if v.stage not in ends], where
             assert list(held) == [current.number], f"{where}: a dead value is still in the store"
             assert not store.verify_log() and not store.check(), where
         finally:
@@ -155,6 +175,10 @@ class Scene:
         """No draft with a value in it stays behind."""
         left = sorted(path.name for path in (self.place.folder / "out").rglob("*") if path.is_file())
         assert left == ["acme", "app.env", "bundle", "bundle.key"], f"{where}: {left}"
+        tokens = self.fake.refresh_tokens() if self.way.startswith("refresh") else []
+        for path in self.place.folder.rglob("*"):  # no refresh token anywhere, the store's own files included
+            held = path.read_bytes() if path.is_file() else b""
+            assert not any(search(held, token.encode()) for token in tokens), f"{where}: {path.name}"
 
     def kill_and_go_on(self, *points: int, command: str = "rotate") -> list[str] | None:
         """Kill one process after the other at these points, then let one end. The points' names; None: none was
@@ -173,6 +197,8 @@ class Scene:
         assert answer["status"] == 0 and "error" not in answer["result"], f"{where}: {answer}"
         if self.way == "cut-over-self" and answer["result"]["state"] == "stuck":
             self.give_by_hand(answer["result"], where)
+        if self.way == "refresh-once" and answer["result"]["state"] == "stuck":
+            self.authorize_anew(answer["result"], where)
         self.check_end(where)
         return names
 
@@ -186,9 +212,22 @@ class Scene:
         answer = self.child.ask({**self.order(), "supplied": value, "from_version": 0})
         assert answer["result"].get("state") == "done", f"{where}: {answer}"
 
+    def authorize_anew(self, result: dict[str, Any], where: str) -> None:
+        """The refresh token is spent and the answer lost: a person must, and is told how."""
+        assert result["stuck_in"] == State.DOUBTFUL.value and "press Install" in result["note"], f"{where}: {result}"
+        token = self.fake.seed(self.style, "authorized-anew")
+        self.fake.end(self.style, token.value)  # its value is not what is given
+        answer = self.child.ask({**self.order(), "supplied": token.refresh, "from_version": 0})
+        assert answer["result"].get("state") == "done", f"{where}: {answer}"
+
     def close(self) -> None:
         """Clean up: what lives goes out of the way of the next scene."""
         shutil.rmtree(self.place.folder)
+
+
+def may_be_spent(rotation: Rotation) -> bool:
+    """Whether its refresh token may be under way, or spent."""
+    return (rotation.stuck_in or rotation.state) in (State.CREATING, State.DOUBTFUL, State.AWAITING)
 
 
 def _held(store: SqliteStore, record: Record) -> dict[int, str]:

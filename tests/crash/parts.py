@@ -21,6 +21,7 @@ from clawsecrets.issuers.assisted import AssistedIssuer
 from clawsecrets.issuers.http import HttpIssuer
 from clawsecrets.issuers.loader import load_file
 from clawsecrets.issuers.local import LocalIssuer
+from clawsecrets.issuers.refresh import RefreshIssuer
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.record import Record
@@ -38,7 +39,8 @@ NAME = "acme"
 TARGETS = ("env", "dir", "bundle")
 FILES = Path(__file__).resolve().parent.parent / "data" / "providers"
 PROVIDERS = {"overlap": "acme", "assisted": "acme", "cut-over": "rollco", "cut-over-self": "selfroll",
-             "self-issued": "acme"}
+             "refresh": "refresher", "refresh-once": "refresher-once", "self-issued": "acme"}
+"""The provider file of each way."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Place:
 
     folder: Path
     way: str
-    """A strategy, or `cut-over-self`: the old token authenticates the new one, and nothing can be read back."""
+    """A strategy, or `cut-over-self`: the old token authenticates the new one, and nothing can be read back; or
+    `refresh-once`: a second use of a refresh token ends everything."""
     url: str
     admin: str
     lease: float = 90.0
@@ -56,7 +59,7 @@ class Place:
     @property
     def strategy(self) -> str:
         """The strategy of the rotation table."""
-        return "cut-over" if self.way == "cut-over-self" else self.way
+        return {"cut-over-self": "cut-over", "refresh-once": "refresh"}.get(self.way, self.way)
 
     def open(self) -> SqliteStore:
         """The store, as each command opens it."""
@@ -68,8 +71,8 @@ class Place:
                 "lease": self.lease, "queue": self.queue}
 
 
-def lay_out(place: Place, value: str, handle: str) -> None:
-    """A deployment with a first version in store, files and consumer."""
+def lay_out(place: Place, value: str, handle: str, refresh: str = "") -> None:
+    """A deployment with a first version in store, files and consumer; and a refresh token, if there is one."""
     for folder in (place.folder / "store", place.folder / "out"):
         folder.mkdir(mode=0o700, parents=True)
     where = (place.folder / "store" / "db", place.folder / "anchor")
@@ -78,8 +81,11 @@ def lay_out(place: Place, value: str, handle: str) -> None:
                     consumers=("app",), strategy=place.strategy)
     first = SecretValue(value)
     version = Version(1, Stage.CURRENT, time.time(), store.fingerprint(first), handle, origin="import")
-    store.commit([Change(Record(secret).put_current(version), AuditEvent(time.time(), "t", "secret.set", NAME),
-                         {1: first})])
+    record, values = Record(secret).put_current(version), {1: first}
+    if refresh:
+        values[2] = SecretValue(refresh)
+        record = record.put_refresh_token(Version(2, Stage.REFRESH, time.time(), store.fingerprint(values[2])), 0.0)
+    store.commit([Change(record, AuditEvent(time.time(), "t", "secret.set", NAME), values)])
     gear = CrashGear(place)
     from clawsecrets.rotate.delivery import deliver
 
@@ -158,6 +164,7 @@ class CrashGear:
             place.strategy, self._wrapped(self._issuer(), "issuer"), RotationPolicy(interval=1.0, grace=0.0),
             {name: self._wrapped(injector, name) for name, injector in injectors.items()},
             {"app": self._wrapped(app, "app")}, admin=lambda: admin, options={"base_url": place.url},
+            refresher=self._wrapped(self._refresher(), "refresher") if place.strategy == "refresh" else None,
             tests_elsewhere=place.way == "self-issued",
         )
 
@@ -168,8 +175,14 @@ class CrashGear:
         provider = load_file(FILES / f"{PROVIDERS[self._place.way]}.toml")
         if self._place.way == "self-issued":
             return LocalIssuer(provider)
+        if self._place.strategy == "refresh":
+            return self._refresher()
         http = HttpIssuer(provider)
         return AssistedIssuer(provider, http) if self._place.way == "assisted" else http
+
+
+    def _refresher(self) -> RefreshIssuer:
+        return RefreshIssuer(load_file(FILES / f"{PROVIDERS[self._place.way]}.toml"))
 
 
 class HastyClock:

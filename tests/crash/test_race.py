@@ -23,11 +23,14 @@ SLEEPS = {
                 "before env.deliver", "before bundle.deliver", "after bundle.deliver", "before app.reload",
                 "before app.prove", "before issuer.revoke", "after issuer.revoke"),
     "cut-over-self": ("before issuer.create", "after issuer.create", "before bundle.deliver", "before app.reload"),
+    "refresh": ("before refresher.refresh", "sent", "answered", "after refresher.refresh", "before commit",
+                "before bundle.deliver", "before app.reload", "after issuer.revoke"),
+    "refresh-once": ("after refresher.refresh", "before bundle.deliver", "before app.reload"),
     "self-issued": ("before issuer.create", "before bundle.deliver", "before app.reload", "after app.reload",
                     "before env.deliver", "before app.probe"),
 }
 
-ONLY_THE_SLEEPER_KNOWS = {("cut-over-self", "after issuer.create")}
+ONLY_THE_SLEEPER_KNOWS = {("cut-over-self", "after issuer.create"), ("refresh-once", "after refresher.refresh")}
 """The provider rolled, and the only token that works is in the memory of the sleeper. The other one ends stuck, says
 so, and the sleeper hands the value in under a lease of its own: nothing else could bring it back."""
 

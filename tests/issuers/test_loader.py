@@ -14,6 +14,9 @@ from clawsecrets.model.provider import pattern_fault, url_fault
 ACME = (Path(__file__).parent.parent / "data" / "providers" / "acme.toml").read_text()
 
 
+REFRESHER = (Path(__file__).parent.parent / "data" / "providers" / "refresher.toml").read_text()
+
+
 def faults(tmp_path: Path, text: str, name: str = "acme.toml") -> str:
     path = tmp_path / name
     path.write_text(text)
@@ -24,7 +27,7 @@ def faults(tmp_path: Path, text: str, name: str = "acme.toml") -> str:
         assert name in caught.value.message
         assert "providers check" in caught.value.hint
     else:
-        assert load_file(path).code == "acme"
+        assert load_file(path).code == path.stem
     return "\n".join(found)
 
 
@@ -36,7 +39,7 @@ def faults(tmp_path: Path, text: str, name: str = "acme.toml") -> str:
     ('interval = "90d"', 'interval = "90 days"', ["'interval'", "90d"]),
     ('interval = "90d"', "interval = 90", ["'interval' must be text"]),
     ('strategy = "overlap"', 'strategy = "alternate"', ["'alternate'", "comes with a later version"]),
-    ('strategy = "overlap"', 'strategy = "refresh"', ["'refresh'", "comes with a later version"]),
+    ('strategy = "overlap"', 'strategy = "refresh"', ["[refresh]: missing", "[create]: strategy 'refresh'"]),
     ('strategy = "overlap"', 'strategy = "overlapp"', ["'overlapp'", "did you mean 'overlap'"]),
     ('kind     = "api-key"', 'kind = "apikey"', ["'kind'", "'api-key'"]),
     ('host     = "https://', 'host     = "http://', ["host", "https"]),
@@ -72,6 +75,38 @@ def test_each_fault_is_named(tmp_path: Path, old: str, new: str, words: list[str
     assert bool(text) == bool(words)
     for word in words:
         assert word in text
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('lost    = "use-again"\n', "", ["[refresh]: key 'lost' is missing"]),
+    ('lost    = "use-again"', 'lost = "again"', ["[refresh]", "'lost'", "'again'", "'use-again'"]),
+    ('lost    = "use-again"', 'lost = "ask-old"', []),
+    ('refresh = "/refresh_token", ', "", ["[refresh] ok.refresh: missing"]),
+    ('refresh = "/refresh_token"', 'refresh = "refresh_token"', ["[refresh.ok]", "JSON pointer"]),
+    (', expires_in = "/expires_in"', "", ["[refresh] ok.expires_in: missing"]),
+    (', expires_in = "/expires_in"', ', expires = "/exp"', []),
+    ('value = "/access_token", ', "", ["[refresh] ok.value: missing"]),
+    (', refresh_token = "${refresh}"', "", ["[refresh] request: ${refresh} does not stand in it"]),
+    ('refused = { status = [400], where', 'unknown = { status = [400], where', ["[refresh] refused: missing"]),
+    ('token = "${value}"', 'token = "${refresh}"', ["[revoke] request: ${refresh} may stand in [refresh] only"]),
+    ('strategy = "refresh"', 'strategy = "cut-over"', ["[create]: missing", "[refresh]: strategy 'cut-over'"]),
+    ('strategy = "refresh"', 'strategy = "refresh"\nfallback_strategy = "assisted"', ["fallback_strategy", "has none"]),
+    ("[revoke]", "[recover]", ["[revoke]: missing, and strategy 'refresh' needs it"]),
+    ('reauthorize = ["press Install", "copy the refresh token"]', "", ["[manual] reauthorize: missing"]),
+    ('grant_type = "refresh_token"', 'grant_type = "refresh_token", old = "${old}"', []),
+])
+def test_each_fault_of_a_refresh_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    assert old in REFRESHER
+    text = faults(tmp_path, REFRESHER.replace(old, new, 1), "refresher.toml")
+    assert bool(text) == bool(words), text
+    for word in words:
+        assert word in text
+
+
+def test_an_old_value_that_makes_the_new_one_cannot_be_asked_after(tmp_path: Path) -> None:
+    text = REFRESHER.replace('lost    = "use-again"', 'lost = "ask-old"')
+    text = text.replace('grant_type = "refresh_token"', 'grant_type = "refresh_token", old = "${old}"')
+    assert "[refresh] lost: 'ask-old' cannot be" in faults(tmp_path, text, "refresher.toml")
 
 
 def test_assisted_does_not_create(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawsecrets.model.policy import DAY, RotationPolicy
+from clawsecrets.model.policy import DAY, RotationPolicy, due_at
 from clawsecrets.model.record import Record, Revocation, owing
 from clawsecrets.model.rotation import FINAL, Rotation, State, Wait
 from clawsecrets.model.secret import Kind, Secret, Stage, Version
-from clawsecrets.model.status import SOON, Urgency, outcome_words, status
+from clawsecrets.model.status import SOON, Urgency, outcome_words, status, when_due
 
 NOW = 1_000_000_000.0
 POLICY = RotationPolicy(interval=30 * DAY, grace=0.0)
@@ -45,6 +45,48 @@ def told(found: Record, policy: RotationPolicy = POLICY) -> tuple[str, Urgency]:
 ])
 def test_by_age(age: float, word: str, urgency: Urgency) -> None:
     assert told(record(age)) == (word, urgency)
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(("life", "due"), [
+    (12 * HOUR, 8 * HOUR), (4 * HOUR, 4 * HOUR * 2 / 3), (20 * DAY, 19 * DAY), (31 * DAY, 30 * DAY),
+    (400 * DAY, 30 * DAY),
+])
+def test_what_ends_by_itself_is_due_before(life: float, due: float) -> None:
+    assert due_at(POLICY, NOW, NOW + life) == pytest.approx(NOW + due)
+    assert due_at(RotationPolicy(grace=0.0), NOW, NOW + life) == pytest.approx(NOW + life - min(life / 3, DAY))
+    assert due_at(RotationPolicy(enabled=False), NOW, NOW + life) is None
+
+
+def test_an_end_that_is_past_is_overdue_at_once() -> None:
+    assert due_at(POLICY, NOW, NOW - 5) == NOW - 5
+
+
+@pytest.mark.parametrize(("age", "word"), [(0.0, "ok"), (5.9 * HOUR, "ok"), (6.1 * HOUR, "due soon"),
+                                           (8 * HOUR, "overdue")])
+def test_a_short_life_is_soon_due_in_its_last_quarter_only(age: float, word: str) -> None:
+    short = replace(record(age), versions=(Version(1, Stage.CURRENT, NOW - age, expires_at=NOW - age + 12 * HOUR),))
+    assert told(short)[0] == word
+
+
+def test_what_was_brought_beside_a_refresh_token_is_due_at_once() -> None:
+    """Nobody knows when it ends. One that was made with it and has no end is left alone: it would be made for ever."""
+    current, token = Version(1, Stage.CURRENT, NOW - 5, origin="import"), Version(2, Stage.REFRESH, NOW)
+    brought = Record(SECRET, (current, token), last_number=2)
+    assert when_due(brought, POLICY) == NOW - 5
+    assert when_due(brought, replace(POLICY, enabled=False)) is None
+    made = replace(brought, versions=(replace(current, origin="rotation"), token))
+    assert when_due(made, POLICY) == NOW - 5 + 30 * DAY
+    known = replace(brought, versions=(replace(current, expires_at=NOW + 6 * HOUR), token))
+    assert when_due(known, POLICY) == pytest.approx(NOW + 4 * HOUR, abs=5)
+
+
+def test_only_a_refresh_token_is_no_value_yet() -> None:
+    found = Record(SECRET, (Version(1, Stage.REFRESH, NOW),), last_number=1)
+    row = status(found, POLICY, NOW)
+    assert (row.state, row.detail, row.version, row.due) == ("no value", "clawsecrets rotate a-key", 0, None)
 
 
 def test_never_due() -> None:

@@ -13,7 +13,7 @@ from clawsecrets.model.strategies import BACKING_OUT, MARKS, STRATEGIES, Mark, t
 
 S = State
 BOTH = [(strategy, leaked) for strategy in STRATEGIES for leaked in (False, True)]
-NEEDS_UNKNOWN = {Step.CREATE, Step.RECREATE, Step.RELOAD}
+NEEDS_UNKNOWN = {Step.CREATE, Step.RECREATE, Step.RELOAD, Step.REFRESH}
 """Steps that must not simply be done again when it is not known whether they happened."""
 
 
@@ -73,6 +73,20 @@ def test_cut_over_has_no_abort_once_create_may_have_happened() -> None:
     assert table[S.CREATING].unknown is S.PROBING_OLD
 
 
+def test_a_refresh_token_that_may_be_spent_is_left_behind_by_nothing_but_an_answer() -> None:
+    """From where it may be spent no arrow leads to an end, and only three lead to its next use: before it was ever
+    used, where the provider is known to allow it, and with another one."""
+    table = STRATEGIES["refresh"]
+    assert [state for state, row in table.items() if row.step is Step.REFRESH] == [S.CREATING]
+    assert {state for state, row in table.items() if S.CREATING in row.targets()} == \
+        {S.PLANNED, S.DOUBTFUL, S.AWAITING}
+    for state in (S.DOUBTFUL, S.AWAITING):
+        assert not FINAL & table[state].targets()
+        assert table[state].ok is S.CREATING and table[state].refused is S.STUCK and table[state].abort is None
+    assert table[S.CREATING].unknown is S.DOUBTFUL and table[S.CREATING].refused is S.STUCK
+    assert table[S.CREATING].resume is S.AWAITING and table[S.DOUBTFUL].resume is S.AWAITING
+
+
 # --- settle ---
 
 
@@ -92,6 +106,18 @@ def test_later_ends_at_the_deadline_but_not_for_a_person() -> None:
     assert rotation(S.DEMOTED).settle(table, Outcome.LATER, 10.0).state is S.STUCK
     asked = rotation(S.DEMOTED).settle(table, Outcome.LATER, 1e9, person=True)
     assert asked.parked and asked.waits_for is Wait.PERSON
+
+
+def test_a_refresh_token_enters_with_its_value_and_ends_the_former() -> None:
+    start = record(Stage.CURRENT, Stage.REFRESH)
+    made, spare = Version(3, Stage.PENDING, 1.0), Version(4, Stage.REFRESH, 1.0)
+    after = enter(start, rotation(S.CREATED, strategy="refresh"), 1.0, made, spare)
+    assert [v.stage for v in after.versions] == [Stage.CURRENT, Stage.REVOKED, Stage.PENDING, Stage.REFRESH]
+    assert after.versions[1].erased_at and after.last_number == 4
+    assert after.rotation is not None and after.rotation.new_version == 3
+    assert after.refresh_token == spare and after.current == start.current
+    alone = enter(start, rotation(S.CREATING, strategy="refresh"), 1.0, None, Version(3, Stage.REFRESH, 1.0))
+    assert [v.stage for v in alone.versions] == [Stage.CURRENT, Stage.REVOKED, Stage.REFRESH]
 
 
 def test_too_many_hops_stick_behind_the_step_that_was_done() -> None:

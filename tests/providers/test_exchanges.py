@@ -23,6 +23,7 @@ import pytest
 from clawsecrets.clients.http import Limits
 from clawsecrets.issuers.http import HttpIssuer
 from clawsecrets.issuers.loader import load_providers
+from clawsecrets.issuers.refresh import RefreshIssuer
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Listed, Reply, Request
@@ -105,10 +106,12 @@ def played(steps: list[dict[str, Any]]) -> Iterator[tuple[str, list[str]]]:
 
 def run(code: str, operation: str, inputs: dict[str, Any], url: str,
         limits: Limits = LIMITS) -> tuple[Reply, list[Listed]]:
-    issuer = HttpIssuer(FILES[code], limits, clock=lambda: NEW_YEAR)
+    made = RefreshIssuer if FILES[code].strategy == "refresh" else HttpIssuer
+    issuer = made(FILES[code], limits, clock=lambda: NEW_YEAR)
     value = SecretValue(inputs["value"])
     request = Request("s", inputs["label"], old=SecretValue(inputs["old"]), old_handle=inputs["handle"],
-                      admin=SecretValue(inputs["admin"]), options={**inputs["options"], "base_url": url})
+                      admin=SecretValue(inputs["admin"]), options={**inputs["options"], "base_url": url},
+                      refresh=SecretValue(inputs["refresh"]) if "refresh" in inputs else None)
     if operation == "list":
         reply, listed = issuer.find(request)
         return reply, list(listed)
@@ -116,6 +119,8 @@ def run(code: str, operation: str, inputs: dict[str, Any], url: str,
         "create": issuer.create, "recover": issuer.recover, "test": lambda r: issuer.test(value, r),
         "revoke": lambda r: issuer.revoke(inputs["handle"], value, r),
     }
+    if isinstance(issuer, RefreshIssuer):
+        calls["refresh"] = issuer.refresh
     return calls[operation](request), []
 
 
@@ -134,7 +139,10 @@ def test_exchange(code: str, exchange: dict[str, Any]) -> None:
         assert [item.handle for item in listed] == expect["handles"]
     for key in {"handle", "identity", "expires_at"} & set(expect):
         assert getattr(reply, key) == expect[key]
-    for hidden in (exchange["inputs"]["value"], exchange["inputs"]["old"], exchange["inputs"]["admin"]):
+    if "refresh" in expect:
+        assert reply.refresh == (SecretValue(expect["refresh"]) if expect["refresh"] else None)
+    for hidden in (exchange["inputs"][name] for name in ("value", "old", "admin", "refresh")
+                   if name in exchange["inputs"]):
         assert hidden not in repr(reply)
 
 
@@ -207,4 +215,5 @@ def test_trouble_is_never_a_yes_or_a_no(code: str, operation: str, kind: str) ->
     assert reply.outcome is (Outcome.LATER if harmless or kind == "nobody" else Outcome.UNKNOWN), reply.detail
     assert not reply.person
     assert reply.value is None
+    assert reply.refresh is None
     assert listed == []

@@ -17,7 +17,7 @@ from clawsecrets.clients.http import Call, Lost, send
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import UsageError
 from clawsecrets.issuers.loader import load_file
-from clawsecrets.model.finding import Rule
+from clawsecrets.model.finding import Known, Rule
 from clawsecrets.model.provider import Provider
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
@@ -106,6 +106,16 @@ def test_only_what_the_provider_file_is_about_is_sent(fake: FakeProvider) -> Non
     assert asked(groups, fake) == []
     assert [one.live for one in groups] == ["", ""]
     assert not fake.calls
+
+
+def test_a_refresh_token_is_not_asked_about(fake: FakeProvider) -> None:
+    """The test of the provider file is about values: it would call a live refresh token dead."""
+    rule = replace(RULE, id="acme.known-value")
+    value, token = (Group(rule, SecretValue(fake.seed("acme").value), "x", known=Known("a", number, stage, True))
+                    for number, stage in ((1, "current"), (2, "refresh")))
+    asked([value, token], fake)
+    assert (value.live, token.live) == ("live", "")
+    assert fake.calls["whoami"] == 1
 
 
 def test_one_a_second_and_so_many_at_most(fake: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ class Checked:
     live: dict[str, tuple[bytes, str]]
     dying: dict[str, tuple[bytes, float]]
     target: dict[str, bytes]
+    tokens: dict[bytes, bool]
+    traits: frozenset[str]
     used: bytes
     accepts: bytes
     old: bytes
@@ -35,6 +37,11 @@ class Checked:
         """Where the rotation stands in the store."""
         rotation = self.store.load(NAME).rotation if NAME in self.store.names() else None
         return rotation.state.value if rotation else ""
+
+    @property
+    def deadly(self) -> bool:
+        """Whether a second use of a refresh token ends everything that was made with it."""
+        return bool({"deadly", "silent"} & self.traits)
 
     @property
     def live_values(self) -> set[bytes]:
@@ -50,7 +57,8 @@ class Checked:
         if current is None:
             raise Broken("there is no CURRENT")
         value = self.store.value(NAME, current.number).reveal()
-        if self.strategy in ("overlap", "assisted") and not self.asleep:
+        both_live = self.strategy in ("overlap", "assisted") or (self.strategy == "refresh" and not self.deadly)
+        if both_live and not self.asleep:
             used = value if self._left_behind(record) else self.used
             for who, held in (("store", value), ("target", self.target[NAME]), ("consumer", used)):
                 if held not in self.live_values:
@@ -74,7 +82,7 @@ class Checked:
         rotation = record.rotation
         labels = set(rotation.labels) if rotation is not None and not rotation.final else set()
         labels |= {entry.label for entry in record.revocations if entry.watch}
-        found_by_reading = self.strategy == "cut-over" and record.rotating
+        found_by_reading = self.strategy in ("cut-over", "refresh") and record.rotating
         for handle, (live, label) in self.live.items():
             owed = any(entry.handle == handle for entry in record.revocations)
             known = live in stored or label in labels or label in ("by-hand", "dashboard") or owed
@@ -123,3 +131,12 @@ class Checked:
                 raise Broken(f"{self.state} with version {version.number} {version.stage}; {self.trace}")
         if problem := self.store.verify_log():
             raise Broken(problem)
+        self._check_refresh_token(record)
+
+    def _check_refresh_token(self, record: Record) -> None:
+        """One refresh token stands in the store, and it is the one that works: without it this was the last time."""
+        if self.strategy != "refresh":
+            return
+        held = [version for version in record.versions if version.stage is Stage.REFRESH]
+        if len(held) != 1 or not self.tokens.get(self.store.value(NAME, held[0].number).reveal()):
+            raise Broken(f"{self.state}: the store has {len(held)} refresh token(s), or a spent one; {self.trace}")

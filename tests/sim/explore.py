@@ -1,6 +1,6 @@
 """Finds scripts that lead into every corner of the tables, and writes them with their endings to endings.txt.
 
-    python -m tests.sim.explore        writes tests/sim/endings.txt again; review its diff before it is committed
+    python -m tests.sim.explore [STRATEGY…]   writes tests/sim/endings.txt again; review its diff before committing
 
 From the script without faults on, each effect that a run shows is made to fail in each way; a script is kept when it
 follows a new pair of arrows, or an arrow to a new ending. Then the kept ones are varied in the same way.
@@ -9,6 +9,7 @@ follows a new pair of arrows, or an arrow to a new ending. Then the kept ones ar
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -28,12 +29,19 @@ HEADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("assisted", ()), ("assisted", ("compromised",)), ("assisted", ("unproven",)), ("assisted", ("undying",)),
     ("cut-over", ()), ("cut-over", ("no-readback",)), ("cut-over", ("selfauth",)),
     ("cut-over", ("no-readback", "selfauth")), ("cut-over", ("unproven",)),
+    ("refresh", ()), ("refresh", ("compromised",)), ("refresh", ("unproven",)), ("refresh", ("undying",)),
+    ("refresh", ("deadly",)), ("refresh", ("silent",)), ("refresh", ("compromised", "deadly")),
+    ("refresh", ("expiring", "unproven")), ("refresh", ("deadly", "unproven")),
+    ("refresh", ("deadly", "helped")), ("refresh", ("silent", "helped")),
     ("self-issued", ()), ("self-issued", ("compromised",)), ("self-issued", ("unproven",)),
 )
 RARE = frozenset({"relapse", "neighbour"})
 """Of these, one script is kept for each effect, whatever it shows."""
 COUNTS = re.compile(r"; [a-z0-9 ,]*")
 EXTRA = ("planned.preflight refuse", "creating.create refuse", "creating.create lost always", "awaiting.obtain refuse",
+         "creating.refresh refuse; awaiting.reauthorize refuse", "creating.refresh refuse; awaiting.reauthorize after",
+         "creating.refresh refuse; creating.refresh later always",
+         "creating.refresh refuse", "creating.refresh after", "creating.refresh lost always",
          "created.test refuse", "created.test later always", "staged.reload refuse",
          "creating.create before; discarding.find abort", "staged.reload after; probing.probe abort")
 """Kept under every head in which something happens by them: they end early, which other heads show as well."""
@@ -96,10 +104,16 @@ def explore(strategy: str, traits: tuple[str, ...], known: set[Feature]) -> dict
     return kept
 
 
-def main() -> None:
+def main(*only: str) -> None:
+    """`only`: these strategies; the lines of all others stay as they are."""
     known: dict[str, set[Feature]] = {}
     lines: list[str] = []
+    kept_lines = ENDINGS.read_text().splitlines() if only else []
     for strategy, traits in HEADS:
+        if only and strategy not in only:
+            head = " ".join((strategy, *traits)) + " | "
+            lines.extend(line for line in kept_lines if line.startswith(head))
+            continue
         kept = explore(strategy, traits, known.setdefault(strategy, set()))
         lines.extend(f"{script} => {end}" for script, end in kept.items())
         print(strategy, traits, len(kept), flush=True)
@@ -107,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
-from clawsecrets.ports import Consumer, Entry, Handover, Injector, Issuer, Listed, Reply, Request
+from clawsecrets.ports import Consumer, Entry, Handover, Injector, Issuer, Listed, Refresher, Reply, Request
 from clawsecrets.rotate.gear import Outfit
 from tests.sim.world import NAME, World
 
@@ -68,7 +68,7 @@ class _Issuer:
         def kill() -> Reply:
             if "undying" in self.w.traits:
                 return Reply(Outcome.REFUSED, "you may not")
-            self.w.kill(handle)
+            self.w.kill(handle or self.w.handle_of(value))
             return Reply(Outcome.OK)
 
         return self.w.act("revoke", kill)
@@ -90,6 +90,40 @@ class _Issuer:
 
     def describe(self, operation: str, request: Request) -> str:
         return operation
+
+
+class _Refresher:
+    """A provider with single-use refresh tokens. Trait `deadly`: a refresh ends the old value, and a spent refresh
+    token used again ends everything; `silent`: the same, but the old value lives on, so that nothing tells."""
+
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def refresh(self, request: Request) -> Reply:
+        return self.w.act("refresh", lambda: self._made(request))
+
+    def _made(self, request: Request) -> Reply:
+        given = request.refresh.reveal() if request.refresh else b""
+        pair = self.w.exchange(given)
+        if pair is None:
+            return Reply(Outcome.REFUSED, "that refresh token is dead")
+        return Reply(Outcome.OK, value=SecretValue(pair[0]), refresh=SecretValue(pair[1]),
+                     expires_at=self.w.clock.now() + 43200.0)
+
+    def ask_again(self, request: Request) -> Reply:
+        def ask() -> Reply:
+            if self.w.deadly and "silent" not in self.w.traits and request.old is not None:
+                alive = request.old.reveal() in self.w.live_values
+                return Reply(Outcome.OK, proof="lives") if alive else Reply(Outcome.REFUSED, "it may be spent")
+            return Reply(Outcome.REFUSED, "it may be spent") if self.w.deadly else Reply(Outcome.OK)
+
+        return self.w.act("ask", ask)
+
+    def reauthorize(self, request: Request) -> Reply:
+        given = request.supplied
+        if given is None:
+            return Reply(Outcome.LATER, "authorize anew", person=True)
+        return self.w.act("reauthorize", lambda: Reply(Outcome.OK, refresh=given))
 
 
 class _File:
@@ -191,11 +225,13 @@ class WorldGear:
         file, app, issuer = _File(self.w), _App(self.w), _Issuer(self.w)
         return Outfit(
             strategy or self.w.strategy, issuer, RotationPolicy(interval=1.0, grace=GRACE), {"file": file},
-            {"app": app}, tests_elsewhere=self.w.strategy == "self-issued",
+            {"app": app}, refresher=_Refresher(self.w) if self.w.strategy == "refresh" else None,
+            tests_elsewhere=self.w.strategy == "self-issued",
         )
 
 
 if TYPE_CHECKING:
 
-    def _conforms(issuer: _Issuer, file: _File, app: _App) -> tuple[Issuer, Injector, Consumer]:
-        return issuer, file, app
+    def _conforms(issuer: _Issuer, refresher: _Refresher, file: _File,
+                  app: _App) -> tuple[Issuer, Refresher, Injector, Consumer]:
+        return issuer, refresher, file, app

@@ -18,7 +18,7 @@ from tests.sim.gear import GRACE, WorldGear
 from tests.sim.play import live_on
 from tests.sim.world import NAME, Item, World
 
-ALL = ("overlap", "assisted", "cut-over", "self-issued")
+ALL = ("overlap", "assisted", "cut-over", "refresh", "self-issued")
 
 
 def world(strategy: str = "overlap", *items: str, traits: tuple[str, ...] = (), patience: float = 200_000.0) -> World:

@@ -17,7 +17,8 @@ from tests.sim.mutants import golden, index
 from tests.sim.play import Script, live_on, play
 from tests.sim.world import CRASHES, FAULTS, NAME, Item, World
 
-CASES = [("overlap", ""), ("assisted", ""), ("cut-over", ""), ("cut-over", "no-readback"), ("self-issued", "")]
+CASES = [("overlap", ""), ("assisted", ""), ("cut-over", ""), ("cut-over", "no-readback"), ("refresh", ""),
+         ("self-issued", "")]
 
 
 def go(strategy: str, trait: str, faults: dict[int, str], *, compromised: bool = False) -> World:
@@ -70,7 +71,7 @@ def test_without_faults_it_is_done(strategy: str, trait: str) -> None:
     world = go(strategy, trait, {})
     rotation = world.store.load(NAME).rotation
     assert rotation is not None and rotation.state is State.DONE
-    assert world.store.value(NAME, 2)
+    assert world.store.value(NAME, rotation.new_version)
 
 
 @pytest.mark.parametrize("compromised", [False, True])

@@ -24,10 +24,11 @@ from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Reply
 from clawsecrets.rotate.delivery import deliver
-from clawsecrets.rotate.engine import Engine, Order, Settings
+from clawsecrets.rotate.engine import Engine, Order, Settings, may_give
 from clawsecrets.rotate.ledger import Ledger
 from tests.fakes import FakeClock, MemoryStore, Quiet
-from tests.sim.checks import NAME, Broken, Checked
+from tests.sim.checks import NAME, Broken
+from tests.sim.tokens import Tokens
 
 CRASHES = ("before", "after")
 FAULTS = (*CRASHES, "lost", "nothing", "refuse", "later")
@@ -68,13 +69,15 @@ class Item:
 
 
 @dataclass
-class World(Checked):
+class World(Tokens):
     """One secret with its provider, a target and a consumer, and whatever `traits` say.
 
     Traits: compromised, unproven (the consumer has no means to show it), forced (--revoke-unproven), blind (the
     provider cannot list), no-readback (cut-over: a lost value cannot be read back), selfauth (cut-over: the old one
     authenticates the creation), undying (revoke is refused for ever), slow-death (refused only a while after its
-    revocation), other-host (a target and a consumer on another host).
+    revocation), other-host (a target and a consumer on another host), deadly and silent (refresh: see
+    tests/sim/gear.py), helped (refresh: a person authorizes anew as soon as that is asked for), expiring (refresh:
+    the old value ends by itself).
     """
 
     strategy: str
@@ -95,6 +98,7 @@ class World(Checked):
         self.counter = itertools.count(1)
         self.ids = itertools.count(1)
         self.target: dict[str, bytes] = {}
+        self.tokens: dict[bytes, bool] = {}
         self.used = b""
         self.accepts = b""
         self.person: list[bytes] = []
@@ -120,6 +124,8 @@ class World(Checked):
         if self.strategy == "self-issued":
             self.live.clear()
             handle, value = "", b"v-old"
+        if self.strategy == "refresh":
+            handle = ""
         self.target, self.used, self.accepts = {NAME: value}, value, value
         self.old = value
         self.done.clear()
@@ -128,10 +134,17 @@ class World(Checked):
         secret = Secret(NAME, "acme", Kind.API_KEY, self.clock.now(), injectors=("file", *elsewhere),
                         consumers=("app", *consumers))
         secret_value = SecretValue(value)
-        version = Version(1, Stage.CURRENT, self.clock.now(), self.store.fingerprint(secret_value), handle)
+        self.ends = self.clock.now() + 30_000.0 if "expiring" in self.traits else 0.0
+        version = Version(1, Stage.CURRENT, self.clock.now(), self.store.fingerprint(secret_value), handle,
+                          expires_at=self.ends)
         acks = tuple(Ack(target, 1, 0.0, "seen") for target in (*elsewhere, *consumers))
         record = Record(secret, acks=acks).put_current(version)
-        self.store.commit([Change(record, AuditEvent(0, "t", "secret.set", NAME), {1: secret_value})])
+        values = {1: secret_value}
+        if self.strategy == "refresh":
+            values[2] = SecretValue(self.authorize())
+            spare = Version(2, Stage.REFRESH, self.clock.now(), self.store.fingerprint(values[2]))
+            record = record.put_refresh_token(spare, self.clock.now())
+        self.store.commit([Change(record, AuditEvent(0, "t", "secret.set", NAME), values)])
         self.faulty = True
 
     def mint(self, label: str) -> bytes:
@@ -185,6 +198,8 @@ class World(Checked):
     def act(self, what: str, effect: Callable[[], Reply]) -> Reply:
         """One effect, with the fault of its point."""
         fault = self._fault(what)
+        if self.ends and self.clock.now() >= self.ends:
+            self.live.pop(self.handle_of(SecretValue(self.old)), None)
         if fault == "before":
             raise Kill
         if fault == "pause":
@@ -257,11 +272,14 @@ class World(Checked):
         for turn in range(16):
             record = self.store.load(NAME)
             rotation = record.rotation
-            if rotation is not None and (rotation.final or rotation.state is State.STUCK):
+            helps = rotation is not None and "helped" in self.traits and may_give(rotation)
+            if rotation is not None and not helps and (rotation.final or rotation.state is State.STUCK):
                 break
             try:
-                if rotation is not None and rotation.parked and rotation.note.rpartition(": ")[2] in ("abort", "vouch"):
-                    self._person_acts(rotation.note.rpartition(": ")[2])
+                if helps:
+                    self.engine().rotate(NAME, Order(supplied=SecretValue(self.authorize())))
+                elif rotation is not None and rotation.parked and _asked(rotation) in ("abort", "vouch"):
+                    self._person_acts(_asked(rotation))
                 elif rotation is not None and rotation.parked and rotation.waits_for == "person" and turn > 2:
                     break
                 else:
@@ -313,6 +331,8 @@ class World(Checked):
                 self.engine().resume(NAME)
             elif rotation.stuck_in is State.RECREATING and "selfauth" in self.traits:
                 self._give_by_hand()
+            elif self.strategy == "refresh" and may_give(rotation):
+                self.engine().rotate(NAME, Order(supplied=SecretValue(self.authorize())))
             elif rotation.state is State.AWAITING:
                 self.rotate()
             elif self._only_by_word(rotation):
@@ -334,7 +354,7 @@ class World(Checked):
         number = {State.RETIRING: rotation.old_version, State.UNDOING: rotation.new_version}.get(rotation.state, 0)
         version = record.version(number)
         if version is not None:
-            self.live.pop(version.handle, None)
+            self.live.pop(version.handle or self.handle_of(self.store.value(NAME, version.number)), None)
         if rotation.state in (State.DISCARDING, State.WITHDRAWING):
             self._remove_by_hand(rotation.labels)
 
@@ -351,3 +371,8 @@ class World(Checked):
 
         self.faults, self.script = {}, ()
         Ledger(self.store, WorldGear(self), self.clock, "sim", f"p{next(self.ids)}").work(NAME, force=True)
+
+
+def _asked(rotation: Rotation) -> str:
+    """The fault that the rotation waits for a person with."""
+    return rotation.note.rpartition(": ")[2]
