@@ -12,6 +12,7 @@ from typing import Protocol
 
 from clawsecrets.model.audit import AuditEvent, ChainedEvent
 from clawsecrets.model.finding import Content, Coverage, Place, Provenance, Report, Skipped
+from clawsecrets.model.notice import Notice
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, Version
@@ -289,6 +290,21 @@ class Progress(Protocol):
 
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
+
+
+# --- people ------------------------------------------------------------------------------------------------------
+
+
+class Notifier(Protocol):
+    """Tells people what the daemon notices. What is told already, and when again, is the caller's to know."""
+
+    def tell(self, notices: Sequence[Notice]) -> Reply:
+        """Tell these, which came up together, in this order. OK: they are told (or kept, durably, to be told in a
+        digest). LATER or UNKNOWN: they were not all told; they are offered again. REFUSED: they cannot be told at
+        all, and are not offered again."""
+
+    def describe(self) -> str:
+        """One line that says where they go, without any address that is a secret."""
 
 
 # --- the scan ----------------------------------------------------------------------------------------------------
