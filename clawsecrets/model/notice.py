@@ -1,4 +1,4 @@
-"""What a person is told without having asked: one frozen notice for each thing that happened or that still stands. Pure.
+"""What a person is told without having asked: one frozen notice for each thing that happened or still stands. Pure.
 
 A notice holds names, times and one line of words, never a value. `key` says what it is about: a notice with the same
 key is the same thing still standing, and is told again only after `again` seconds.

@@ -1,0 +1,126 @@
+"""When one secret is to be rotated by itself: due by its age or its cron times, moved into a window, spread by jitter.
+
+Pure, and without memory: the same record and the same time always give the same answer, on every host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from clawsecrets.model.policy import DAY, RotationPolicy, due_at
+from clawsecrets.model.record import Record
+from clawsecrets.model.secret import Version
+from clawsecrets.model.window import Openings, Span
+
+NextAfter = Callable[[float], float | None]
+"""The first time of a cron expression after a Unix time; None = there is none."""
+EARLY = 7 * DAY
+"""Seconds before the provider ends a credential by itself at which it is due, or a quarter of its life if shorter."""
+YIELDING = 7 * DAY
+"""Seconds after it was due for which a secret lets those go first that come before it."""
+JITTER_SHARE = 0.5
+"""Jitter takes at most this share of an opening, so that time is left to rotate and to try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one secret is kept by the schedule. Seconds; complete: nothing is left open."""
+
+    policy: RotationPolicy
+    openings: Openings = field(default_factory=Openings)
+    cron: NextAfter | None = field(default=None, compare=False)
+    """Its cron times, instead of the interval."""
+    jitter: float = 0.0
+    """At most so much later, by its name."""
+    hard_age: float | None = None
+    """The age past which notices are loud; None = none."""
+    outside: bool = False
+    """Past `hard_age` it may be rotated outside of its windows (blackouts hold all the same)."""
+    after: tuple[str, ...] = ()
+    """Names that are rotated before it where they are due together."""
+    last: bool = False
+    """Rotated after all others that are due: the gateway, whose reload reads the others, too."""
+    assisted: bool = False
+    """A person makes the new value: they are reminded, and the rotation then waits for them."""
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` rotations of one provider are begun within `period` seconds."""
+
+    count: int
+    period: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What holds for all secrets together. Seconds."""
+
+    stagger: float = 60.0
+    """Between the beginnings of two rotations."""
+    group_apart: float = DAY
+    """Between two of one redundancy group, where no window tells them apart."""
+    attempts: int = 8
+    """Rotations in a row that may fail before it is stuck."""
+    backoff: tuple[float, float] = (3600.0, DAY)
+    """The first wait after a failure, and the longest."""
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    """By provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a rotation fits in."""
+
+    begins: float
+    span: Span
+    missed: bool
+    """An opening has gone by without it, or a long time: it no longer lets others go first."""
+
+
+def share(name: str) -> float:
+    """A number in [0, 1) that depends on the name alone, evenly spread."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) / 2.0**64
+
+
+def due(rule: Rule, version: Version) -> float | None:
+    """The Unix time at which a current version is due; None = never by itself."""
+    at = _by_age(rule, version.created_at)
+    if version.expires_at and rule.policy.enabled:
+        life = max(0.0, version.expires_at - version.created_at)
+        ends = version.expires_at - min(EARLY, life / 4)
+        at = ends if at is None else min(at, ends)
+    return at
+
+
+def _by_age(rule: Rule, made: float) -> float | None:
+    if rule.cron is None or not rule.policy.enabled:
+        return due_at(rule.policy, made)
+    first = rule.cron(made)
+    if first is None:
+        return None
+    second = rule.cron(first)
+    # one that was made shortly before a cron time (by hand, or late in the window of the last) is kept until the next
+    return second if second is not None and first - made < (second - first) / 2 else first
+
+
+def slot(name: str, rule: Rule, since: float, ready: float, now: float, *, urgent: bool = False) -> Slot | None:
+    """The first place at or after `ready` that is not over at `now`. `since`: when it was due, from which jitter and
+    missed openings count. `urgent`: windows do not count. None: there is no opening in sight."""
+    openings = rule.openings.without_windows() if urgent else rule.openings
+    first, soonest = openings.first(since), max(ready, now)
+    span = first if first is not None and first.closes > soonest else openings.first(soonest)
+    if first is None or span is None:
+        return None
+    start = max(span.opens, since)
+    begins = start + share(name) * min(rule.jitter, (span.closes - start) * JITTER_SHARE)
+    return Slot(max(begins, ready), span, span != first or now - since > YIELDING)
+
+
+def past_hard_age(record: Record, rule: Rule, now: float) -> bool:
+    """Whether its current version is older than the hard limit."""
+    current = record.current
+    return rule.hard_age is not None and current is not None and now - current.created_at >= rule.hard_age
