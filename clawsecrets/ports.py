@@ -224,6 +224,10 @@ class Injector(Protocol):
     def preflight(self) -> Reply:
         """Could `deliver` work? Writes nothing that stays."""
 
+    def exposed(self, names: Sequence[str]) -> Sequence[str]:
+        """One line for each of its files (those of these secrets, where each has its own) that others may read or
+        write, or that belongs to somebody else than it should. Empty: none, or there is nothing yet."""
+
     def describe(self) -> str:
         """One line for `--dry-run` and docs."""
 

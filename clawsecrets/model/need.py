@@ -52,6 +52,8 @@ class Need:
     """When it is to be done, as far as the secret alone says (WAIT, BEGIN); Unix time."""
     due: float | None = None
     slot: Slot | None = None
+    turn: bool = False
+    """WAIT: it could begin now, but for others that go first; it is its turn within the stagger after them."""
 
 
 @dataclass
@@ -100,7 +102,7 @@ def _alone(record: Record, rule: Rule, pace: Pace, now: float) -> Need:
         return _unfinished(name, rotation, when, now)
     if current is None or when is None:
         return Need(name, Act.NONE, "no value" if current is None else "never by age")
-    if paused(record.secret, now):
+    if paused(record.secret, now) and not record.secret.paused_until:
         return Need(name, Act.HELD, f"paused: {record.secret.pause_reason}", due=when)
     if rotation is not None and rotation.failures >= pace.attempts:
         return Need(name, Act.HELD, f"stuck: {rotation.failures} rotations in a row failed", due=when)
@@ -111,10 +113,13 @@ def _to_begin(record: Record, rule: Rule, pace: Pace, when: float, now: float) -
     name, rotation, again = record.secret.name, record.rotation, retry_at(record, pace.backoff)
     if rotation is not None and rotation.finished_at > now:
         again = 0.0  # the clock was put back: a failure that is still to come holds nothing
-    urgent = rule.outside and past_hard_age(record, rule, now)
-    place = slot(name, rule, when, max(when, again), now, urgent=urgent)
+    urgent, pause = rule.outside and past_hard_age(record, rule, now), paused(record.secret, now)
+    ready = max(when, again, record.secret.paused_until if pause else 0.0)
+    place = slot(name, rule, when, ready, now, urgent=urgent)
     if place is None:
         return Need(name, Act.HELD, "no window opens within four years", due=when)
+    if pause:
+        return Need(name, Act.WAIT, f"paused: {record.secret.pause_reason}", place.begins, when, place)
     if place.begins <= now:
         return Need(name, Act.BEGIN, f"due since {format_duration(now - when)}", place.begins, when, place)
     why = "not due yet" if when > now else "its last rotation failed" if again > now else "waits for its window" \
@@ -170,18 +175,18 @@ def _together(record: Record, rule: Rule, need: Need, scene: _Scene) -> Need:
     name, group, place = need.secret, record.secret.group, need.slot
     held = _held_by_group(name, scene.groups.get(group, ()), place, scene)
     if held is not None:
-        return held_back(need, held[0], held[1])
+        return _held_back(need, *held)
     first = _before(name, rule, scene) if not place.missed else ""
     if first:
         scene.moving.add(name)
-        return held_back(need, f"{first} comes first", NEVER)
+        return _held_back(need, f"{first} comes first", NEVER, turn=True)
     full = _full(rule, scene)
     if full > scene.now:
         scene.moving.add(name)
-        return held_back(need, f"{rule.provider}: at most so many at a time", full)
+        return _held_back(need, f"{rule.provider}: at most so many at a time", full)
     scene.moving.add(name)
     if scene.begun + scene.pace.stagger > scene.now:
-        return held_back(need, "staggered", scene.begun + scene.pace.stagger)
+        return _held_back(need, "staggered", scene.begun + scene.pace.stagger, turn=True)
     scene.begun = scene.now
     scene.providers.setdefault(rule.provider, []).append(scene.now)
     if group:
@@ -189,9 +194,9 @@ def _together(record: Record, rule: Rule, need: Need, scene: _Scene) -> Need:
     return need
 
 
-def held_back(need: Need, why: str, at: float) -> Need:
+def _held_back(need: Need, why: str, at: float, *, turn: bool = False) -> Need:
     """The need of one that is due and must wait for others."""
-    return Need(need.secret, Act.WAIT, why, at, need.due, need.slot)
+    return Need(need.secret, Act.WAIT, why, at, need.due, need.slot, turn)
 
 
 def _held_by_group(name: str, group: Iterable[tuple[str, float]], place: Slot,

@@ -8,6 +8,7 @@ from enum import IntEnum
 from clawsecrets.model.policy import RotationPolicy, due_at, format_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import FAILED, Rotation, State, Wait
+from clawsecrets.model.secret import paused
 
 
 class Urgency(IntEnum):
@@ -47,10 +48,11 @@ class Status:
     urgency: Urgency
 
 
-def status(record: Record, policy: RotationPolicy, now: float) -> Status:
-    """The row of one record; `policy` leaves nothing open."""
+def status(record: Record, policy: RotationPolicy, now: float, due: float | None = None) -> Status:
+    """The row of one record; `policy` leaves nothing open. `due`: where the schedule knows better (cron times)."""
     current = record.current
-    due = due_at(policy, current.created_at) if current else None
+    if due is None and current is not None:
+        due = due_at(policy, current.created_at)
     state, detail, urgency = _state(record, due, now)
     proof, proof_at = "-", 0.0
     if current and current.proven_at:
@@ -77,6 +79,9 @@ def _state(record: Record, due: float | None, now: float) -> tuple[str, str, Urg
         entry = next((debt for debt in record.debts if debt.needs_person), record.debts[0])
         urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
         return "revocation pending", entry.note or entry.reason, urgency
+    if paused(record.secret, now):
+        urgency = Urgency.OVERDUE if due is not None and due <= now else Urgency.IDLE
+        return "paused", record.secret.pause_reason, urgency
     if due is not None and due <= now:
         return "overdue", format_duration(now - due), Urgency.OVERDUE
     if rotation is not None and rotation.state in FAILED:

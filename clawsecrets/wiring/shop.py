@@ -52,12 +52,16 @@ class SystemClock:
 # --- the engine -----------------------------------------------------------------------------------------------------
 
 
-def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress: Progress, actor: str) -> Engine:
-    """The rotation engine of this process."""
+def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress: Progress, actor: str,
+           stopping: Callable[[], bool] | None = None) -> Engine:
+    """The rotation engine of this process. With `stopping` it is the daemon's: it leaves a rotation when told to, and
+    never waits for another process that has the secret."""
     from clawsecrets.rotate.engine import Engine, Settings
 
     lease = lease_for(config)
     settings = Settings(lease, config.rotation.patience, max(60.0, lease), actor, holder())
+    if stopping is not None:
+        settings = replace(settings, queue=0.0, stopping=stopping)
     return Engine(store, shop, clock, progress, new_rotation_id, settings)
 
 
@@ -214,6 +218,14 @@ class Workshop:
                                   f"put {name} under [providers.{secret.provider}] in "
                                   f"{self._config.file or self._paths.config}, and take it away here: "
                                   f"clawsecrets configure {secret.name} --option {name}=")
+
+    def admin_of(self, secret: Secret) -> str:
+        """The name of the admin credential that its provider would be asked with; empty where none is needed, or the
+        provider is not known."""
+        if secret.provider not in self.providers or not self.providers[secret.provider].needs_admin:
+            return ""
+        name = self._admin_name(secret)
+        return "" if name == secret.name else name
 
     def _admin_name(self, secret: Secret) -> str:
         return self._override(secret.provider).admin or self.provider(secret.provider).admin
