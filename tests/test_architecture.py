@@ -19,6 +19,7 @@ PURE_STRANGERS = frozenset(
     {"time", "random", "secrets", "os", "logging", "socket", "subprocess", "datetime", "pathlib", "io", "sys"}
 )
 """Standard library modules that the model may not import: clock, randomness, I/O, logging."""
+WHERE_ALL_IS_CAUGHT = "clawsecrets/daemon/guard.py"
 NEVER_NAMED = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "misc"})
 
 REVEAL: Mapping[str, str] = {
@@ -120,7 +121,7 @@ def faults(rule: Callable[[Path], Iterator[str]], paths: list[Path], root: Path 
 
 @pytest.mark.parametrize("rule", [too_long, catches_everything, badly_named, leaves_work])
 def test_the_package_keeps(rule: Callable[[Path], Iterator[str]]) -> None:
-    paths = [path for path in modules() if rule is not catches_everything or path.stem != "daemon"]
+    paths = [path for path in modules() if rule is not catches_everything or named(path) != WHERE_ALL_IS_CAUGHT]
     assert len(paths) > 10
     assert faults(rule, paths) == []
 

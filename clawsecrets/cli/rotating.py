@@ -61,8 +61,7 @@ def rotate(
 ) -> int:
     """Rotate: mint, test, deliver, reload, prove, and only then revoke the old one and try that it is dead.
 
-    Safe to interrupt and to run again: it goes on where it was. Exit codes: 0 rotated, 1 work left (waiting for
-    time or a person, revocation pending), 4 refused and backed out, 5 stuck.
+    Safe to interrupt and to run again. Exit codes: 0 rotated, 1 work left, 4 refused and backed out, 5 stuck.
     """
     chosen, left = _chosen(session, names or [], due, every)
     if revoke_unproven and not compromised:
@@ -76,13 +75,12 @@ def rotate(
     supplied = _supplied(session, chosen[0], from_version, as_it_is) if new_value_stdin else None
     asks = bool(names) and not as_json and asking.can_ask()
     tried = _work_off(session, as_json) if due else []
-    results = []
+    order, results = Order(from_version, compromised, revoke_unproven, supplied), []
     for name in chosen:
-        if due and not (turn := due_now.turn(session, name)).now:
-            left |= turn.left
-            continue
-        order = Order(from_version, compromised, revoke_unproven, supplied)
-        results.append(_rotate_one(session, name, order, told=not as_json, asks=asks, as_it_is=as_it_is))
+        turn = due_now.turn(session, name) if due else due_now.Turn(True)
+        left |= turn.left
+        if turn.now:
+            results.append(_rotate_one(session, name, order, told=not as_json, asks=asks, as_it_is=as_it_is))
     if as_json:
         heard(lambda: emit({"rotations": [answer_json(answer) for answer in results],
                             "tried": [tried_json(item) for item in tried],

@@ -173,7 +173,7 @@ def _together(record: Record, rule: Rule, need: Need, scene: _Scene) -> Need:
     if need.act is not Act.BEGIN or need.slot is None:
         return need
     name, group, place = need.secret, record.secret.group, need.slot
-    held = _held_by_group(name, scene.groups.get(group, ()), place, scene)
+    held = _held_by_group(name, group, place, scene)
     if held is not None:
         return _held_back(need, *held)
     first = _before(name, rule, scene) if not place.missed else ""
@@ -199,20 +199,19 @@ def _held_back(need: Need, why: str, at: float, *, turn: bool = False) -> Need:
     return Need(need.secret, Act.WAIT, why, at, need.due, need.slot, turn)
 
 
-def _held_by_group(name: str, group: Iterable[tuple[str, float]], place: Slot,
-                   scene: _Scene) -> tuple[str, float] | None:
+def _held_by_group(name: str, group: str, place: Slot, scene: _Scene) -> tuple[str, float] | None:
     """Why another of its group keeps it, and until when."""
-    for other, touched in group:
+    for other, touched in scene.groups.get(group, ()):
         if other == name or touched == -NEVER:
             continue
         if touched == NEVER:
-            return f"{other} of its group is being rotated", NEVER
+            return f"{other} of its group {group} comes first", NEVER
         bounded = place.span.opens > -NEVER and place.span.closes < NEVER
         if bounded and touched >= place.span.opens and touched <= scene.now:
-            return f"{other} of its group was rotated in this window", place.span.closes
+            return f"{other} of its group {group} was rotated in this window", place.span.closes
         apart = touched + scene.pace.group_apart
         if not bounded and touched <= scene.now < apart:
-            return f"{other} of its group was rotated {format_duration(scene.now - touched)} ago", apart
+            return f"{other} of its group {group} was rotated {format_duration(scene.now - touched)} ago", apart
     return None
 
 

@@ -159,7 +159,7 @@ def test_one_at_a_time_staggered() -> None:
 def test_never_two_of_a_group() -> None:
     found = decide(record("a", 40 * DAY, group="g"), record("b", 41 * DAY, group="g"), record("c", 40 * DAY))
     assert (found["b"].act, found["a"].act, found["c"].act) == (Act.BEGIN, Act.WAIT, Act.BEGIN)
-    assert "b of its group" in found["a"].why
+    assert "b of its group g" in found["a"].why
 
 
 def test_not_in_the_same_window_nor_within_a_day() -> None:
