@@ -68,7 +68,7 @@ class Notice:
     detail: str = ""
     due_at: float = 0.0
     days_left: int | None = None
-    """REMINDER: whole days until it is due; 0 = today, negative = overdue."""
+    """REMINDER: days until it is due, a begun one counted whole; 0 or less: overdue by so many whole days."""
     rotation: str = ""
     """The id under which audit log and log lines tell of it."""
     steps: tuple[str, ...] = ()

@@ -116,12 +116,12 @@ def _of_age(told: _Told, rule: Rule, need: Need, now: float) -> Iterator[Notice]
 
 
 def _reminder(told: _Told, due: float, version: int, now: float) -> Iterator[Notice]:
-    left = math.floor((due - now) / DAY)
-    step = min((day for day in REMIND_DAYS if left < day), default=None) if due > now else 0
+    left = math.ceil((due - now) / DAY)
+    step = min((day for day in REMIND_DAYS if left <= day), default=None) if due > now else 0
     if step is None:
         return
     when = "overdue" if due <= now else str(step)
     detail = f"overdue by {format_duration(now - due)}" if due <= now else f"due in {format_duration(due - now)}"
-    yield told.notice(Topic.REMINDER, Severity.WARNING if left < 1 else Severity.INFO, f"{version}:{when}", detail,
+    yield told.notice(Topic.REMINDER, Severity.WARNING if left <= 1 else Severity.INFO, f"{version}:{when}", detail,
                       at=now, command=f"clawsecrets rotate {told.record.secret.name}",
                       again=DAY if due <= now else 0.0, days_left=left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -91,12 +92,32 @@ def test_another_stands_by_and_takes_over_from_a_killed_one(desk: Desk) -> None:
             assert second.end() == 0
 
 
+def stop_outside_of_a_commit(desk: Desk, daemon: Running) -> None:
+    """SIGSTOP. Within a commit it would keep SQLite's write lock, and nobody could write until it is continued or
+    killed (README, "The daemon"): then it is let on and stopped again."""
+
+    def stopped() -> bool:
+        daemon.send(signal.SIGSTOP)
+        db = sqlite3.connect(desk.database, timeout=0.5, isolation_level=None)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            daemon.send(signal.SIGCONT)
+            return False
+        finally:
+            db.close()
+        return True
+
+    daemon.until(stopped, "a moment outside of a commit")
+
+
 def test_a_stopped_one_does_nothing_when_it_is_woken(desk: Desk) -> None:
     port = free_port()
     kept(desk, port)
     with Running(desk, "one", port) as first:
         first.until(lambda: first.events("rotation.end"), "a first rotation")
-        first.send(signal.SIGSTOP)
+        stop_outside_of_a_commit(desk, first)
         with Running(desk, "two", port) as second:
             second.until_said("daemon.leads")
             second.until(lambda: len(second.events("rotation.end")) >= 2, "rotations of the second")
