@@ -56,7 +56,8 @@ def _status_cells(row: Status, now: float, origin: str, need: Need) -> list[str]
     return [
         row.name, row.kind, row.provider, _age(row, origin),
         "-" if row.interval is None else format_duration(row.interval),
-        "-" if row.due is None else _due(row.due - now), _next(need, now), row.state, need.why if need.why != row.state else "", proof,
+        "-" if row.due is None else _due(row.due - now), _next(need, now), row.state,
+        need.why if need.why != row.state else "", proof,
     ]
 
 

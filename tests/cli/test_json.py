@@ -16,7 +16,7 @@ ANSWERS = {
     "abort": "rotate", "audit-log": "audit-log", "audit-log-verify": "verify", "backup": "backup",
     "baseline-list": "baseline-list", "confirm": "confirm",
     "doctor": "doctor", "dry-run": "plans", "get": "get", "get-reveal": "get", "history": "history",
-    "import": "import", "import-dry-run": "import", "init": "init", "inject": "inject", "list": "list", "plan": "plan",
+    "import": "import", "import-dry-run": "import", "init": "init", "inject": "inject", "list": "list", "plan": "plan-answer",
     "provider": "provider-show", "providers": "providers", "providers-check": "provider-check", "restore": "restore",
     "resume": "rotate", "retry": "retry", "revocations": "revocations", "revocations-none": "revocations",
     "rotate-due": "rotate", "rotate-error": "rotate", "rotate-refused": "rotate", "rotate-self-issued": "rotate",

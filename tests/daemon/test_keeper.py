@@ -1,4 +1,4 @@
-"""One round: what raised is not tried without end, people are asked seldom, and what stands is told until it is heard."""
+"""One round: what raised is not tried without end, people are asked seldom, what stands is told until it is heard."""
 
 from __future__ import annotations
 
