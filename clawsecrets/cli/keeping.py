@@ -11,7 +11,7 @@ import typer
 
 from clawsecrets.cli.output import moment, say
 from clawsecrets.cli.session import NameArgument, Session, command
-from clawsecrets.errors import StaleRecord, UsageError
+from clawsecrets.errors import StaleRecord, UsageError, WorkLeft
 from clawsecrets.model.policy import parse_duration
 from clawsecrets.model.secret import Secret
 from clawsecrets.ports import Change
@@ -30,14 +30,24 @@ def register(app: typer.Typer) -> None:
     command(app, "resume")(resume)
 
 
-def daemon(session: Session) -> int:
+def daemon(
+    session: Session,
+    check: Annotated[bool, typer.Option("--check", help="Only ask the one that runs here whether it is well (its "
+                                        "/healthz); exit code 1 when not.")] = False,
+) -> int:
     """Keep the rotation table, in the foreground: rotate what is due in its window, work off what is owed, tell people.
 
     SIGTERM ends it after the step that is under way, SIGHUP reads the configuration again. A second one on the same
     store and host stands by. Exit codes: 0 stopped, 1 stopped within a step, 2 configuration, 3 store.
     """
     from clawsecrets.daemon.process import Daemon, Given
+    from clawsecrets.daemon.web import healthy
 
+    if check:
+        trouble = healthy(session.config.daemon.listen)
+        if trouble:
+            raise WorkLeft(trouble, "look at its log; [daemon] listen says where it is asked")
+        return 0
     given = Given(session.paths, session.store, session.read_config, socket.gethostname(), session.actor)
     return Daemon(session.config, given).run()
 

@@ -82,7 +82,7 @@ class Timetable:
         windows = schedule.windows if own.windows is None else own.windows
         admin = self._shop.admin_of(secret)
         hard, jitter = own.hard_age, own.jitter
-        if hard is None and policy.interval is not None:
+        if hard is None and policy.interval is not None and policy.enabled:
             hard = policy.interval * HARD
         if jitter is None:
             jitter = min(schedule.jitter, JITTER * policy.interval) if policy.interval is not None else schedule.jitter
@@ -121,12 +121,16 @@ class Timetable:
     def _check_interval(self, name: str, rule: Rule) -> None:
         own = self._schedule.providers.get(rule.provider)
         least, interval = (own.shortest if own is not None else 0.0), rule.policy.interval
+        if not least and rule.provider in self._shop.providers:
+            least = self._shop.providers[rule.provider].shortest
         if rule.cron is not None:
             first = rule.cron(0.0) or 0.0
             interval = (rule.cron(first) or first) - first
         if interval is not None and rule.policy.enabled and interval < least:
+            said = f"[schedule.providers.{rule.provider}] shortest" if own is not None and own.shortest else \
+                "its provider file"
             self._refuse(name, f"every {format_duration(interval)} is more often than {rule.provider} bears: at least "
-                         f"{format_duration(least)} ([schedule.providers.{rule.provider}] shortest)",
+                         f"{format_duration(least)} ({said})",
                          f"make it longer here, or with clawsecrets configure {name} --interval")
 
     def _refuse(self, name: str, fault: str, hint: str) -> NoReturn:

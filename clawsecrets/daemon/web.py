@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from clawsecrets.daemon.logs import WARNING, Log
@@ -79,6 +80,23 @@ def _server(address: tuple[str, int], family: int, pages: Mapping[str, Page]) ->
             """A client that went away is no error of ours, and its traceback nobody's business."""
 
     return Server(address, Handler)
+
+
+def healthy(address: tuple[str, int] | None) -> str:
+    """Ask a running daemon's /healthz. Empty when it is well, else one line of why not."""
+    if address is None:
+        return "the daemon listens nowhere, so it cannot be asked"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104 - asked, not bound
+    connection = HTTPConnection(host, address[1], timeout=SILENCE)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        said = answer.read(200).decode("ascii", "replace").strip()
+        return "" if answer.status == 200 else f"the daemon at {_shown(address)} says: {said}"
+    except (OSError, HTTPException):
+        return f"no daemon answers at {_shown(address)}"
+    finally:
+        connection.close()
 
 
 def _shown(address: object) -> str:

@@ -57,7 +57,7 @@ def test_it_rotates_by_itself_and_shows_it(desk: Desk) -> None:
         daemon.until(lambda: daemon.metrics()["clawsecrets_rotations_total", "done"] >= 3, "three counted")
         numbers = daemon.metrics()
         assert daemon.page("/healthz") == (200, "ok\n") and daemon.page("/readyz") == (200, "ready\n")
-        assert daemon.page("/anything")[0] == 404
+        assert daemon.page("/anything")[0] == 404 and desk.ok("daemon", "--check").out == ""
         assert numbers["clawsecrets_leading", ""] == 1.0
         assert 0 <= numbers["clawsecrets_secret_age_seconds", KEY] < LONG
         assert abs(numbers["clawsecrets_last_tick_timestamp_seconds", ""] - time.time()) < LONG

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from clawsecrets.config import Config, find_paths, parse
 from clawsecrets.daemon.cron import next_after
 from clawsecrets.daemon.timetable import Timetable
+from clawsecrets.data import data_path
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import DAY, RotationPolicy
 from clawsecrets.model.record import Record
@@ -36,6 +38,12 @@ def test_the_file_goes_before_the_record_and_the_record_before_the_kind() -> Non
     rules = table.rules([record("a", interval=9 * DAY), record("b", interval=9 * DAY), record("c")])
     assert {name: rule.policy.interval for name, rule in rules.items()} == {"a": 5 * DAY, "b": 9 * DAY, "c": 20 * DAY}
     assert rules["a"].hard_age == 7.5 * DAY and rules["a"].jitter == 3600.0
+
+
+def test_what_is_never_due_is_never_too_old() -> None:
+    never = record("a")
+    never = replace(never, secret=replace(never.secret, policy=RotationPolicy(enabled=False)))
+    assert made("").rules([never])["a"].hard_age is None
 
 
 def test_jitter_is_a_small_share_of_a_short_interval() -> None:
@@ -85,6 +93,19 @@ def test_more_often_than_the_provider_bears(every: str, fits: bool) -> None:
         table.check([record("a")])
     assert "c.toml: line 4: [schedule.secrets.a]: every" in caught.value.message
     assert "more often than groq bears: at least 60d" in caught.value.message
+
+
+def test_more_often_than_a_provider_file_says(tmp_path: Path) -> None:
+    text = (data_path("providers") / "groq.toml").read_text().replace('"groq', '"slow')
+    (tmp_path / "slow.toml").write_text(f'shortest = "30d"\n{text}')
+    table = made(f'providers_dirs = ["{tmp_path}"]\n[schedule.secrets.a]\nevery = "20d"')
+    with pytest.raises(ConfigError) as caught:
+        table.check([record("a", "slow")])
+    assert "line 3: [schedule.secrets.a]: every 20d is more often than slow bears: at least 30d (its provider file)" \
+        in caught.value.message
+    eased = made(f'providers_dirs = ["{tmp_path}"]\n[schedule.providers.slow]\nshortest = "10d"\n'
+                 '[schedule.secrets.a]\nevery = "20d"')
+    eased.check([record("a", "slow")])
 
 
 def test_a_circle_with_an_admin_credential() -> None:

@@ -104,7 +104,7 @@ class Daemon:
 
 def states(here: Deployment) -> Counter[str]:
     """How many rotations entered each state, by the audit log."""
-    return Counter(str(event["action"]) for event in here.asked("audit-log", "show")["events"])
+    return Counter(str(event["action"]) for event in here.asked("audit-log", "show", "--last", "0")["events"])
 
 
 def under_kills(here: Deployment, fake: FakeProvider, log: IO[bytes], rng: random.Random, seconds: float) -> int:
@@ -145,7 +145,7 @@ def test_ten_minutes(random_seed: int) -> None:
         fake.clear()
         steady = Daemon(here, log)
         until(lambda: states(here)["rotation.done"] > after_kills["rotation.done"] + 3, "rotations without kills")
-        before_rss = steady.rss
+        before_rss, begun = steady.rss, states(here)["rotation.done"]
         time.sleep(SECONDS * STEADY)
         after_rss = steady.rss
         settle(here)
@@ -167,6 +167,7 @@ def test_ten_minutes(random_seed: int) -> None:
             "rotations_under_kills": after_kills["rotation.done"], "failed": counted["rotation.aborted"],
             "stuck": counted["rotation.stuck"], "orphans": orphans, "rss_kib_start": before_rss,
             "rss_kib_end": after_rss, "idle_cpu_percent": round(idle, 3), "secrets": len(KEYS) + len(ROLLS) + 1,
+            "steady_rotations": counted["rotation.done"] - begun,
         }
         print(json.dumps(found))
         figures.write("daemon", machine, found)
