@@ -102,15 +102,16 @@ class Keeper:
     def round(self, may_act: Callable[[], bool]) -> Looked:
         """Do all that is needed now. `may_act` is asked before each piece of work: False ends the round."""
         tried: set[str] = set()
+        looked = self.look()
         while may_act():
-            need = self._next(tried)
+            need = self._next(looked, tried)
             if need is None:
                 break
             tried.add(need.secret)
             self._work(need)
-        if may_act():
-            self._pay(may_act)
-        looked = self.look()
+            looked = self.look()
+        if may_act() and self._pay(may_act):
+            looked = self.look()
         if may_act():
             self.tell(looked)
         return looked
@@ -127,8 +128,7 @@ class Keeper:
 
     # --- work -------------------------------------------------------------------------------------------------------
 
-    def _next(self, tried: set[str]) -> Need | None:
-        looked = self.look()
+    def _next(self, looked: Looked, tried: set[str]) -> Need | None:
         return next((need for need in looked.needs if need.act in ACTING and need.secret not in tried
                      and not self._rests(need, looked.at)), None)
 
@@ -169,13 +169,15 @@ class Keeper:
         wait = min(COOLING[1], before.wait * 2) if before is not None else COOLING[0]
         self._cooling[what, name] = _Cooling(self._clock.now() + wait, wait, trouble)
 
-    def _pay(self, may_act: Callable[[], bool]) -> None:
-        """Try the revocations that are due."""
-        for name in self._ledger.due(self._clock.now()):
+    def _pay(self, may_act: Callable[[], bool]) -> bool:
+        """Try the revocations that are due; whether there were any."""
+        names = self._ledger.due(self._clock.now())
+        for name in names:
             if not may_act():
-                return
+                break
             if not self._cools("revocation", name, self._clock.now()):
                 self._cool("revocation", name, guarded(self._log, "revocation", partial(self._try, name), secret=name))
+        return bool(names)
 
     def _try(self, name: str) -> None:
         for tried in self._ledger.work(name):

@@ -38,6 +38,8 @@ EXIT_CUT_SHORT = 1
 """The step under way did not end in time after SIGTERM; the next start settles it as after a crash."""
 STANDBY_LOOKS = 5.0
 """Seconds at most between two looks of a daemon that stands by, whether it is to take over."""
+SHORT = 0.2
+"""Seconds that a sleeper waits at most once the daemon is to stop."""
 PLAIN = "text/plain; charset=utf-8"
 
 
@@ -52,8 +54,9 @@ class StoppableClock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, or until the daemon is to stop."""
-        self._stop.wait(seconds)
+        """Wait, or until the daemon is to stop; who waits for something else in a loop still waits a little."""
+        if self._stop.wait(seconds):
+            time.sleep(min(seconds, SHORT))
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,7 @@ class Daemon:
                 detail=f"the new configuration was refused, the former one is kept: {error.message}")])
         else:
             self._world = world
+            self._lead.last(config.daemon.takeover)
             self.log.form = config.daemon.log
             self.log.write(INFO, "daemon.reloaded", notices_to=world.told_to)
             self.metrics.reloaded("ok")

@@ -67,8 +67,9 @@ def test_what_no_longer_stands_is_forgotten(tmp_path: Path) -> None:
 def test_one_leads_and_another_takes_over() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
-    one, two = Lead(store, "Host.Example", "p1", 30.0), Lead(store, "host.example", "p2", 30.0)
-    elsewhere = Lead(store, "other", "p3", 30.0)
+    one = Lead(store, "Host.Example", "p1", 30.0, clock.now)
+    two = Lead(store, "host.example", "p2", 30.0, clock.now)
+    elsewhere = Lead(store, "other", "p3", 30.0, clock.now)
     assert one.take() and not two.take() and "p1" in two.other and elsewhere.take()
     clock.sleep(29.0)
     assert one.confirm()
@@ -82,13 +83,27 @@ def test_one_leads_and_another_takes_over() -> None:
 
 
 def test_a_store_that_cannot_say_is_no_lead_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = MemoryStore(FakeClock())
-    lead = Lead(store, "host", "p1", 30.0)
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    lead = Lead(store, "host", "p1", 30.0, clock.now)
     assert lead.take()
     with monkeypatch.context() as patch:
         patch.setattr(store, "renew", _busy)
+        assert lead.confirm(), "it was confirmed this very moment"
+        clock.sleep(1.0)
         assert not lead.confirm() and lead.held
     assert lead.confirm()
+
+
+def test_a_lease_that_is_to_last_longer_does() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, two = Lead(store, "host", "p1", 30.0, clock.now), Lead(store, "host", "p2", 30.0, clock.now)
+    assert one.take()
+    one.last(300.0)
+    assert one.confirm()
+    clock.sleep(200.0)
+    assert not two.take()
 
 
 def _busy(*args: object) -> None:

@@ -163,7 +163,7 @@ class Years:
         ledger = Ledger(self.store, gear, self.clock, settings.actor, holder)
         log = Log(self.clock, stream=_Nowhere())  # type: ignore[arg-type]
         keeper = Keeper(self.store, engine, ledger, self, self.clock, self.told_file, self, log, lambda record: ())
-        return Process(number, Lead(self.store, "host", holder, TAKEOVER), keeper, holder)
+        return Process(number, Lead(self.store, "host", holder, TAKEOVER, self.true.now), keeper, holder)
 
     def _may_act(self, holder: str) -> bool:
         process = next((one for one in self.processes if one.holder == holder), None)

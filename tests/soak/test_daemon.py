@@ -121,9 +121,11 @@ def under_kills(here: Deployment, fake: FakeProvider, log: IO[bytes], rng: rando
 
 
 def settle(here: Deployment) -> None:
-    """No more beginnings; what is unfinished or owed is brought to its end by the daemon."""
-    here.settings.write_text(here.settings.read_text().replace('every = "4s"', 'every = "9999d"')
-                             .replace('every = "15s"', 'every = "9999d"'))
+    """No more beginnings, and the usual pace; what is unfinished or owed is brought to its end by the daemon."""
+    text = here.settings.read_text()
+    for every in ("4s", "15s"):
+        text = text.replace(f'every = "{every}"', 'every = "9999d"')
+    here.settings.write_text(text.replace('tick = "1s"\ntakeover = "10s"\n', ""))
 
 
 def quiet(here: Deployment) -> bool:
