@@ -192,6 +192,9 @@ def test_the_import_contracts_hold() -> None:
         ("rotate/engine.py", "import requests\n", "requests and websockets live in clients"),
         ("config/load.py", "def f():\n    import rich\n", "typer and rich live in cli"),
         ("rotate/engine.py", "import cryptography\n", "cryptography lives in stores"),
+        ("wiring/shop.py", "import apscheduler\n", "apscheduler lives in daemon"),
+        ("cli/planning.py", "import prometheus_client\n", "prometheus-client lives in daemon"),
+        ("daemon/keeper.py", "import clawsecrets.cli\n", "Shells on top"),
     ],
 )
 def test_a_broken_contract_is_seen(tmp_path: Path, module: str, source: str, contract: str) -> None:
