@@ -12,7 +12,7 @@ from hashlib import blake2b
 from clawsecrets.model.policy import DAY, RotationPolicy, due_at
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Version
-from clawsecrets.model.window import Openings, Span
+from clawsecrets.model.window import LONG, Openings, Span
 
 NextAfter = Callable[[float], float | None]
 """The first time of a cron expression after a Unix time; None = there is none."""
@@ -115,7 +115,9 @@ def slot(name: str, rule: Rule, since: float, ready: float, now: float, *, urgen
     span = first if first is not None and first.closes > soonest else openings.first(soonest)
     if first is None or span is None:
         return None
-    start = max(span.opens, since)
+    # in a window the place is the same every time, however late in it the last rotation ended: else it would move on
+    # from week to week, and out of the window at last
+    start = span.opens if span.closes - span.opens <= LONG else max(span.opens, since)
     begins = start + share(name) * min(rule.jitter, (span.closes - start) * JITTER_SHARE)
     return Slot(max(begins, ready), span, span != first or now - since > YIELDING)
 

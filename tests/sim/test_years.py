@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 import clawsecrets.daemon.keeper as keeper_module
 import clawsecrets.model.need as need_module
+from clawsecrets.model.forecast import forecast
 from clawsecrets.model.need import Act, Need
 from clawsecrets.model.policy import DAY
 from clawsecrets.ports import Reply
@@ -31,6 +33,21 @@ def test_a_quiet_year_keeps_every_interval(random_seed: int) -> None:
             # an opening of a week may be waited for each time, and a redundancy group takes turns
             least = int(365 * DAY / (rule.policy.interval + 22 * DAY))
             assert least <= found[name] <= 365 * DAY / rule.policy.interval + 1, (random_seed, name, found[name])
+
+
+def test_the_daemon_does_what_plan_says(random_seed: int) -> None:
+    """Seven secrets, none of them assisted: the forecast of 120 days, and what a quiet world then sees."""
+    world = years.Years(random.Random(random_seed), 7, troubles=False)
+    world.rules = {name: replace(rule, policy=replace(rule.policy, grace=0.0)) for name, rule in world.rules.items()}
+    start = world.clock.now()
+    planned, _ = forecast(world.store.records(), world.rules, world.pace, start, start + 120 * DAY)
+    world.live_through(121 * DAY)
+    assert len(planned) > 10
+    for name in world.rules:
+        said = [item.at for item in planned if item.secret == name]
+        done_at = [at for other, at in world.begins if other == name][: len(said)]
+        off = [round(abs(a - b)) for a, b in zip(said, done_at, strict=True)]
+        assert max(off, default=0) < 600, (random_seed, name, off)
 
 
 @pytest.mark.parametrize("number", range(3))

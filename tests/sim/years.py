@@ -118,6 +118,8 @@ class Years:
         self.nested = False
         self.jumped_at, self.all_down_until, self.begun_at = START, START, -HOUR
         self.checked_at = START
+        self.begins: list[tuple[str, float]] = []
+        """What daemons began, and when by the wall clock."""
         self.touched: dict[str, float] = {}
         """Secret -> true time at which something went wrong for it, or a person or a jump of the clock meddled."""
         self.rules: dict[str, Rule] = {}
@@ -310,6 +312,7 @@ class Years:
         if self.true.time - self.begun_at < STAGGER - 1 and self.jumped_at < self.begun_at:
             raise Broken(f"{name} was begun {self.true.time - self.begun_at:.0f} s after another")
         self.begun_at = self.true.time
+        self.begins.append((name, now))
 
     def _check_overdue(self, looked: Looked) -> None:
         """Who is late must have been told of; those to whom nothing happened are not late at all."""
