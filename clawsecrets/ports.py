@@ -87,11 +87,13 @@ class Store(Protocol):
     def value(self, name: str, number: int) -> SecretValue:
         """The value of one version. NotFound when it was erased."""
 
-    def commit(self, changes: Sequence[Change], lease: Lease | None = None) -> Sequence[Record]:
+    def commit(self, changes: Sequence[Change], lease: Lease | None = None,
+               lead: Lease | None = None) -> Sequence[Record]:
         """Make changes durable, each with its audit event, and give the records with their new revision.
 
         One Change is atomic in every store; the embedded one commits them all in one transaction. StaleRecord when
-        a record's revision is not the newest (a new record has revision 0); Fenced when the lease was taken over.
+        a record's revision is not the newest (a new record has revision 0); Fenced when the lease, or the one under
+        which the work is done at all (`lead`), was taken over.
         Nothing is committed when it raises.
         """
 

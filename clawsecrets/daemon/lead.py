@@ -41,6 +41,7 @@ class Lead:
         self._holder = holder
         self._ttl = ttl
         self._lease: Lease | None = None
+        self._last: Lease | None = None
         self.other = ""
         """Who leads, when we do not."""
 
@@ -49,12 +50,16 @@ class Lead:
         """Whether we led when we last looked."""
         return self._lease is not None
 
+    def lease(self) -> Lease | None:
+        """What a beginning is committed under, the lost one, too: Fenced when another has taken it."""
+        return self._last
+
     def take(self) -> bool:
         """Try to lead; whether we do."""
         try:
             began = self._clock()
             self._lease = self._store.acquire(self._name, self._holder, self._ttl)
-            self._confirmed, self.other = began, ""
+            self._last, self._confirmed, self.other = self._lease, began, ""
         except StoreBusy as busy:
             self.other = busy.message
         return self.held

@@ -86,7 +86,7 @@ class Daemon:
         self._lead = Lead(given.store, given.host, holder(), config.daemon.takeover)
         told = Told(config.store.anchor.with_name(f"{config.store.anchor.stem}-told.json"), self._clock.now())
         self._around = Surroundings(given.paths, given.store, self._clock, self.log, told, self.metrics, given.actor,
-                                    self._may_act)
+                                    self._may_act, self._lead.lease)
         self._world = build(config, self._around)
         self._working = threading.Lock()
         self._ended = time.monotonic()

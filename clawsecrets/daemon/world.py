@@ -15,7 +15,7 @@ from clawsecrets.daemon.timetable import Timetable
 from clawsecrets.daemon.told import Told
 from clawsecrets.errors import ClawError, NotFound
 from clawsecrets.model.record import Record
-from clawsecrets.ports import Clock, Store
+from clawsecrets.ports import Clock, Lease, Store
 from clawsecrets.wiring.notifying import notifier
 from clawsecrets.wiring.shop import holder, lease_for
 
@@ -46,6 +46,8 @@ class Surroundings:
     tally: Tally
     actor: str
     may_act: Callable[[], bool]
+    lease: Callable[[], Lease | None]
+    """The lead's."""
 
 
 def build(config: Config, around: Surroundings) -> World:
@@ -55,7 +57,8 @@ def build(config: Config, around: Surroundings) -> World:
     timetable = Timetable(config, shop)
     timetable.check(store.records())
     progress = LogProgress(around.log, lambda name: _rotation_id(store, name))
-    engine = wiring.engine(config, store, shop, clock, progress, around.actor, lambda: not around.may_act())
+    engine = wiring.engine(config, store, shop, clock, progress, around.actor, lambda: not around.may_act(),
+                           around.lease)
     ledger = wiring.ledger(config, store, shop, clock, around.actor)
     to = notifier(config, store, around.log.notice)
     keeper = Keeper(store, engine, ledger, timetable, clock, around.told, to, around.log,

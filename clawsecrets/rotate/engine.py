@@ -18,7 +18,7 @@ from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wa
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
-from clawsecrets.rotate.commits import TURNS, Commits
+from clawsecrets.rotate.commits import TURNS, Commits, nobody
 from clawsecrets.rotate.delivery import Delivered
 from clawsecrets.rotate.fenced import make_good
 from clawsecrets.rotate.gear import Gear
@@ -51,6 +51,8 @@ class Settings:
     """Unique per process: the lease is taken in this name."""
     stopping: Callable[[], bool] = _never
     """Whether to leave the rotation, parked, before its next step."""
+    lead: Callable[[], Lease | None] = nobody
+    """The daemon's: nothing is begun once another has it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Engine:
         self._progress = progress
         self._new_id = new_id
         self._settings = settings
-        self._commits = Commits(store, clock, progress, settings.actor)
+        self._commits = Commits(store, clock, progress, settings.actor, settings.lead)
 
     # --- what commands call ------------------------------------------------------------------------------------
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from clawsecrets.daemon.keeper import ASK_EVERY, Keeper
+from clawsecrets.daemon.lead import Lead
 from clawsecrets.daemon.logs import Log
 from clawsecrets.daemon.told import Told
-from clawsecrets.errors import ConfigError
+from clawsecrets.errors import ConfigError, Fenced
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.need import Need, needs
 from clawsecrets.model.notice import Notice, Topic
@@ -21,8 +22,9 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Rotation, State, Wait
 from clawsecrets.model.schedule import Pace, Rule
 from clawsecrets.ports import Change, Reply
-from clawsecrets.rotate.engine import Engine, Order, Result
+from clawsecrets.rotate.engine import Engine, Order, Result, Settings
 from clawsecrets.rotate.ledger import Ledger
+from tests.fakes import Quiet
 from tests.sim.gear import WorldGear
 from tests.sim.world import NAME, Item, World
 
@@ -84,6 +86,22 @@ def test_nothing_is_done_that_may_not_be_done() -> None:
     desk.clock.sleep(90 * DAY)
     desk.keeper.round(lambda: False)
     assert desk.record.last_number == 1 and desk.told == []
+
+
+def test_nothing_is_begun_under_a_lost_lead() -> None:
+    desk = Desk()
+    lead = Lead(desk.store, "host", "d1", 30.0, desk.clock.now)
+    other = Lead(desk.store, "host", "d2", 30.0, desk.clock.now)
+    assert lead.take()
+    settings = Settings(lease=90.0, holder="d1", queue=0.0, lead=lead.lease)
+    engine = Engine(desk.store, WorldGear(desk.world), desk.clock, Quiet(), lambda: "r1", settings)
+    desk.clock.sleep(31.0)
+    assert other.take()
+    for _ in range(2):  # still believing, and knowing that it was lost
+        with pytest.raises(Fenced):
+            engine.rotate(NAME, Order())
+        assert not lead.confirm()
+    assert desk.record.rotation is None
 
 
 def test_what_raises_cools_down_longer_each_time_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,18 +159,15 @@ class Years:
     def _process(self, number: int) -> Process:
         """A new process, after its start or restart."""
         holder = f"d{number}-{next(self.ids)}"
+        lead = Lead(self.store, "host", holder, TAKEOVER, self.true.now)
         gear = YearsGear(self)
         settings = Settings(lease=LEASE, actor=f"daemon{number}", holder=holder, patience=30.0, queue=0.0,
-                            stopping=lambda: not self._may_act(holder))
+                            stopping=lambda: not lead.confirm(), lead=lead.lease)
         engine = Engine(self.store, gear, self.clock, Quiet(), lambda: f"r{next(self.ids)}", settings)
         ledger = Ledger(self.store, gear, self.clock, settings.actor, holder)
         log = Log(self.clock, stream=_Nowhere())  # type: ignore[arg-type]
         keeper = Keeper(self.store, engine, ledger, self, self.clock, self.told_file, self, log, lambda record: ())
-        return Process(number, Lead(self.store, "host", holder, TAKEOVER, self.true.now), keeper, holder)
-
-    def _may_act(self, holder: str) -> bool:
-        process = next((one for one in self.processes if one.holder == holder), None)
-        return process is not None and process.lead.confirm()
+        return Process(number, lead, keeper, holder)
 
     # --- what the keeper is given: the timetable, and somebody to tell ------------------------------------------
 
