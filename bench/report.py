@@ -19,7 +19,7 @@ GROUPS = ("resolve", "thousand", "ten-thousand")
 def write() -> Path:
     """The table of everything that was measured so far."""
     path = figures.RESULTS / "README.md"
-    path.write_text("\n".join([HEAD, *_commands(), *_scan(), *_gateway(), *_soak()]).rstrip() + "\n")
+    path.write_text("\n".join([HEAD, *_commands(), *_scan(), *_gateway(), *_daemon(), *_soak()]).rstrip() + "\n")
     return path
 
 
@@ -75,6 +75,21 @@ def _gateway() -> Iterator[str]:
         "commit after its reply.",
         "The rotation speaks the gateway's RPC itself. OpenClaw's own command line, for the reload alone, would take "
         f"{found['share_that_openclaws_cli_alone_would_be']:.0%} of what the whole rotation takes.", "")
+
+
+def _daemon() -> Iterator[str]:
+    found = figures.read("daemon")
+    if not found:
+        return
+    yield from (
+        "## The daemon at intervals of seconds", "",
+        f"{found['secrets']} secrets at HTTP fakes and a real gateway for {found['seconds']:.0f} s, on "
+        f"{_machine(found['machine'])}; seed {found['seed']}.", "",
+        f"- {found['rotations']} rotations, {found['rotations_under_kills']} of them while the daemon was killed "
+        f"(SIGKILL) {found['kills']} times; {found['failed']} were given up and tried again, {found['stuck']} stuck; "
+        f"{found['orphans']} orphans at the provider.",
+        f"- Resident memory {found['rss_kib_start'] / 1024:.1f} MiB, and {found['rss_kib_end'] / 1024:.1f} MiB after "
+        f"{found['steady_rotations']} more rotations; idle it takes {found['idle_cpu_percent']:.2f} % of a core.", "")
 
 
 def _spread(what: str, row: Mapping[str, float]) -> str:

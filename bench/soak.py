@@ -1,9 +1,9 @@
 """The full counts, one part after another. The summary goes to bench/results/soak.json, further figures beside it.
 
-    python -m bench.soak [PART …]      gateway, simulator, crash, samples, fuzz, other; all when none is named
+    python -m bench.soak [PART …]      gateway, daemon, simulator, crash, samples, fuzz, other; all when none is named
     SEED=N python -m bench.soak        the same random samples again
 
-The gateway comes first and alone: it measures. Exit code 1 when anything failed.
+Gateway and daemon come first and alone: they measure. Exit code 1 when anything failed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[1]
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 EVERYTHING = "soak or not soak"
 PARTS: dict[str, tuple[str, ...]] = {
-    "gateway": ("tests/soak", "-m", "soak", "-n", "0"),
+    "gateway": ("tests/soak/test_gateway.py", "-m", "soak", "-n", "0"),
+    "daemon": ("tests/soak/test_daemon.py", "-m", "soak", "-n", "0"),
     "simulator": ("tests/sim", "-m", EVERYTHING, "--hypothesis-profile=soak", *PARALLEL),
     "crash": ("tests/crash", "-m", EVERYTHING, *PARALLEL),
     "samples": ("tests", "--ignore=tests/sim", "-m", "hypothesis and not soak", "--hypothesis-profile=soak", *PARALLEL),

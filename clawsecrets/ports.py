@@ -12,6 +12,7 @@ from typing import Protocol
 
 from clawsecrets.model.audit import AuditEvent, ChainedEvent
 from clawsecrets.model.finding import Content, Coverage, Place, Provenance, Report, Skipped
+from clawsecrets.model.notice import Notice
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, Version
@@ -88,11 +89,13 @@ class Store(Protocol):
     def value(self, name: str, number: int) -> SecretValue:
         """The value of one version. NotFound when it was erased."""
 
-    def commit(self, changes: Sequence[Change], lease: Lease | None = None) -> Sequence[Record]:
+    def commit(self, changes: Sequence[Change], lease: Lease | None = None,
+               lead: Lease | None = None) -> Sequence[Record]:
         """Make changes durable, each with its audit event, and give the records with their new revision.
 
         One Change is atomic in every store; the embedded one commits them all in one transaction. StaleRecord when
-        a record's revision is not the newest (a new record has revision 0); Fenced when the lease was taken over.
+        a record's revision is not the newest (a new record has revision 0); Fenced when the lease, or the one under
+        which the work is done at all (`lead`), was taken over.
         Nothing is committed when it raises.
         """
 
@@ -245,6 +248,10 @@ class Injector(Protocol):
     def preflight(self) -> Reply:
         """Could `deliver` work? Writes nothing that stays."""
 
+    def exposed(self, names: Sequence[str]) -> Sequence[str]:
+        """One line for each of its files (those of these secrets, where each has its own) that others may read or
+        write, or that belongs to somebody else than it should. Empty: none, or there is nothing yet."""
+
     def describe(self) -> str:
         """One line for `--dry-run` and docs."""
 
@@ -311,6 +318,21 @@ class Progress(Protocol):
 
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
+
+
+# --- people ------------------------------------------------------------------------------------------------------
+
+
+class Notifier(Protocol):
+    """Tells people what the daemon notices. What is told already, and when again, is the caller's to know."""
+
+    def tell(self, notices: Sequence[Notice]) -> Reply:
+        """Tell these, which came up together, in this order. OK: they are told (or kept, durably, to be told in a
+        digest). LATER or UNKNOWN: they were not all told; they are offered again. REFUSED: they cannot be told at
+        all, and are not offered again."""
+
+    def describe(self) -> str:
+        """One line that says where they go, without any address that is a secret."""
 
 
 # --- the scan ----------------------------------------------------------------------------------------------------

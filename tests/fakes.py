@@ -79,12 +79,13 @@ class MemoryStore:
             raise NotFound(f"{name} version {number} has no value")
         return found
 
-    def commit(self, changes: Sequence[Change], lease: Lease | None = None) -> Sequence[Record]:
+    def commit(self, changes: Sequence[Change], lease: Lease | None = None,
+               lead: Lease | None = None) -> Sequence[Record]:
         self.hook("commit")
-        if lease is not None:
-            held = self._leases.get(lease.name)
-            if held is None or held.holder != lease.holder or held.epoch != lease.epoch:
-                raise Fenced(f"the lease on {lease.name} was taken over")
+        for given in (lease, lead):
+            held = self._leases.get(given.name) if given is not None else None
+            if given is not None and (held is None or (held.holder, held.epoch) != (given.holder, given.epoch)):
+                raise Fenced(f"the lease on {given.name} was taken over")
         for change in changes:
             name = change.record.secret.name
             known = self._records.get(name)

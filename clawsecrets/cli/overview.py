@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, emit, say, table
+from clawsecrets.cli.output import DIM, GREEN, RED, YELLOW, Column, emit, moment, say, table
 from clawsecrets.cli.session import JsonOption, Session, command
+from clawsecrets.model.need import NEVER, Act, Need
 from clawsecrets.model.policy import DAY, format_duration
 from clawsecrets.model.status import Status, Urgency, status
 
 _COLOURS = {Urgency.STUCK: RED, Urgency.OVERDUE: RED, Urgency.WAITING: YELLOW, Urgency.WORK: YELLOW,
             Urgency.FAILED: RED, Urgency.SOON: YELLOW, Urgency.FINE: GREEN, Urgency.IDLE: DIM}
-_COLUMNS = (Column("SECRET"), Column("KIND", drop=1), Column("PROVIDER", 8, drop=2), Column("AGE", right=True),
-            Column("EVERY", right=True), Column("DUE", right=True), Column("STATE", 24),
-            Column("LAST PROOF", 10, drop=3))
+_COLUMNS = (Column("SECRET"), Column("KIND", drop=2), Column("PROVIDER", 8, drop=2), Column("AGE", right=True),
+            Column("EVERY", right=True), Column("DUE", right=True), Column("NEXT", drop=3), Column("STATE", 24),
+            Column("WHY", 10, drop=1), Column("LAST PROOF", 10, drop=4))
 
 
 def register(app: typer.Typer) -> None:
@@ -28,31 +29,35 @@ def show_status(
     by_name: Annotated[bool, typer.Option("--by-name", help="Sort by name instead of urgency.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The rotation table: every secret, its age, when it is due, where it stands, and what was last proven."""
-    now, shop = session.clock.now(), session.shop
-    records = list(session.store.records())
-    rows = [status(record, shop.policy(record.secret), now) for record in records]
+    """The rotation table: every secret, its age, when it is due and rotated next, where it stands, and what was last
+    proven."""
+    now, records = session.clock.now(), list(session.store.records())
+    found, rules = session.timetable.needs(records, now)
+    needs = {need.secret: need for need in found}
+    rows = [status(record, rules[record.secret.name].policy, now, needs[record.secret.name].due)
+            for record in records]
     origins = {record.secret.name: record.current.origin if record.current else "" for record in records}
     rows.sort(key=lambda row: row.name if by_name else (row.urgency, row.due or 1e18, row.name))
     if as_json:
-        emit({"now": now, "secrets": [_status_json(row, origins[row.name]) for row in rows]})
+        emit({"now": now, "secrets": [_status_json(row, origins[row.name], needs[row.name]) for row in rows]})
         return
     if not rows:
         say("no secrets yet: clawsecrets import FILE… brings them in")
         return
-    cells = [_status_cells(row, now, origins[row.name]) for row in rows]
+    cells = [_status_cells(row, now, origins[row.name], needs[row.name]) for row in rows]
     table(_COLUMNS, cells, [_COLOURS[row.urgency] for row in rows])
     first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
     if first is not None:
         say(f"{first.name}: {first.detail}")
 
 
-def _status_cells(row: Status, now: float, origin: str) -> list[str]:
+def _status_cells(row: Status, now: float, origin: str, need: Need) -> list[str]:
     proof = f"{row.proof} {format_duration(now - row.proof_at)} ago" if row.proof_at else row.proof
     return [
         row.name, row.kind, row.provider, _age(row, origin),
         "-" if row.interval is None else format_duration(row.interval),
-        "-" if row.due is None else _due(row.due - now), row.state, proof,
+        "-" if row.due is None else _due(row.due - now), _next(need, now), row.state,
+        need.why if need.why != row.state else "", proof,
     ]
 
 
@@ -66,10 +71,18 @@ def _due(left: float) -> str:
     return format_duration(round(left / DAY) * DAY) if abs(left) >= DAY else format_duration(left)
 
 
-def _status_json(row: Status, origin: str) -> dict[str, object]:
+def _next(need: Need, now: float) -> str:
+    """When it is rotated next, as far as that can be said; UTC."""
+    if need.act in (Act.BEGIN, Act.GO_ON):
+        return "now"
+    return moment(need.at) if need.act is Act.WAIT and now < need.at < NEVER else "-"
+
+
+def _status_json(row: Status, origin: str, need: Need) -> dict[str, object]:
     return {
         "name": row.name, "kind": row.kind, "provider": row.provider, "version": row.version, "age": row.age,
         "origin": origin,
         "interval": row.interval, "due_at": row.due, "state": row.state, "detail": row.detail, "proof": row.proof,
-        "proof_at": row.proof_at, "urgency": row.urgency.name.lower(),
+        "proof_at": row.proof_at, "urgency": row.urgency.name.lower(), "next": need.act.value,
+        "next_at": need.at if need.act is Act.WAIT and need.at < NEVER else None, "why": need.why,
     }

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli import asking
+from clawsecrets.cli import asking, due_now
 from clawsecrets.cli.answers import (
     DONE,
     INCOMPLETE,
@@ -24,12 +24,11 @@ from clawsecrets.cli.answers import (
     tell_tried,
     tried_json,
 )
-from clawsecrets.cli.output import emit, heard, moment, say, wrapped
+from clawsecrets.cli.output import emit, heard, say, wrapped
 from clawsecrets.cli.session import JsonOption, Session, command, confirm, read_value
 from clawsecrets.errors import ClawError, StoreBusy, UsageError
-from clawsecrets.model.record import Record, retry_at
+from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.model.status import status
 from clawsecrets.rotate import preflight
 from clawsecrets.rotate.engine import Order, Result
 from clawsecrets.rotate.ledger import Tried
@@ -62,8 +61,7 @@ def rotate(
 ) -> int:
     """Rotate: mint, test, deliver, reload, prove, and only then revoke the old one and try that it is dead.
 
-    Safe to interrupt and to run again: it goes on where it was. Exit codes: 0 rotated, 1 work left (waiting for
-    time or a person, revocation pending), 4 refused and backed out, 5 stuck.
+    Safe to interrupt and to run again. Exit codes: 0 rotated, 1 work left, 4 refused and backed out, 5 stuck.
     """
     chosen, left = _chosen(session, names or [], due, every)
     if revoke_unproven and not compromised:
@@ -77,10 +75,12 @@ def rotate(
     supplied = _supplied(session, chosen[0], from_version, as_it_is) if new_value_stdin else None
     asks = bool(names) and not as_json and asking.can_ask()
     tried = _work_off(session, as_json) if due else []
-    results = []
+    order, results = Order(from_version, compromised, revoke_unproven, supplied), []
     for name in chosen:
-        order = Order(from_version, compromised, revoke_unproven, supplied)
-        results.append(_rotate_one(session, name, order, told=not as_json, asks=asks, as_it_is=as_it_is))
+        turn = due_now.turn(session, name) if due else due_now.Turn(True)
+        left |= turn.left
+        if turn.now:
+            results.append(_rotate_one(session, name, order, told=not as_json, asks=asks, as_it_is=as_it_is))
     if as_json:
         heard(lambda: emit({"rotations": [answer_json(answer) for answer in results],
                             "tried": [tried_json(item) for item in tried],
@@ -141,22 +141,11 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> tuple
         raise UsageError("say what to rotate: NAME…, --due or --all", "clawsecrets status shows what is due")
     if names:
         return session.known(list(dict.fromkeys(names))), {}
-    now, found = session.clock.now(), []
-    for record in session.store.records():
-        row = status(record, session.shop.policy(record.secret), now)
-        overdue = row.due is not None and row.due <= now
-        if (every and record.current) or (due and (overdue or record.rotating)):
-            found.append(record)
-    left = _backing_off(found, now) if due else {}
-    left |= _one_of_each_group(session, [record for record in found if record.secret.name not in left])
+    if due:
+        return due_now.chosen(session)
+    found = [record for record in session.store.records() if record.current]
+    left = _one_of_each_group(session, found)
     return [record.secret.name for record in found if record.secret.name not in left], left
-
-
-def _backing_off(found: Sequence[Record], now: float) -> dict[str, str]:
-    """Those whose last rotation failed so recently that it is not tried again by itself yet."""
-    times = {record.secret.name: retry_at(record) for record in found if not record.rotating}
-    return {name: f"its last rotation failed; it is tried again from {moment(at)} on (by name: at once)"
-            for name, at in times.items() if at > now}
 
 
 def _one_of_each_group(session: Session, found: Sequence[Record]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
+    from clawsecrets.daemon.timetable import Timetable
     from clawsecrets.model.provider import Provider
     from clawsecrets.model.record import Record
     from clawsecrets.ports import Store
@@ -64,6 +65,10 @@ class Session:
     @cached_property
     def config(self) -> Config:
         """The configuration, with `--store` over it."""
+        return self.read_config()
+
+    def read_config(self) -> Config:
+        """The configuration as it is in its file now."""
         return wiring.read_config(self.paths, self._store_url)
 
     @cached_property
@@ -80,6 +85,13 @@ class Session:
     def shop(self) -> wiring.Workshop:
         """Builds issuers and targets."""
         return wiring.Workshop(self.config, self.paths, lambda: self.store, self.clock)
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """When which secret is rotated by itself. ConfigError where that cannot be kept."""
+        from clawsecrets.daemon.timetable import Timetable
+
+        return Timetable(self.config, self.shop)
 
     @cached_property
     def actor(self) -> str:

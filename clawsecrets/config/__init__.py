@@ -5,6 +5,7 @@
     tables.py    typed reading of a TOML table; unknown keys are refused with the nearest spelling
     load.py      file -> Config
     targets.py   [injectors.*] and [consumers.*]
+    timing.py    [schedule] and [daemon]     zones.py  time zones     lines.py  where a key stands, for messages
     place.py     store URLs
     trust.py     who may say what clawsecrets does
     append.py    adds a target to an existing file, keeping everything that stands there

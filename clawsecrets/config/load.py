@@ -22,6 +22,7 @@ from clawsecrets.config.shape import (
 )
 from clawsecrets.config.tables import Source, Table, listed
 from clawsecrets.config.targets import read_consumers, read_injectors
+from clawsecrets.config.timing import read_daemon, read_schedule
 from clawsecrets.config.trust import require_owner, require_unshared
 from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError
@@ -84,7 +85,7 @@ def _reading_hint(error: OSError, paths: Paths) -> str:
 
 def parse(text: str, file: str, paths: Paths) -> Config:
     """The configuration that `text` says; `file` is its name in messages."""
-    root = Table(_toml(text, file), Source(file, paths.home))
+    root = Table(_toml(text, file), Source(file, paths.home, text))
     injectors = read_injectors(root)
     config = Config(
         Path(file) if file else None,
@@ -95,6 +96,8 @@ def parse(text: str, file: str, paths: Paths) -> Config:
         injectors,
         read_consumers(root, injectors),
         _scan(root.table("scan")),
+        read_schedule(root.table("schedule")),
+        read_daemon(root.table("daemon")),
     )
     root.done()
     return config

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clawsecrets.config.place import StoreUrl
+from clawsecrets.config.timing import DaemonConfig, ScheduleConfig
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.secret import Kind
 
@@ -171,3 +172,5 @@ class Config:
     injectors: Mapping[str, InjectorConfig]
     consumers: Mapping[str, ConsumerConfig]
     scan: ScanConfig = ScanConfig()
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    daemon: DaemonConfig = field(default_factory=DaemonConfig)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from clawsecrets.config.lines import line_of
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import parse_duration
 
@@ -30,6 +31,8 @@ class Source:
 
     file: str
     home: Path
+    text: str = ""
+    """The file's text, to find lines in; empty: messages name none."""
 
 
 def nearest(word: str, known: Collection[str]) -> str:
@@ -41,14 +44,26 @@ def nearest(word: str, known: Collection[str]) -> str:
 class Table:
     """One table of the file; `place` is its dotted name, empty for the top level."""
 
-    def __init__(self, data: Mapping[str, object], source: Source, place: str = "") -> None:
-        self.data, self.source, self.place = data, source, place
+    def __init__(self, data: Mapping[str, object], source: Source, place: str = "",
+                 path: Sequence[str] = ()) -> None:
+        self.data, self.source, self.place, self.path_ = data, source, place, tuple(path)
         self.asked: set[str] = set()
 
     def fail(self, fault: str, hint: str = "") -> NoReturn:
         """Raise a ConfigError about this table."""
         where = f"[{self.place}]: " if self.place else ""
         raise ConfigError(f"{self.source.file}: {where}{fault}", hint)
+
+    def line(self, key: str) -> int:
+        """The line on which a key of this table stands, else its header's; 0 = not known."""
+        return line_of(self.source.text, self.path_, key)
+
+    def fail_at(self, key: str, fault: str, hint: str = "") -> NoReturn:
+        """Raise a ConfigError about a key, with its line; `fault` need not name the key."""
+        line = self.line(key)
+        where = f"{self.source.file}: line {line}" if line else self.source.file
+        named = f"{key}: " if key and not fault.startswith(key) else ""
+        raise ConfigError(f"{where}: [{self.place}]: {named}{fault}", hint)
 
     def done(self) -> None:
         """Refuse every key that nobody asked for."""
@@ -105,6 +120,14 @@ class Table:
             self.fail(f"{key}: {error}")
         if value < least:
             self.fail(f"{key} = {text!r} is too short: at least {least:g} s")
+        return value
+
+    def whole(self, key: str, default: int, least: int = 0) -> int:
+        """A whole number of at least `least`."""
+        value = self._get(key, int, default)
+        assert isinstance(value, int)
+        if self.has(key) and value < least:
+            self.fail(f"{key} = {value} is too small: at least {least}")
         return value
 
     def path(self, key: str) -> Path | None:
@@ -165,7 +188,7 @@ class Table:
         """The sub-table; an empty one when it is not there."""
         data = self._get(key, dict, {})
         assert isinstance(data, dict)
-        return Table(data, self.source, f"{self.place}.{key}" if self.place else key)
+        return Table(data, self.source, f"{self.place}.{key}" if self.place else key, (*self.path_, key))
 
     def tables(self, key: str) -> Mapping[str, Table]:
         """Sub-tables by a name that the user chose."""

@@ -17,7 +17,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,23 @@ def access(owner: str = "", group: str = "", mode: int | None = None, *, loose: 
         raise ConfigError(f"mode {mode:04o} lets more than the owner and one group read secrets", "use 0640 or less")
     uid, primary = _user(owner)
     return Access(uid, _group(group) if group else primary, mode)
+
+
+def exposures(paths: Iterable[Path], rights: Access) -> Iterator[str]:
+    """How files that are there differ from what they were given: owner, group, permissions. One line for each."""
+    for path in paths:
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue
+        mode, uid, gid = stat.S_IMODE(found.st_mode), rights.uid, rights.gid
+        loosest = LOOSEST if rights.mode is None else rights.mode
+        if not stat.S_ISREG(found.st_mode):
+            yield f"{path} is not a regular file"
+        elif mode & ~loosest:
+            yield f"{path} has mode {mode:04o}: more than {loosest:04o} allows"
+        elif (uid is not None and found.st_uid != uid) or (gid is not None and found.st_gid != gid):
+            yield f"{path} belongs to {found.st_uid}:{found.st_gid}, not to whom it was given"
 
 
 def _user(owner: str) -> tuple[int | None, int | None]:

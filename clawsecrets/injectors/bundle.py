@@ -15,7 +15,7 @@ from pathlib import Path
 from clawsecrets.errors import ConfigError, Refused, StoreDamaged, StoreLocked
 from clawsecrets.injectors import bundle_format, mapping
 from clawsecrets.injectors.answers import attempt, text_of
-from clawsecrets.injectors.atomic import Access, Folder, locked, make_folder, read_file
+from clawsecrets.injectors.atomic import Access, Folder, exposures, locked, make_folder, read_file
 from clawsecrets.injectors.resolve import LARGEST_VALUE, encoded
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, valid_name
@@ -69,6 +69,10 @@ class ResolverBundle:
     def preflight(self) -> Reply:
         """Whether both files can be written there for their owner. Leaves nothing."""
         return attempt(self._preflight, Outcome.REFUSED)
+
+    def exposed(self, names: Sequence[str]) -> Sequence[str]:
+        """Files of it with other owners or permissions than they were given."""
+        return list(exposures([self._path, self._key_path], self._rights))
 
     def describe(self) -> str:
         """One line."""

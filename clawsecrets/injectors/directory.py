@@ -12,7 +12,7 @@ from pathlib import Path
 from clawsecrets.errors import Refused
 from clawsecrets.injectors import mapping
 from clawsecrets.injectors.answers import attempt
-from clawsecrets.injectors.atomic import Access, locked, make_folder, read_file
+from clawsecrets.injectors.atomic import Access, exposures, locked, make_folder, read_file
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, valid_name
 from clawsecrets.ports import Entry, Injector, Reply
@@ -55,6 +55,10 @@ class Directory:
     def preflight(self) -> Reply:
         """Whether files can be made there with the owner and mode asked for. Leaves no file."""
         return attempt(self._preflight, Outcome.REFUSED)
+
+    def exposed(self, names: Sequence[str]) -> Sequence[str]:
+        """Files of it with other owners or permissions than they were given."""
+        return list(exposures([self._path / mapping.file_name(name) for name in names], self._rights))
 
     def describe(self) -> str:
         """One line."""

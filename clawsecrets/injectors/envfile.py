@@ -14,7 +14,7 @@ from pathlib import Path
 from clawsecrets.errors import Refused
 from clawsecrets.injectors import mapping
 from clawsecrets.injectors.answers import attempt, text_of
-from clawsecrets.injectors.atomic import Access, Folder, locked, read_file
+from clawsecrets.injectors.atomic import Access, Folder, exposures, locked, read_file
 from clawsecrets.injectors.dialects import dialect
 from clawsecrets.injectors.dialects.line import Line
 from clawsecrets.injectors.dialects.systemd import swallows
@@ -65,6 +65,10 @@ class EnvFile:
     def preflight(self) -> Reply:
         """Whether the file can be read in the dialect and replaced. Writes nothing that stays."""
         return attempt(self._preflight, Outcome.REFUSED)
+
+    def exposed(self, names: Sequence[str]) -> Sequence[str]:
+        """Files of it with other owners or permissions than they were given."""
+        return list(exposures([self._path], self._rights))
 
     def describe(self) -> str:
         """One line."""

@@ -170,6 +170,7 @@ def _provider(top: Reader, stem: str) -> Provider:
         docs=top.text("docs", need=True),
         strategy=strategy,
         interval=top.check("interval", parse_duration, 90 * 86400.0),
+        shortest=top.check("shortest", parse_duration, 0.0),
         manual=_manual(top.child("manual", need=True)),
         host=top.text("host").rstrip("/"),
         env=top.texts("env"),

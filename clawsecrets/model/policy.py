@@ -10,8 +10,8 @@ LONGEST = 36500 * DAY
 """A hundred years: nothing here is kept, awaited or repeated for longer."""
 
 EXPIRY_SHARE = 3.0
-MOST_MARGIN = DAY
-"""What `margin` goes by."""
+MOST_MARGIN = 7 * DAY
+"""What `margin` goes by: with a week, a window that opens weekly comes before the end."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 _TOO_LONG = "the duration is too long: write at most a hundred years (36500d)"
@@ -51,7 +51,7 @@ def due_at(policy: RotationPolicy, rotated_at: float, expires_at: float = 0.0) -
 
 
 def margin(made_at: float, expires_at: float) -> float:
-    """Seconds before its end at which a credential is due: a third of its life, a day at most. Of a token that lives
+    """Seconds before its end at which a credential is due: a third of its life, a week at most. Of a token that lives
     twelve hours four are left then for what fails, is down or waits for a person."""
     return max(0.0, min((expires_at - made_at) / EXPIRY_SHARE, MOST_MARGIN))
 

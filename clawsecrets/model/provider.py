@@ -254,6 +254,8 @@ class Provider:
     """What to know before trusting this file, for people."""
     handle_pattern: str = ""
     """Group 1 of it, on the value, is the handle."""
+    shortest: float = 0.0
+    """Seconds: the provider bears no shorter interval (the daemon refuses one); 0.0 = not known."""
     lifetime: float = 0.0
     """Seconds that `${expiry_date}` lies ahead."""
     options: Mapping[str, Option] = field(default_factory=dict)

@@ -222,12 +222,13 @@ def _handles(record: Record, target: Revocation | Version) -> frozenset[str]:
     return frozenset(handle for handle in (told, killed.handle if killed else "") if handle)
 
 
-def retry_at(record: Record) -> float:
-    """When a secret whose last rotation was given up is to be rotated again by itself; 0.0 = at any time."""
+def retry_at(record: Record, backoff: tuple[float, float] = BACK_OFF) -> float:
+    """When a secret whose last rotation was given up is to be rotated again by itself; 0.0 = at any time. `backoff`:
+    seconds to wait the first time (then twice as long each time), and at most."""
     rotation = record.rotation
     if rotation is None or rotation.state not in FAILED:
         return 0.0
-    first, most = BACK_OFF
+    first, most = backoff
     return rotation.finished_at + min(most, first * 2.0 ** min(max(0, rotation.failures - 1), 10))
 
 

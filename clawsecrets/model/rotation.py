@@ -238,6 +238,10 @@ class Rotation:
         """Leave the parking place: committed before the step runs again."""
         return replace(self, armed=True, until=0.0, waits_for=Wait.NOBODY)
 
+    def park(self, now: float) -> Rotation:
+        """Before its step has begun: nothing is under way, and it may go on at any time."""
+        return replace(self, armed=False, until=now, waits_for=Wait.TIME)
+
     def aborted(self, table: Table, now: float, note: str) -> Rotation:
         """The rotation after a person's abort; `ValueError` where it cannot be aborted."""
         at = self.stuck_in if self.state is State.STUCK else self.state

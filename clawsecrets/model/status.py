@@ -8,6 +8,7 @@ from enum import IntEnum
 from clawsecrets.model.policy import RotationPolicy, due_at, format_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import FAILED, Rotation, State, Wait
+from clawsecrets.model.secret import paused
 
 
 class Urgency(IntEnum):
@@ -61,10 +62,11 @@ def when_due(record: Record, policy: RotationPolicy) -> float | None:
     return due_at(policy, current.created_at, current.expires_at)
 
 
-def status(record: Record, policy: RotationPolicy, now: float) -> Status:
-    """The row of one record; `policy` leaves nothing open."""
+def status(record: Record, policy: RotationPolicy, now: float, due: float | None = None) -> Status:
+    """The row of one record; `policy` leaves nothing open. `due`: where the schedule knows better (cron times)."""
     current = record.current
-    due = when_due(record, policy)
+    if due is None:
+        due = when_due(record, policy)
     soon = SOON
     if current is not None and due is not None and current.expires_at:
         soon = min(SOON, (due - current.created_at) / 4)
@@ -95,6 +97,9 @@ def _state(record: Record, due: float | None, now: float, soon: float) -> tuple[
         entry = next((debt for debt in record.debts if debt.needs_person), record.debts[0])
         urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
         return "revocation pending", entry.note or entry.reason, urgency
+    if paused(record.secret, now):
+        urgency = Urgency.OVERDUE if due is not None and due <= now else Urgency.IDLE
+        return "paused", record.secret.pause_reason, urgency
     if due is not None and due <= now:
         return "overdue", format_duration(now - due), Urgency.OVERDUE
     if rotation is not None and rotation.state in FAILED:

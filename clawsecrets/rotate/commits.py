@@ -27,20 +27,28 @@ PAUSE = 5.0
 Call = Callable[[], Record]
 
 
+def nobody() -> Lease | None:
+    """There is no lead to be lost."""
+    return None
+
+
 class Commits:
     """Writes rotations of one store."""
 
-    def __init__(self, store: Store, clock: Clock, progress: Progress, actor: str) -> None:
+    def __init__(self, store: Store, clock: Clock, progress: Progress, actor: str,
+                 lead: Callable[[], Lease | None] = nobody) -> None:
         self._store = store
         self._clock = clock
         self._progress = progress
         self._actor = actor
+        self._lead = lead
 
     def begin(self, record: Record, rotation: Rotation, lease: Lease) -> Record:
         """Make a rotation's first state durable. StaleRecord when somebody edited the record meanwhile: what it
-        replaces must be decided anew, on theirs."""
+        replaces must be decided anew, on theirs. Fenced, too, when another has taken the lead."""
         entered = enter(record, rotation, self._clock.now(), None)
-        return self._commit(Change(entered, self.event(entered, rotation, "begin", "")), lease)
+        change = Change(entered, self.event(entered, rotation, "begin", ""))
+        return self._store.commit([change], lease, self._lead())[0]
 
     def write(self, record: Record, rotation: Rotation, lease: Lease, step: str, detail: str,
               done: Done | None = None, value: SecretValue | None = None) -> Record:

@@ -18,7 +18,7 @@ from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wa
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
-from clawsecrets.rotate.commits import TURNS, Commits
+from clawsecrets.rotate.commits import TURNS, Commits, nobody
 from clawsecrets.rotate.delivery import Delivered
 from clawsecrets.rotate.fenced import end_spare, make_good
 from clawsecrets.rotate.gear import Gear
@@ -35,6 +35,10 @@ RETRY_PAUSE = (0.5, 1.0, 2.0)
 """Seconds before an idempotent step is done again after UNKNOWN."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Settings:
     """How patient and who. Seconds."""
@@ -47,6 +51,10 @@ class Settings:
     actor: str = ""
     holder: str = ""
     """Unique per process: the lease is taken in this name."""
+    stopping: Callable[[], bool] = _never
+    """Whether to leave the rotation, parked, before its next step."""
+    lead: Callable[[], Lease | None] = nobody
+    """The daemon's: nothing is begun once another has it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Order:
     compromised: bool = False
     revoke_unproven: bool = False
     supplied: SecretValue | None = None
+    begin: bool = True
+    """False: go on with an unfinished rotation only; where there is none (any more) nothing is done."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Engine:
         self._progress = progress
         self._new_id = new_id
         self._settings = settings
-        self._commits = Commits(store, clock, progress, settings.actor)
+        self._commits = Commits(store, clock, progress, settings.actor, settings.lead)
 
     # --- what commands call ------------------------------------------------------------------------------------
 
@@ -106,7 +116,7 @@ class Engine:
         record = self._ready(name)
         if expected > record.last_number:
             raise UsageError(f"{name} has no version {expected}", f"version {self._current(record)} is current")
-        if not self._concerns(record, order, expected):
+        if not self._concerns(record, order, expected) or not (order.begin or record.rotating):
             return Result(record, already=True)
         if not record.rotating:
             return Result(self._advance(self._begin(record, order, lease), lease, order.supplied))
@@ -157,17 +167,14 @@ class Engine:
 
     def _advance(self, record: Record, lease: Lease, supplied: SecretValue | None) -> Record:
         start, asked = self._clock.now(), False
-        while record.rotating:
+        while record.rotating and self._rotation(record).state is not State.STUCK:
             rotation = self._rotation(record)
-            if rotation.state is State.STUCK:
-                break
+            if self._settings.stopping():
+                parked = rotation.park(self._clock.now())
+                return record if rotation.parked else self._commit(record, parked, lease, "", "")
             if rotation.parked:
-                if rotation.waits_for is Wait.PERSON and asked and supplied is None:
+                if not self._awaited(rotation, lease, start, past=asked and supplied is None):
                     break
-                wait = max(0.0, rotation.until - self._clock.now())
-                if wait and self._clock.now() + wait > start + self._settings.patience:
-                    break
-                self._sleep(wait, lease)
                 asked = True
                 record = self._commit(record, rotation.arm(), lease, "", "")
             before = self._rotation(record)
@@ -180,6 +187,17 @@ class Engine:
             if after.state is before.state and after.tries > before.tries:
                 self._sleep(RETRY_PAUSE[min(after.tries, len(RETRY_PAUSE)) - 1], lease)
         return record
+
+    def _awaited(self, rotation: Rotation, lease: Lease, start: float, *, past: bool) -> bool:
+        """Wait for a parked rotation's time, if that is within this run's patience; whether to go on with it. `past`:
+        the person that it may wait for was asked in this run."""
+        if rotation.waits_for is Wait.PERSON and past:
+            return False
+        wait = max(0.0, rotation.until - self._clock.now())
+        if wait and self._clock.now() + wait > start + self._settings.patience:
+            return False
+        self._sleep(wait, lease)
+        return not self._settings.stopping()
 
     def _step(self, record: Record, lease: Lease, supplied: SecretValue | None, *, vouched: bool = False) -> Record:
         rotation = self._rotation(record)

@@ -100,15 +100,17 @@ class SqliteStore(Session):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def commit(self, changes: Sequence[Change], lease: Lease | None = None) -> Sequence[Record]:
+    def commit(self, changes: Sequence[Change], lease: Lease | None = None,
+               lead: Lease | None = None) -> Sequence[Record]:
         if not changes:
             return ()
         names = [change.record.secret.name for change in changes]
         if len(set(names)) != len(names):
             raise UsageError("one commit cannot change a secret twice")
         with self.writing() as draft:
-            if lease is not None:
-                leases.require(self._db, self._keys.lease, lease)
+            for held in (lease, lead):
+                if held is not None:
+                    leases.require(self._db, self._keys.lease, held)
             return [self._apply(draft, change) for change in changes]
 
     def purge(self, name: str, event: AuditEvent) -> None:

@@ -23,7 +23,7 @@ from clawsecrets.model.provider import RESERVED_OPTIONS, Provider
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret, SecretValue
 from clawsecrets.model.strategies import STRATEGIES
-from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Progress, Reply, Request, Store
+from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Lease, Progress, Reply, Request, Store
 from clawsecrets.wiring.targets import make_consumer, make_injector
 
 if TYPE_CHECKING:
@@ -53,12 +53,16 @@ class SystemClock:
 # --- the engine -----------------------------------------------------------------------------------------------------
 
 
-def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress: Progress, actor: str) -> Engine:
-    """The rotation engine of this process."""
+def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress: Progress, actor: str,
+           stopping: Callable[[], bool] | None = None, lead: Callable[[], Lease | None] | None = None) -> Engine:
+    """The rotation engine of this process. With `stopping` and `lead` it is the daemon's: it leaves a rotation when
+    told to, begins none when another has the lead, and never waits for another process that has the secret."""
     from clawsecrets.rotate.engine import Engine, Settings
 
     lease = lease_for(config)
     settings = Settings(lease, config.rotation.patience, max(60.0, lease), actor, holder())
+    if stopping is not None and lead is not None:
+        settings = replace(settings, queue=0.0, stopping=stopping, lead=lead)
     return Engine(store, shop, clock, progress, new_rotation_id, settings)
 
 
@@ -223,6 +227,14 @@ class Workshop:
                                   f"put {name} under [providers.{secret.provider}] in "
                                   f"{self._config.file or self._paths.config}, and take it away here: "
                                   f"clawsecrets configure {secret.name} --option {name}=")
+
+    def admin_of(self, secret: Secret) -> str:
+        """The name of the admin credential that its provider would be asked with; empty where none is needed, or the
+        provider is not known."""
+        if secret.provider not in self.providers or not self.providers[secret.provider].needs_admin:
+            return ""
+        name = self._admin_name(secret)
+        return "" if name == secret.name else name
 
     def _admin_name(self, secret: Secret) -> str:
         return self._override(secret.provider).admin or self.provider(secret.provider).admin

@@ -125,7 +125,8 @@ class Desk:
         self.fake = FakeProvider().__enter__()
         overrides = "".join(f'\n[providers.{code}]\nbase_url = "{self.fake.url}"\ntimeout = "{timeout}"\n'
                             for code in ("acme", "rollco", "selfroll", "refresher", "refresher-once"))
-        self.config(f'providers_dirs = ["{PROVIDERS}"]\n[rotation]\npatience = "1s"\n{overrides}\n{more}')
+        self.config(f'providers_dirs = ["{PROVIDERS}"]\n[rotation]\npatience = "1s"\n'
+                    f'[schedule]\nstagger = "0"\n{overrides}\n{more}')
         return self.fake
 
     def seeded(self, style: str = "acme", name: str = "acme-api-key") -> str:

@@ -17,12 +17,13 @@ ANSWERS = {
     "baseline-list": "baseline-list", "confirm": "confirm",
     "doctor": "doctor", "dry-run": "plans", "get": "get", "get-reveal": "get", "history": "history",
     "import": "import", "import-dry-run": "import", "init": "init", "inject": "inject", "list": "list",
+    "plan": "plan-answer",
     "provider": "provider-show", "providers": "providers", "providers-check": "provider-check", "restore": "restore",
     "resume": "rotate", "retry": "retry", "revocations": "revocations", "revocations-none": "revocations",
     "rotate-due": "rotate", "rotate-error": "rotate", "rotate-refused": "rotate", "rotate-self-issued": "rotate",
     "rotations": "rotations",
     "rule": "rule-show", "rules": "rules", "rules-test": "rule-test",
-    "show": "show", "show-rotated": "show", "status": "status", "version": "version-answer",
+    "show": "show", "show-rotated": "show", "status": "status", "status-paused": "status", "version": "version-answer",
 }
 """Golden file -> its section of the document."""
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \|")

@@ -320,6 +320,16 @@ class StoreContract:
         with pytest.raises(Fenced):
             store.commit([change(record)], lease)
 
+    def test_a_lost_lead_fences_although_the_lease_is_held(self, store: Store) -> None:
+        record = put(store, "a")
+        lease, lead = store.acquire("a", "me", 60.0), store.acquire("lead/here", "me", 60.0)
+        [record] = store.commit([change(record)], lease, lead)
+        store.release(lead)
+        with pytest.raises(Fenced):
+            store.commit([change(record)], lease, lead)
+        assert store.load("a").revision == record.revision
+        store.commit([change(record)], lease)
+
     def test_the_epoch_survives_release_and_purge(self, store: Store, reopen: Callable[[], Store]) -> None:
         record = put(store, "a")
         first = store.acquire("a", "me", 60.0)

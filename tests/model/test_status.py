@@ -51,12 +51,12 @@ HOUR = 3600.0
 
 
 @pytest.mark.parametrize(("life", "due"), [
-    (12 * HOUR, 8 * HOUR), (4 * HOUR, 4 * HOUR * 2 / 3), (20 * DAY, 19 * DAY), (31 * DAY, 30 * DAY),
+    (12 * HOUR, 8 * HOUR), (4 * HOUR, 4 * HOUR * 2 / 3), (15 * DAY, 10 * DAY), (31 * DAY, 24 * DAY),
     (400 * DAY, 30 * DAY),
 ])
 def test_what_ends_by_itself_is_due_before(life: float, due: float) -> None:
     assert due_at(POLICY, NOW, NOW + life) == pytest.approx(NOW + due)
-    assert due_at(RotationPolicy(grace=0.0), NOW, NOW + life) == pytest.approx(NOW + life - min(life / 3, DAY))
+    assert due_at(RotationPolicy(grace=0.0), NOW, NOW + life) == pytest.approx(NOW + life - min(life / 3, 7 * DAY))
     assert due_at(RotationPolicy(enabled=False), NOW, NOW + life) is None
 
 

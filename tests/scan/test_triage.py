@@ -168,7 +168,7 @@ def steps(*items: Seen) -> str:
 
 def test_a_known_value_is_rotated_by_its_name() -> None:
     assert only(seen(known=LIVE)).next[0] == "`clawsecrets rotate acme-api-key --compromised`"
-    token = replace(LIVE, stage="refresh")  # a rotation spends it
+    token = LIVE._replace(stage="refresh")  # a rotation spends it
     assert only(seen(known=token)).next[0] == "`clawsecrets rotate acme-api-key --compromised`"
     assert "baseline add" not in steps(seen(known=LIVE))
     assert "nothing to rotate" in steps(seen(known=DEAD))

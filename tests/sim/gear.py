@@ -156,6 +156,9 @@ class _File:
     def preflight(self) -> Reply:
         return self.w.act("preflight", lambda: Reply(Outcome.OK))
 
+    def exposed(self, names: Sequence[str]) -> Sequence[str]:
+        return []
+
     def describe(self) -> str:
         return "file"
 

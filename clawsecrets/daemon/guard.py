@@ -1,0 +1,29 @@
+"""The one place where any exception is caught: a fault in one secret's work must not stop the others'."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+from clawsecrets.daemon.logs import ERROR, Log
+from clawsecrets.errors import ClawError, StoreBusy
+
+
+def guarded(log: Log, what: str, call: Callable[[], None], **about: object) -> str:
+    """Do it. Empty when it was done, `busy` when another process is at work, else what went wrong, in one line.
+
+    A bug's traceback is logged without locals and without the exception's text, which could hold a value.
+    """
+    try:
+        call()
+    except StoreBusy as error:
+        log.write("info", f"{what}.busy", **about, detail=error.message)
+        return "busy"
+    except ClawError as error:
+        log.error(f"{what}.error", error, **about)
+        return error.message
+    except Exception as error:
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.write(ERROR, f"{what}.bug", **about, error=type(error).__name__, traceback=where)
+        return f"a bug in clawsecrets ({type(error).__name__}); its log says where"
+    return ""

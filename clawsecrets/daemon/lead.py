@@ -1,0 +1,94 @@
+"""One daemon per store and host leads; the others stand by. A lease of the store says which, its epoch is the fence.
+
+A holder whose process is gone is replaced at the next try. One that is stopped (SIGSTOP, a frozen container) is
+replaced when its lease has run out; woken, it finds itself fenced, and does nothing. Should two ever act at once, the
+lease on each secret still lets only one of them rotate it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from clawsecrets.errors import Fenced, StoreBusy, StoreError
+from clawsecrets.ports import Lease, Store
+
+PREFIX = "clawsecrets.daemon/"
+"""Leases of this name belong to daemons; a host's name follows."""
+
+
+FRESH = 1.0
+"""Seconds for which a confirmation holds without asking the store again; a tenth of the lease where that is less."""
+
+
+def since_boot() -> float:
+    """Seconds since boot. They pass while the process is stopped, and while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Lead:
+    """The lead of one store on one host. Seconds."""
+
+    def __init__(self, store: Store, host: str, holder: str, ttl: float,
+                 clock: Callable[[], float] = since_boot) -> None:
+        self._store = store
+        self._clock = clock
+        self._confirmed = 0.0
+        self._name = PREFIX + (re.sub(r"[^a-z0-9._-]+", "-", host.lower()).strip("-.")[:64] or "host")
+        self._holder = holder
+        self._ttl = ttl
+        self._lease: Lease | None = None
+        self._last: Lease | None = None
+        self.other = ""
+        """Who leads, when we do not."""
+
+    @property
+    def held(self) -> bool:
+        """Whether we led when we last looked."""
+        return self._lease is not None
+
+    def lease(self) -> Lease | None:
+        """What a beginning is committed under, the lost one, too: Fenced when another has taken it."""
+        return self._last
+
+    def take(self) -> bool:
+        """Try to lead; whether we do."""
+        try:
+            began = self._clock()
+            self._lease = self._store.acquire(self._name, self._holder, self._ttl)
+            self._last, self._confirmed, self.other = self._lease, began, ""
+        except StoreBusy as busy:
+            self.other = busy.message
+        return self.held
+
+    def confirm(self) -> bool:
+        """Whether we still lead, and for another while. False, too, when the store cannot say so now."""
+        if self._lease is None:
+            return False
+        began = self._clock()
+        if 0.0 <= began - self._confirmed < min(FRESH, self._ttl / 10):
+            return True
+        try:
+            self._store.renew(self._lease)
+            self._confirmed = began
+        except Fenced:
+            self._lease = None
+        except StoreError:
+            return False
+        return self.held
+
+    def last(self, ttl: float) -> None:
+        """From the next confirmation on it lasts so long."""
+        self._ttl = ttl
+        if self._lease is not None:
+            self._lease, self._confirmed = replace(self._lease, ttl=ttl), 0.0
+
+    def give_up(self) -> None:
+        """Let another lead at once."""
+        if self._lease is not None:
+            with suppress(StoreError):
+                self._store.release(self._lease)
+            self._lease = None

@@ -1,0 +1,236 @@
+"""The real process: it rotates, tells, stands by, takes over, stops, reloads, and shows itself."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clawsecrets.model.rotation import State
+from tests.canary import search
+from tests.cli.desk import Desk
+from tests.cli.test_outcomes import rented
+from tests.daemon.running import Running, free_port
+from tests.waiting import LONG
+
+pytestmark = pytest.mark.slow
+KEY = "acme-api-key"
+TAKEOVER = 4
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "s") as made:
+        yield made
+
+
+def kept(desk: Desk, port: int, more: str = "", *, every: str = "2s") -> Desk:
+    """A desk whose daemon rotates acme-api-key every two seconds."""
+    rented(desk)
+    file = desk.home / "clawsecrets.toml"
+    file.write_text(f'{file.read_text()}[schedule.secrets.{KEY}]\nevery = "{every}"\njitter = "0"\n'
+                    f'[daemon]\ntick = "1s"\ntakeover = "{TAKEOVER}s"\nlog = "json"\n'
+                    f'listen = "127.0.0.1:{port}"\n{more}')
+    return desk
+
+
+def versions(desk: Desk) -> int:
+    """The number of the current version."""
+    number: int = json.loads(desk.ok("show", KEY, "--json").out)["version"]
+    return number
+
+
+def test_it_rotates_by_itself_and_shows_it(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port)
+    value = desk.ok("get", KEY, "--raw").out
+    with Running(desk, "one", port) as daemon:
+        daemon.until_said("daemon.leads")
+        daemon.until(lambda: len(daemon.events("rotation.end")) >= 3, "three rotations")
+        daemon.until(lambda: daemon.metrics()["clawsecrets_rotations_total", "done"] >= 3, "three counted")
+        numbers = daemon.metrics()
+        assert daemon.page("/healthz") == (200, "ok\n") and daemon.page("/readyz") == (200, "ready\n")
+        assert daemon.page("/anything")[0] == 404 and desk.ok("daemon", "--check").out == ""
+        assert numbers["clawsecrets_leading", ""] == 1.0
+        assert 0 <= numbers["clawsecrets_secret_age_seconds", KEY] < LONG
+        assert abs(numbers["clawsecrets_last_tick_timestamp_seconds", ""] - time.time()) < LONG
+        assert ("clawsecrets_secret_due_timestamp_seconds", KEY) in numbers
+        assert numbers["clawsecrets_revocations_pending", ""] == 0.0
+        assert numbers["clawsecrets_rotation_duration_seconds_count", ""] >= 3
+        assert daemon.end() == 0
+    began = daemon.events("rotation.begin")
+    ended = daemon.events("rotation.end")
+    assert {event["state"] for event in ended} == {"done"}
+    steps = [event for event in daemon.events() if event.get("rotation") == ended[0]["rotation"]]
+    assert {"rotation.step", "rotation.result", "rotation.end"} <= {event["event"] for event in steps}
+    assert len(began) >= 3 and daemon.said("notice.rotated", secret=KEY, rotation=ended[0]["rotation"])
+    fake = desk.fake
+    assert fake is not None
+    assert [item.value for item in fake.live("acme").values()] == [desk.ok("get", KEY, "--raw").out]
+    assert not search(daemon.file.read_bytes(), value.encode()), "a value is in the log"
+
+
+def test_another_stands_by_and_takes_over_from_a_killed_one(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port, every="1d")
+    with Running(desk, "one", port) as first:
+        first.until_said("daemon.leads")
+        first.until_said("web.open")
+        with Running(desk, "two", port) as second:
+            second.until_said("daemon.stands-by")
+            assert not second.said("daemon.leads")
+            first.send(signal.SIGKILL)
+            second.until_said("daemon.leads")
+            second.until(lambda: second.page("/readyz")[0] == 200, "its page")
+            assert second.end() == 0
+
+
+def stop_outside_of_a_commit(desk: Desk, daemon: Running) -> None:
+    """SIGSTOP. Within a commit it would keep SQLite's write lock, and nobody could write until it is continued or
+    killed (README, "The daemon"): then it is let on and stopped again."""
+
+    def stopped() -> bool:
+        daemon.send(signal.SIGSTOP)
+        db = sqlite3.connect(desk.database, timeout=0.5, isolation_level=None)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            daemon.send(signal.SIGCONT)
+            return False
+        finally:
+            db.close()
+        return True
+
+    daemon.until(stopped, "a moment outside of a commit")
+
+
+def test_a_stopped_one_does_nothing_when_it_is_woken(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port)
+    with Running(desk, "one", port) as first:
+        first.until(lambda: first.events("rotation.end"), "a first rotation")
+        stop_outside_of_a_commit(desk, first)
+        with Running(desk, "two", port) as second:
+            second.until_said("daemon.leads")
+            second.until(lambda: len(second.events("rotation.end")) >= 2, "rotations of the second")
+            before = len(first.events("rotation.end"))
+            first.send(signal.SIGCONT)
+            first.until_said("daemon.lost-lead")
+            second.until(lambda: len(second.events("rotation.end")) >= 4, "the second goes on")
+            late = [event for event in first.events("rotation.end")[before:] if event["state"] == "done"]
+            assert len(late) <= 1, "it may end the step that it slept in, and begins nothing"
+            assert first.said("daemon.stands-by")
+            assert second.end() == 0
+            first.until(lambda: len(first.events("daemon.leads")) == 2, "it leads again when the second has left")
+    assert desk.ok("audit-log", "verify").code == 0
+    fake = desk.fake
+    assert fake is not None
+    desk.run("rotations", "resume", KEY)
+    assert len(fake.live("acme")) == 1, "no orphan"
+
+
+def test_sigterm_parks_between_two_steps_and_the_next_start_goes_on(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port)
+    fake = desk.fake
+    assert fake is not None
+    with Running(desk, "one", port) as daemon:
+        daemon.until(lambda: daemon.said("rotation.step", step="create"), "a rotation under way")
+        assert daemon.end() == 0
+        assert daemon.said("daemon.stopped")
+    record = json.loads(desk.ok("show", KEY, "--json").out)["rotation"]
+    assert record["final"] or record["waits_for"] == "time" or record["state"] == State.PLANNED.value
+    with Running(desk, "two", port) as again:
+        again.until(lambda: again.events("rotation.end"), "it goes on")
+        assert again.end() == 0
+    assert len(fake.live("acme")) <= 2
+    desk.run("rotations", "resume", KEY)
+    assert len(fake.live("acme")) == 1
+
+
+def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port, every="1d")
+    file = desk.home / "clawsecrets.toml"
+    good = file.read_text()
+    with Running(desk, "one", port) as daemon:
+        daemon.until_said("daemon.leads")
+        file.write_text(good.replace('every = "1d"', 'every = "soon"'))
+        daemon.send(signal.SIGHUP)
+        daemon.until_said("daemon.config-refused")
+        [refused] = daemon.events("daemon.config-refused")
+        assert "line " in refused["error"] and f"[schedule.secrets.{KEY}]: every: 'soon'" in refused["error"]
+        daemon.until_said("notice.daemon")
+        assert daemon.page("/healthz")[0] == 200 and not daemon.events("rotation.end")
+        file.write_text(good.replace('every = "1d"', 'every = "1s"'))
+        daemon.send(signal.SIGHUP)
+        daemon.until_said("daemon.reloaded")
+        daemon.until(lambda: daemon.events("rotation.end"), "by the new interval")
+        counted = daemon.metrics()
+        assert counted["clawsecrets_config_reloads_total", "ok"] == 1
+        assert counted["clawsecrets_config_reloads_total", "refused"] == 1
+        assert daemon.end() == 0
+
+
+def test_a_paused_one_is_left_and_a_person_can_rotate_it_meanwhile(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port)
+    desk.ok("pause", KEY, "--reason", "moving")
+    with Running(desk, "one", port) as daemon:
+        daemon.until_said("notice.due", secret=KEY, detail="paused: moving")
+        assert versions(desk) == 1
+        desk.ok("rotate", KEY)
+        assert versions(desk) == 2 and not daemon.events("rotation.begin")
+        desk.ok("resume", KEY)
+        daemon.until(lambda: daemon.events("rotation.end"), "it goes on by itself")
+        assert daemon.end() == 0
+
+
+def test_what_cannot_be_begun_is_told_and_not_tried_without_end(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port)
+    file = desk.home / "clawsecrets.toml"
+    file.write_text(file.read_text().replace("[consumers.app]", "[consumers.gone]"))
+    with Running(desk, "one", port) as daemon:
+        daemon.until_said("notice.daemon", secret=KEY)
+        ticks = daemon.metrics()["clawsecrets_last_tick_timestamp_seconds", ""]
+        daemon.until(lambda: daemon.metrics()["clawsecrets_last_tick_timestamp_seconds", ""] > ticks + 3, "more looks")
+        assert len(daemon.events("rotation.error")) == 1
+        assert daemon.end() == 0
+
+
+def test_systemd_is_told(desk: Desk, tmp_path: Path) -> None:
+    port = free_port()
+    kept(desk, port, every="1d")
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bus:
+        bus.bind(str(tmp_path / "notify"))
+        bus.settimeout(LONG)
+        threading.Thread(target=lambda: heard.extend(_listen(bus)), daemon=True).start()
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+        with Running(desk, "one", port, environ) as daemon:
+            daemon.until(lambda: any("READY=1" in text for text in heard) and "WATCHDOG=1" in heard, "readiness")
+            daemon.send(signal.SIGHUP)
+            daemon.until(lambda: any("RELOADING=1\nMONOTONIC_USEC=" in text for text in heard), "the reload")
+            assert daemon.end() == 0
+            daemon.until(lambda: "STOPPING=1" in heard, "the end")
+
+
+def _listen(bus: socket.socket) -> Iterator[str]:
+    heard: list[str] = []
+    while "STOPPING=1" not in heard:
+        heard.append(bus.recv(4096).decode())
+        yield heard[-1]
+
+
+def test_a_store_that_is_not_there_is_said_at_the_start(desk: Desk) -> None:
+    ran = desk.run("daemon")
+    assert ran.code == 3 and "there is no store" in ran.err
