@@ -13,8 +13,8 @@ from clawsecrets.errors import ClawError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import State
 from clawsecrets.model.status import outcome_words
-from clawsecrets.rotate.engine import Result, may_give
 from clawsecrets.rotate.ledger import Tried
+from clawsecrets.rotate.order import Result, may_give
 
 DONE, WORK_LEFT, REFUSED, STUCK, INCOMPLETE = 0, 1, 4, 5, 6
 

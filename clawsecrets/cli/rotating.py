@@ -30,8 +30,8 @@ from clawsecrets.errors import ClawError, StoreBusy, UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.rotate import preflight
-from clawsecrets.rotate.engine import Order, Result
 from clawsecrets.rotate.ledger import Tried
+from clawsecrets.rotate.order import Order, Result
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, 
 from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import UsageError
 from clawsecrets.model.rotation import State
-from clawsecrets.rotate.engine import Result
+from clawsecrets.rotate.order import Result
 
 
 def register(app: typer.Typer) -> None:

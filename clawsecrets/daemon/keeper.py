@@ -23,8 +23,9 @@ from clawsecrets.model.schedule import Rule
 from clawsecrets.model.standing import standing
 from clawsecrets.model.status import outcome_words
 from clawsecrets.ports import Clock, Notifier, Store
-from clawsecrets.rotate.engine import Engine, Order
+from clawsecrets.rotate.engine import Engine
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.order import Order
 
 ASK_EVERY = 6 * 3600.0
 """Seconds between two looks whether a person has done what a rotation waits for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from clawsecrets.errors import ClawError, Fenced, StaleRecord, StoreBusy, StoreError, UsageError
@@ -18,65 +18,20 @@ from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wa
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
-from clawsecrets.rotate.commits import TURNS, Commits, nobody
+from clawsecrets.rotate.commits import TURNS, Commits
 from clawsecrets.rotate.delivery import Delivered
 from clawsecrets.rotate.fenced import end_spare, make_good
 from clawsecrets.rotate.gear import Gear
 from clawsecrets.rotate.job import Done, Job
+from clawsecrets.rotate.order import Order, Result, Settings, may_give
 from clawsecrets.rotate.redeliver import edit_secret, redeliver
 from clawsecrets.rotate.steps import STEPS
 
 MINTING = frozenset({Step.CREATE, Step.RECOVER, Step.RECREATE, Step.OBTAIN, Step.REFRESH})
 TAKING = frozenset({Step.OBTAIN, Step.RECOVER, Step.REAUTHORIZE})
 """Steps that take the value which a person supplied."""
-TAKES_REFRESH = frozenset({State.CREATING, State.DOUBTFUL, State.AWAITING})
-"""States of the strategy refresh that a new refresh token of a person leads out of."""
 RETRY_PAUSE = (0.5, 1.0, 2.0)
 """Seconds before an idempotent step is done again after UNKNOWN."""
-
-
-def _never() -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How patient and who. Seconds."""
-
-    lease: float = 90.0
-    patience: float = 30.0
-    """How long one run waits for LATER before it leaves the rotation parked."""
-    queue: float = 60.0
-    """How long to wait for another process that rotates the same secret."""
-    actor: str = ""
-    holder: str = ""
-    """Unique per process: the lease is taken in this name."""
-    stopping: Callable[[], bool] = _never
-    """Whether to leave the rotation, parked, before its next step."""
-    lead: Callable[[], Lease | None] = nobody
-    """The daemon's: nothing is begun once another has it."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the operator asked of one rotation."""
-
-    from_version: int = 0
-    """Rotate only if this version is current; 0 = the one that is when the command begins."""
-    compromised: bool = False
-    revoke_unproven: bool = False
-    supplied: SecretValue | None = None
-    begin: bool = True
-    """False: go on with an unfinished rotation only; where there is none (any more) nothing is done."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended."""
-
-    record: Record
-    already: bool = False
-    """Another process had rotated it already; nothing was done."""
 
 
 class Engine:
@@ -395,13 +350,6 @@ class Engine:
     def _rotation(record: Record) -> Rotation:
         assert record.rotation is not None
         return record.rotation
-
-
-def may_give(rotation: Rotation) -> bool:
-    """Whether a rotation that is not assisted takes from a person what it is stuck for: a value, a refresh token."""
-    if rotation.strategy == "refresh":
-        return rotation.state is State.AWAITING or rotation.stuck_in in TAKES_REFRESH
-    return rotation.strategy == "cut-over" and rotation.state is State.STUCK
 
 
 def _takes_none(name: str, strategy: str) -> UsageError:

@@ -57,7 +57,8 @@ def engine(config: Config, store: Store, shop: Workshop, clock: Clock, progress:
            stopping: Callable[[], bool] | None = None, lead: Callable[[], Lease | None] | None = None) -> Engine:
     """The rotation engine of this process. With `stopping` and `lead` it is the daemon's: it leaves a rotation when
     told to, begins none when another has the lead, and never waits for another process that has the secret."""
-    from clawsecrets.rotate.engine import Engine, Settings
+    from clawsecrets.rotate.engine import Engine
+    from clawsecrets.rotate.order import Settings
 
     lease = lease_for(config)
     settings = Settings(lease, config.rotation.patience, max(60.0, lease), actor, holder())

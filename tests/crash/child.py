@@ -28,7 +28,7 @@ from typing import Any
 from clawsecrets.clients import http as _loaded_before_forking
 from clawsecrets.errors import ClawError
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.rotate.engine import Order
+from clawsecrets.rotate.order import Order
 from clawsecrets.stores.sqlite import SqliteStore
 from tests.crash.parts import NAME, CrashGear, HastyClock, Place, engine, ledger
 

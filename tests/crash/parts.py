@@ -28,9 +28,10 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Clock, Consumer, Handover, Injector, Issuer, Reply
-from clawsecrets.rotate.engine import Engine, Settings
+from clawsecrets.rotate.engine import Engine
 from clawsecrets.rotate.gear import Outfit
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.order import Settings
 from clawsecrets.stores.keys import KeyFile
 from clawsecrets.stores.sqlite import SqliteStore, create, open_store
 from tests.fakes import Quiet

@@ -22,8 +22,9 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Rotation, State, Wait
 from clawsecrets.model.schedule import Pace, Rule
 from clawsecrets.ports import Change, Reply
-from clawsecrets.rotate.engine import Engine, Order, Result, Settings
+from clawsecrets.rotate.engine import Engine
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.order import Order, Result, Settings
 from tests.fakes import Quiet
 from tests.sim.gear import WorldGear
 from tests.sim.world import NAME, Item, World

@@ -13,7 +13,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import State
 from clawsecrets.model.secret import SecretValue, Stage, Version
 from clawsecrets.ports import Change
-from clawsecrets.rotate.engine import Order
+from clawsecrets.rotate.order import Order
 from tests.sim.test_more import ALL, state, world
 from tests.sim.world import NAME, World
 

@@ -12,8 +12,8 @@ from clawsecrets.model.record import Ack
 from clawsecrets.model.rotation import State
 from clawsecrets.model.secret import SecretValue, Stage
 from clawsecrets.ports import Change
-from clawsecrets.rotate.engine import Order
 from clawsecrets.rotate.ledger import KEEP, Ledger
+from clawsecrets.rotate.order import Order
 from tests.sim.gear import GRACE, WorldGear
 from tests.sim.play import live_on
 from tests.sim.world import NAME, Item, World

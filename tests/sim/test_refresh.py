@@ -13,9 +13,9 @@ from clawsecrets.model.rotation import Outcome, Rotation, State, Wait
 from clawsecrets.model.secret import SecretValue, Stage
 from clawsecrets.ports import Reply
 from clawsecrets.rotate import refreshing
-from clawsecrets.rotate.engine import Order
 from clawsecrets.rotate.gear import Outfit
 from clawsecrets.rotate.job import Job
+from clawsecrets.rotate.order import Order
 from tests.sim.gear import WorldGear
 from tests.sim.play import live_on
 from tests.sim.test_more import state, world
@@ -56,8 +56,8 @@ def test_value_and_refresh_token_are_one_commit() -> None:
     seen: list[tuple[State, list[Stage]]] = []
     real = it.store.commit
 
-    def commit(changes, lease=None):  # type: ignore[no-untyped-def]
-        done = real(changes, lease)
+    def commit(changes, *leases):  # type: ignore[no-untyped-def]
+        done = real(changes, *leases)
         rotation = done[0].rotation
         if rotation is not None:
             seen.append((rotation.state, [v.stage for v in done[0].versions if not v.erased_at]))

@@ -24,8 +24,9 @@ from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Reply
 from clawsecrets.rotate.delivery import deliver
-from clawsecrets.rotate.engine import Engine, Order, Settings, may_give
+from clawsecrets.rotate.engine import Engine
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.order import Order, Settings, may_give
 from tests.fakes import FakeClock, MemoryStore, Quiet
 from tests.sim.checks import NAME, Broken
 from tests.sim.tokens import Tokens

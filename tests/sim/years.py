@@ -31,9 +31,10 @@ from clawsecrets.model.schedule import Limit, Pace, Rule, due
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.model.window import Openings, Window, parse_blackout, parse_window
 from clawsecrets.ports import Change, Handover, Listed, Reply, Request
-from clawsecrets.rotate.engine import Engine, Order, Settings
+from clawsecrets.rotate.engine import Engine
 from clawsecrets.rotate.gear import Outfit
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.order import Order, Settings
 from tests.fakes import MemoryStore, Quiet
 
 HOUR = 3600.0
