@@ -178,7 +178,8 @@ def test_no_manifest_is_no_image(tmp_path: Path, way: Way) -> None:
     assert looked.of(SECRET)
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive at all", gzip.compress(b"text"), FILES[:100]])
+@pytest.mark.parametrize("data", [b"", b"no archive at all", gzip.compress(b"text", mtime=0), FILES[:100]],
+                         ids=["empty", "text", "packed text", "cut"])
 def test_a_file_that_is_no_archive(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(data)
