@@ -71,7 +71,7 @@ class Window:
             day += 1
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _span_of(window: Window, day: int) -> Span:
     opens, _ = instants(day, window.start, window.zone)
     _, closes = instants(day + (window.end <= window.start), window.end % DAY, window.zone) if window.end != DAY \
@@ -137,7 +137,7 @@ class Openings:
         return Openings((), self.blackouts)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _first(openings: Openings, after: float) -> Span | None:
     return next(openings.spans(after), None)
 
