@@ -43,6 +43,9 @@ class Span:
         return self.opens <= at < self.closes
 
 
+ALWAYS = Span(-math.inf, math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A weekly window. Seconds of the wall clock; `end` up to `start` is on the next day."""
@@ -118,7 +121,7 @@ class Openings:
     def first(self, after: float) -> Span | None:
         """The first opening that closes after that time (it may be open already); None when there is none within
         HORIZON."""
-        return _first(self, after)
+        return _first(self, after) if self.windows or self.blackouts else ALWAYS
 
     def spans(self, after: float) -> Iterator[Span]:
         """The openings that close after that time, in order, as far as HORIZON."""
@@ -127,7 +130,7 @@ class Openings:
         if self.windows:
             open_: Iterable[Span] = heapq.merge(*(window.spans(after, until) for window in self.windows), key=_opens)
         else:
-            open_ = [Span(-math.inf, math.inf)]
+            open_ = [ALWAYS]
         for span in _without(_joined(open_), shut):
             if after < span.closes and span.opens < until:
                 yield span

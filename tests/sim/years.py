@@ -116,7 +116,9 @@ class Years:
         """Secret -> true time of the last notice about it."""
         self.acting: Process | None = None
         self.nested = False
-        self.jumped_at, self.all_down_until, self.begun_at = START, START, -HOUR
+        self.jumped_at, self.all_down_until = START, START
+        self.begun_at, self.begun_true = -HOUR, -HOUR
+        """When the last rotation was begun, by the wall clock and truly."""
         self.checked_at = START
         self.begins: list[tuple[str, float]] = []
         """What daemons began, and when by the wall clock."""
@@ -306,9 +308,11 @@ class Years:
                 continue
             if rule.openings.windows and touched.created_at >= span.opens:
                 raise Broken(f"{name} was begun in the window in which {other.secret.name} of its group was rotated")
-        if self.true.time - self.begun_at < STAGGER - 1 and self.jumped_at < self.begun_at:
-            raise Broken(f"{name} was begun {self.true.time - self.begun_at:.0f} s after another")
-        self.begun_at = self.true.time
+        # by when it was decided: a process may have slept between that and its first step
+        started = record.rotation.started_at if record.rotation is not None else now
+        if started - self.begun_at < STAGGER - 1 and self.jumped_at < self.begun_true:
+            raise Broken(f"{name} was begun {started - self.begun_at:.0f} s after another")
+        self.begun_at, self.begun_true = started, self.true.time
         self.begins.append((name, now))
 
     def _check_overdue(self, looked: Looked) -> None:
