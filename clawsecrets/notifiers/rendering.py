@@ -49,7 +49,7 @@ _ADVICE: Mapping[Topic, str] = {
     Topic.DAEMON: "What else is not right: clawsecrets doctor",
     Topic.TEST: "Nothing happened and nothing is to be done.",
 }
-"""What is said where the notice has no step of its own, and before its command."""
+_HELD = "Nothing happens by itself before a person has acted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +90,22 @@ def title(notice: Notice) -> str:
 def lines(notice: Notice) -> Iterator[str]:
     """The body, line by line."""
     if notice.detail:
-        detail = _plain(notice.detail)
-        yield _short(detail[:1].upper() + detail[1:], LONGEST_LINE)
-    advice = _ADVICE[notice.topic].format(secret=notice.secret or "NAME")
-    if not notice.steps:
-        yield advice
-    if notice.steps or notice.command:
-        yield "What to do:"
-        yield from _todo(notice)
+        yield _short(_plain(notice.detail), LONGEST_LINE)
+    held = notice.topic is Topic.DUE and notice.command
+    yield _HELD if held else _ADVICE[notice.topic].format(secret=notice.secret or "NAME")
+    yield from _todo(notice)
     yield from _facts(notice)
 
 
 def _todo(notice: Notice) -> Iterator[str]:
-    steps = [_short(_plain(step), LONGEST_LINE) for step in notice.steps]
+    steps = [re.sub(r"^[0-9]+[.] ", "", _short(_plain(step), LONGEST_LINE)) for step in notice.steps]
     if notice.command and not any(notice.command in step for step in steps):
-        steps.append(f"Run: {_plain(notice.command)}")
-    for number, step in enumerate(steps, 1):
-        yield f"{number}. {re.sub(r'^[0-9]+[.] ', '', step)}" if len(steps) > 1 else step
+        steps.append(_plain(notice.command))
+    if len(steps) == 1:
+        yield f"What to do: {steps[0]}"
+    elif steps:
+        yield "What to do:"
+        yield from (f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
 def _facts(notice: Notice) -> Iterator[str]:
@@ -116,7 +115,7 @@ def _facts(notice: Notice) -> Iterator[str]:
                                         f"version {notice.version}" if notice.version else "no value")))
         yield f"Secret: {notice.secret} ({about})"
     if notice.due_at:
-        yield f"Due: {moment(notice.due_at)}"
+        yield f"{'Next due' if notice.topic is Topic.ROTATED else 'Due'}: {moment(notice.due_at)}"
     if notice.rotation:
         yield f"Rotation: {notice.rotation}"
     yield f"Since: {moment(notice.at)}"
