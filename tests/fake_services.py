@@ -69,7 +69,8 @@ class Services:
                 handler.wfile.write(b" ")
             except OSError:
                 return
-        handler.wfile.write(b'{"ok": true, "id": "m1", "result": {}}')
+        slack = handler.path.startswith("/services/")  # https://api.slack.com/messaging/webhooks
+        handler.wfile.write(b"ok" if slack else b'{"ok": true, "id": "m1", "result": {}}')
 
     def texts(self) -> list[str]:
         """The bodies so far."""

@@ -33,7 +33,7 @@ class Channel:
         """When those that wait, each since a Unix time, are to go as one message; at or before `now`: now."""
         if any(notice.severity >= self.urgent or notice.topic is Topic.TEST for notice, _ in waiting):
             return now
-        # `since` after now: the clock was put back
-        at = max(now, min(min(since, now) for _, since in waiting) + self.digest)
+        since = min(since for _, since in waiting)
+        at = now if since > now else max(now, since + self.digest)  # the former: the clock was put back
         span = Openings(self.quiet).first(at) if self.quiet else None
         return span.closes if span is not None and span.holds(at) else at

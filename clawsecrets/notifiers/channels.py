@@ -56,8 +56,8 @@ class Channels:
         self._outbox = outbox
         self._means = means
         self._write = write
-        self._logged: set[str] = set()
-        """Keys in the log already, of what is offered again because it could not be kept."""
+        self._seen: set[str] = set()
+        """Keys in the log and in the lists already, of what is offered again because it could not be kept."""
 
     def describe(self) -> str:
         """One line for the start of the daemon."""
@@ -66,16 +66,15 @@ class Channels:
     def tell(self, notices: Sequence[Notice]) -> Reply:
         """OK: kept for every channel that takes it, and told where it is time. LATER: it could not be kept, and a
         channel has not taken it yet."""
-        fresh = [self._means.without_values(notice) for notice in notices]
+        fresh = [self._means.without_values(notice) for notice in notices if notice.key not in self._seen]
         for notice in fresh:
-            if notice.key not in self._logged:
-                self._write(notice)
-        self._logged |= {notice.key for notice in fresh}
+            self._write(notice)
+        self._seen |= {notice.key for notice in notices}
         durable = self._keep(fresh)
         failed = self._send()
         if not durable and any(self._outbox.of(channel.name).notices for channel in self._channels):
             return Reply(Outcome.LATER, "what waits for a channel cannot be written into the state folder")
-        self._logged.clear()
+        self._seen.clear()
         return Reply(Outcome.OK, f"{len(fresh)} kept" + (f"; not now: {', '.join(failed)}" if failed else ""))
 
     def _keep(self, fresh: Sequence[Notice]) -> bool:
