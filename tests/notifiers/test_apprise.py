@@ -25,7 +25,8 @@ from tests import canary as canaries
 from tests.fake_services import Mail, Services
 from tests.waiting import LONG
 
-MESSAGE = Message("clawsecrets: a: stuck", "What went wrong: <b>&amp; \"x\"\n1. Äpfel\n\n-- clawsecrets on h", Severity.ERROR)
+MESSAGE = Message("clawsecrets: a: stuck", "What went wrong: <b>&amp; \"x\"\n1. Äpfel\n\n-- clawsecrets on h",
+                  Severity.ERROR)
 TOKEN = "canary0123456789abcdefcanary"
 
 
@@ -39,7 +40,7 @@ def send(*addresses: str, timeout: float = LONG) -> list[Reply]:
     return list(AppriseCourier().bring([Parcel(SecretValue(address), MESSAGE) for address in addresses], timeout))
 
 
-# --- it arrives ---------------------------------------------------------------------------------------------------------
+# --- it arrives ------------------------------------------------------------------------------------------------------
 
 
 def test_a_webhook_gets_title_body_and_kind(services: Services) -> None:
@@ -113,7 +114,7 @@ def test_a_mail_that_is_refused_says_the_code() -> None:
     assert reply.outcome is Outcome.REFUSED and reply.detail.endswith("the service answered SMTP 554")
 
 
-# --- it fails -----------------------------------------------------------------------------------------------------------
+# --- it fails --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("where", "outcome", "words"), [
@@ -175,7 +176,7 @@ def test_a_process_that_says_nothing_is_later(monkeypatch: pytest.MonkeyPatch) -
     assert send("json://127.0.0.1/x")[0].outcome is Outcome.LATER
 
 
-# --- what never gets out ------------------------------------------------------------------------------------------------
+# --- what never gets out ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("where", ["json://u:{token}@{host}/{token}", "json://{host}/status-403/{token}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -159,7 +159,7 @@ def test_an_address_that_is_not_there_fails_that_channel_only() -> None:
     assert desk.taken() == [("notify-phone", "a")]
 
 
-# --- digest, quiet hours ------------------------------------------------------------------------------------------------
+# --- digest, quiet hours ---------------------------------------------------------------------------------------------
 
 
 def test_a_digest_gathers_and_an_urgent_one_takes_all_along() -> None:
@@ -212,7 +212,7 @@ def test_a_clock_that_is_put_back_keeps_nothing_for_long() -> None:
     assert desk.taken() == [("p", "a"), ("notify-mail", "a")]
 
 
-# --- many, restart, disk ------------------------------------------------------------------------------------------------
+# --- many, restart, disk ---------------------------------------------------------------------------------------------
 
 
 def test_many_go_in_several_messages_the_most_severe_first() -> None:
@@ -240,7 +240,8 @@ def test_a_restart_loses_none(tmp_path: Path) -> None:
     assert os.stat(tmp_path / "state" / "notify.json").st_mode & 0o777 == 0o600
     desk.down.clear()
     desk.restart()
-    assert [kept for kept, _ in desk.notifier._outbox.of("phone").notices] == list({it.key: it for it in given}.values())
+    kept = [it for it, _ in desk.notifier._outbox.of("phone").notices]
+    assert kept == list({it.key: it for it in given}.values())
     desk.clock.sleep(BACKOFF[0])
     desk.taken()
     for _ in range(10):
