@@ -29,7 +29,7 @@ def zone(name: str) -> Zone:
     return Zone(name, lambda at: _offset(info, at))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _offset(info: zoneinfo.ZoneInfo, at: float) -> float:
     moment = datetime.datetime.fromtimestamp(min(max(at, _FIRST), _LAST), info)
     offset = moment.utcoffset()

@@ -141,13 +141,13 @@ class Secret:
     """Soft delete: hidden, restorable until purged."""
     strategy: str = ""
     """Overrides the provider's strategy (for example overlap -> assisted where there is no admin credential)."""
+    options: tuple[tuple[str, str], ...] = ()
+    """Provider options of this secret (`account_id`, `project`…), used as `${name}` in its provider file."""
     paused_at: float = 0.0
     """Since when nothing is rotated by itself (by name it is); 0.0 = it is not paused."""
     paused_until: float = 0.0
     """When the pause ends by itself; 0.0 = a person ends it."""
     pause_reason: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-    """Provider options of this secret (`account_id`, `project`…), used as `${name}` in its provider file."""
 
 
 def paused(secret: Secret, now: float) -> bool:

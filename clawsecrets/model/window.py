@@ -43,6 +43,9 @@ class Span:
         return self.opens <= at < self.closes
 
 
+ALWAYS = Span(-math.inf, math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A weekly window. Seconds of the wall clock; `end` up to `start` is on the next day."""
@@ -71,7 +74,7 @@ class Window:
             day += 1
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _span_of(window: Window, day: int) -> Span:
     opens, _ = instants(day, window.start, window.zone)
     _, closes = instants(day + (window.end <= window.start), window.end % DAY, window.zone) if window.end != DAY \
@@ -118,7 +121,7 @@ class Openings:
     def first(self, after: float) -> Span | None:
         """The first opening that closes after that time (it may be open already); None when there is none within
         HORIZON."""
-        return _first(self, after)
+        return _first(self, after) if self.windows or self.blackouts else ALWAYS
 
     def spans(self, after: float) -> Iterator[Span]:
         """The openings that close after that time, in order, as far as HORIZON."""
@@ -127,7 +130,7 @@ class Openings:
         if self.windows:
             open_: Iterable[Span] = heapq.merge(*(window.spans(after, until) for window in self.windows), key=_opens)
         else:
-            open_ = [Span(-math.inf, math.inf)]
+            open_ = [ALWAYS]
         for span in _without(_joined(open_), shut):
             if after < span.closes and span.opens < until:
                 yield span
@@ -137,7 +140,7 @@ class Openings:
         return Openings((), self.blackouts)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _first(openings: Openings, after: float) -> Span | None:
     return next(openings.spans(after), None)
 

@@ -128,7 +128,8 @@ def test_ordinary_commands(stocked: Leaks) -> None:
             run(command, "one-key", "-v")
             run(command, "one-key", "--json")
         for words in (["list"], ["status"], ["doctor"], ["audit-log"], ["audit-log", "verify"], ["rotations"],
-                      ["revocations"], ["inject"], ["rotate", "--due"], ["rotate", "acme-api-key", "--dry-run"]):
+                      ["revocations"], ["inject"], ["rotate", "--due"], ["plan"], ["plan", "--json"], ["plan", "--ics"],
+                      ["rotate", "acme-api-key", "--dry-run"]):
             run(*words, "-v")
             run(*words, "--json")
         run("list", pty=True)

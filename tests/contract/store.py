@@ -52,7 +52,8 @@ def change(record: Record, values: dict[int, str] | None = None) -> Change:
 def everything(name: str) -> Record:
     """A record in which no field has its default."""
     secret = Secret(name, "openai", Kind.ADMIN, NOW, "OPENAI_API_KEY", ("env", "dir@other"), ("gw",), "llm",
-                    RotationPolicy(90.0, 0.5, False), 0.0, "assisted", (("account_id", "7"), ("project", "é")))
+                    RotationPolicy(90.0, 0.5, False), 0.0, "assisted", (("account_id", "7"), ("project", "é")),
+                    4.0, 8.0, "moving")
     versions = (
         Version(1, Stage.PREVIOUS, 1.0, "0123456789abcdef", "h1", "me", "import", "l1", 2.0, 3.0, 4.0, 0.0, 6.0),
         Version(2, Stage.CURRENT, 2.5, "fedcba9876543210", "h2"),

@@ -156,6 +156,26 @@ def test_sigterm_parks_between_two_steps_and_the_next_start_goes_on(desk: Desk) 
     assert len(fake.live("acme")) == 1
 
 
+def test_a_step_that_does_not_end_is_cut_short_and_settled_by_the_next_start(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port, 'stop = "1s"\n')
+    fake = desk.fake
+    assert fake is not None
+    fake.fault("create", "hang", when="after")
+    with Running(desk, "one", port) as daemon:
+        daemon.until(lambda: daemon.said("rotation.step", step="create"), "a creation that hangs")
+        assert daemon.end() == 1
+        assert daemon.said("daemon.cut-short")
+    fake.control(release=True)
+    fake.clear()
+    with Running(desk, "two", port) as again:
+        again.until_said("rotation.step", step="discard")
+        again.until(lambda: again.events("rotation.end"), "it goes on")
+        assert again.end() == 0
+    desk.run("rotations", "resume", KEY)
+    assert len(fake.live("acme")) == 1, "what the cut step made was found and discarded"
+
+
 def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(desk: Desk) -> None:
     port = free_port()
     kept(desk, port, every="1d")

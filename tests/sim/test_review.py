@@ -204,11 +204,11 @@ class Full:
         self.error = error
         it.store.commit = self  # type: ignore[method-assign, assignment]
 
-    def __call__(self, changes: list[Change], lease: object = None) -> object:
+    def __call__(self, changes: list[Change], lease: object = None, lead: object = None) -> object:
         if self.left and any(change.values for change in changes):
             self.left -= 1
             raise self.error("database or disk is full")
-        return self.inner(changes, lease)  # type: ignore[arg-type]
+        return self.inner(changes, lease, lead)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [StoreError, StoreBusy])

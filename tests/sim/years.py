@@ -116,7 +116,9 @@ class Years:
         """Secret -> true time of the last notice about it."""
         self.acting: Process | None = None
         self.nested = False
-        self.jumped_at, self.all_down_until, self.begun_at = START, START, -HOUR
+        self.jumped_at, self.all_down_until = START, START
+        self.begun_at, self.begun_true = -HOUR, -HOUR
+        """When the last rotation was begun, by the wall clock and truly."""
         self.checked_at = START
         self.begins: list[tuple[str, float]] = []
         """What daemons began, and when by the wall clock."""
@@ -287,9 +289,10 @@ class Years:
         """A rotation was begun: called by the gear, in the step after the first commit."""
         if actor == "person":
             return
-        record, rule, now = self.store.load(name), self.rules[name], self.clock.now()
-        current = record.current
-        assert current is not None
+        record, rule = self.store.load(name), self.rules[name]
+        current, rotation = record.current, record.rotation
+        assert current is not None and rotation is not None
+        now = rotation.started_at  # when it was decided: the process may have slept between that and its first step
         when = due(rule, current)
         if when is None or now < when:
             raise Broken(f"{name} was begun before it was due (a second time in its interval)")
@@ -306,9 +309,9 @@ class Years:
                 continue
             if rule.openings.windows and touched.created_at >= span.opens:
                 raise Broken(f"{name} was begun in the window in which {other.secret.name} of its group was rotated")
-        if self.true.time - self.begun_at < STAGGER - 1 and self.jumped_at < self.begun_at:
-            raise Broken(f"{name} was begun {self.true.time - self.begun_at:.0f} s after another")
-        self.begun_at = self.true.time
+        if now - self.begun_at < STAGGER - 1 and self.jumped_at < self.begun_true:
+            raise Broken(f"{name} was begun {now - self.begun_at:.0f} s after another")
+        self.begun_at, self.begun_true = now, self.true.time
         self.begins.append((name, now))
 
     def _check_overdue(self, looked: Looked) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def test_the_good_ones_open(folder: Path, good: dict[str, Any], tmp_path: Path, 
     for name, versions in good["values"].items():
         for number, value in versions.items():
             assert store.value(name, int(number)).reveal().hex() == value
-    assert store.load("full") == everything("full").__class__(**{
-        **{f: getattr(everything("full"), f) for f in everything("full").__slots__}, "revision": 1})
+    full = everything("full")
+    older = replace(full.secret, paused_at=0.0, paused_until=0.0, pause_reason="")  # fields that came after the vectors
+    assert store.load("full") == replace(full, secret=older, revision=1)
     assert [version.number for version in store.history("plain")] == good["history_of_plain"]
     assert list(store.names(deleted=True)) == ["gone"]
     assert len(list(store.events())) == good["events"]
