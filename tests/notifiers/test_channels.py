@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -47,10 +47,11 @@ class Desk:
         self.tried: list[str] = []
         self.down: dict[str, Outcome] = {}
         self.missing: set[str] = set()
+        self.cleaned: Callable[[Notice], Notice] = lambda it: it
         self.restart()
 
     def restart(self) -> None:
-        means = Means(self, self.clock, self.address, lambda it: it, host="h")
+        means = Means(self, self.clock, self.address, self.cleaned, host="h")
         self.notifier = Channels(self.channels, Outbox(self.file), means, lambda it: self.log.append(it.key))
 
     def address(self, secret: str) -> SecretValue | str:
@@ -157,6 +158,16 @@ def test_an_address_that_is_not_there_fails_that_channel_only() -> None:
     desk.clock.sleep(BACKOFF[0])
     desk.tell()
     assert desk.taken() == [("notify-phone", "a")]
+
+
+def test_each_notice_is_cleaned_before_it_is_kept_logged_or_sent(tmp_path: Path) -> None:
+    desk = Desk(file=tmp_path / "notify.json")
+    desk.cleaned = lambda it: replace(it, key="cleaned", secret="cleaned", detail="cleaned")
+    desk.restart()
+    desk.down["notify-phone"] = Outcome.LATER
+    desk.tell(replace(notice("canary"), detail="canary-value"))
+    assert desk.log[0] == "cleaned" and desk.taken() == [("notify-mail", "cleaned")]
+    assert "canary" not in (tmp_path / "notify.json").read_text()
 
 
 # --- digest, quiet hours ---------------------------------------------------------------------------------------------
