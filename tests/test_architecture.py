@@ -31,6 +31,8 @@ REVEAL: Mapping[str, str] = {
     "clawsecrets/clients/": "puts it on the wire",
     "clawsecrets/importers/recognise.py": "looks at it: patterns, placeholders, entropy",
     "clawsecrets/importers/candidates.py": "hashes it in memory, to find equal ones",
+    "clawsecrets/notifiers/courier.py": "hands a channel's address to the process that sends there",
+    "clawsecrets/wiring/notifying.py": "takes it out of messages that should never hold it",
     "clawsecrets/scan/": "matches it, masks it, takes its fingerprint",
     "clawsecrets/cli/": "prints it when --reveal or --raw asks for it",
 }
@@ -194,6 +196,7 @@ def test_the_import_contracts_hold() -> None:
         ("rotate/engine.py", "import cryptography\n", "cryptography lives in stores"),
         ("wiring/shop.py", "import apscheduler\n", "apscheduler lives in daemon"),
         ("cli/planning.py", "import prometheus_client\n", "prometheus-client lives in daemon"),
+        ("notifiers/channels.py", "import apprise\n", "apprise lives in notifiers.apprise"),
         ("daemon/keeper.py", "import clawsecrets.cli\n", "Shells on top"),
     ],
 )

@@ -20,6 +20,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "planning": ("plan",),
     "rotating": ("rotate",),
     "keeping": ("daemon", "pause", "resume"),
+    "notifying": ("notify",),
     "delivering": ("inject",),
     "scanning": ("scan",),
     "baselining": ("baseline",),

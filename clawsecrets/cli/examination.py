@@ -16,7 +16,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Wait
 from clawsecrets.model.status import outcome_words
 from clawsecrets.ports import Entry, Handover
-from clawsecrets.wiring import reading
+from clawsecrets.wiring import notifying, reading
 from clawsecrets.wiring import stores as store_wiring
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def examine(session: Session) -> Iterator[Finding]:
     if any(finding.level == FAIL for finding in opened):
         return  # nothing below can be judged without the store
     yield from _guard("secrets", lambda: _secrets(session))
+    yield from _guard("channels", lambda: _channels(session))
     yield from _guard("targets", lambda: _targets(session))
     yield from _guard("trust", lambda: _trust(session))
 
@@ -96,7 +97,7 @@ def _secrets(session: Session) -> Iterator[Finding]:
         if record.debts:
             yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
                           f"clawsecrets revocations retry {name}")
-        if session.shop.is_admin(record.secret) or record.current is None:
+        if session.shop.is_admin(record.secret) or record.current is None or _tells(session, name):
             continue
         if not record.secret.injectors:
             nowhere.append(name)
@@ -107,6 +108,26 @@ def _secrets(session: Session) -> Iterator[Finding]:
         yield Finding(WARN, f"delivered nowhere: {', '.join(nowhere)}",
                       f"clawsecrets configure {nowhere[0]} --inject TARGET (README, \"Your own service\")")
     yield Finding(OK, f"secrets: {count}")
+
+
+def _tells(session: Session, name: str) -> bool:
+    """Whether it is the address of a channel: read here, delivered nowhere."""
+    return session.config.notify.names_address(name)
+
+
+def _channels(session: Session) -> Iterator[Finding]:
+    """Whether everybody who is to be told can be."""
+    notify = session.config.notify
+    waiting = notifying.outbox(session.config)
+    for name, channel in notify.channels.items():
+        address, kept = notifying.address_of(session.store, channel.secret), waiting.of(name)
+        if isinstance(address, str):
+            yield Finding(FAIL, f"channel {name}: {address}", f"clawsecrets notify add {channel.secret}")
+        elif kept.tries:
+            yield Finding(FAIL, f"channel {name}: {len(kept.notices)} notice(s) wait for it: {kept.why}",
+                          f"clawsecrets notify test {name}")
+        else:
+            yield Finding(OK, f"channel {name}: its address is {channel.secret}")
 
 
 def _targets(session: Session) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from clawsecrets.config.notify import read_notify
 from clawsecrets.config.paths import Paths
 from clawsecrets.config.place import StoreUrl, parse_store_url
 from clawsecrets.config.shape import (
@@ -87,6 +88,7 @@ def parse(text: str, file: str, paths: Paths) -> Config:
     """The configuration that `text` says; `file` is its name in messages."""
     root = Table(_toml(text, file), Source(file, paths.home, text))
     injectors = read_injectors(root)
+    schedule = read_schedule(root.table("schedule"))
     config = Config(
         Path(file) if file else None,
         _store(root.table("store"), paths),
@@ -96,8 +98,9 @@ def parse(text: str, file: str, paths: Paths) -> Config:
         injectors,
         read_consumers(root, injectors),
         _scan(root.table("scan")),
-        read_schedule(root.table("schedule")),
+        schedule,
         read_daemon(root.table("daemon")),
+        read_notify(root.table("notify"), schedule.zone),
     )
     root.done()
     return config

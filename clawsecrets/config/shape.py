@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clawsecrets.config.notify import NotifyConfig
 from clawsecrets.config.place import StoreUrl
 from clawsecrets.config.timing import DaemonConfig, ScheduleConfig
 from clawsecrets.model.policy import RotationPolicy
@@ -174,3 +175,4 @@ class Config:
     scan: ScanConfig = ScanConfig()
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)

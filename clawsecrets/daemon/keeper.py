@@ -191,12 +191,11 @@ class Keeper:
         """Tell what stands and was not told yet."""
         every = list(self._standing(looked))
         news = self._told.news(every, looked.at)
-        if not news:
-            return
         fit = [self._with_steps(notice, looked) for notice in news]
         outcomes: list[Outcome] = []
+        # with nothing new as well: what waits for its digest, or for a channel that failed, may go now
         guarded(self._log, "notify", lambda: outcomes.append(self._notifier.tell(fit).outcome))
-        if outcomes and outcomes[0] in (Outcome.OK, Outcome.REFUSED):
+        if news and outcomes and outcomes[0] in (Outcome.OK, Outcome.REFUSED):
             self._told.remember(news, every, looked.at)
 
     def _standing(self, looked: Looked) -> Iterable[Notice]:

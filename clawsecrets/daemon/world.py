@@ -60,7 +60,7 @@ def build(config: Config, around: Surroundings) -> World:
     engine = wiring.engine(config, store, shop, clock, progress, around.actor, lambda: not around.may_act(),
                            around.lease)
     ledger = wiring.ledger(config, store, shop, clock, around.actor)
-    to = notifier(config, store, around.log.notice)
+    to = notifier(config, store, around.log.notice, clock)
     keeper = Keeper(store, engine, ledger, timetable, clock, around.told, to, around.log,
                     lambda record: explained(shop, record), around.tally)
     watch = Watch(store, shop, clock, around.actor, holder(), lease_for(config), lambda: private(config, around.paths),

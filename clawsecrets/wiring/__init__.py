@@ -2,6 +2,7 @@
 
     stores.py   makes and opens stores, and the sources of their keys
     shop.py     issuers, injectors and consumers for one secret; the engine
+    notifying.py  who is told of what the daemon notices
     targets.py  a target of the configuration -> its adapter
     reading.py  provider files and importers, for the commands that show them
     rules.py    detection rules -> the compiled rule set

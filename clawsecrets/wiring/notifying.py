@@ -1,20 +1,110 @@
-"""Who is told of what the daemon notices. Without further channels: its log."""
+"""Who is told of what the daemon notices: its log, and the channels of the configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clawsecrets.config import Config
-from clawsecrets.model.notice import Notice
+from clawsecrets.errors import ClawError, NotFound
+from clawsecrets.model.channel import Channel
+from clawsecrets.model.notice import Notice, Severity, Topic
+from clawsecrets.model.record import Record
+from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.secret import SecretValue
+from clawsecrets.ports import Clock, Reply, Store
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notifier, Store
+    from clawsecrets.notifiers.outbox import Outbox
+    from clawsecrets.ports import Notifier
+
+CHECKING = 30.0
+"""Seconds that reading an address may take at most, on a slow machine."""
 
 
-def notifier(config: Config, store: Store, write: Callable[[Notice], None]) -> Notifier:
+def notifier(config: Config, store: Store, write: Callable[[Notice], None], clock: Clock) -> Notifier:
     """The notifier that the configuration asks for. `write` puts a notice into the log; `store` holds the addresses
     of channels, which are secrets."""
-    from clawsecrets.notifiers.logged import LogNotifier
+    if not config.notify.channels:
+        from clawsecrets.notifiers.logged import LogNotifier
 
-    return LogNotifier(write)
+        return LogNotifier(lambda notice: write(without_values(store, notice)))
+    from clawsecrets.notifiers.channels import Channels, Means
+    from clawsecrets.notifiers.courier import AppriseCourier
+
+    means = Means(AppriseCourier(), clock, partial(address_of, store), partial(without_values, store),
+                  config.notify.timeout)
+    return Channels(tuple(config.notify.channels.values()), outbox(config), means, write)
+
+
+def outbox(config: Config) -> Outbox:
+    """What waits for the channels."""
+    from clawsecrets.notifiers.outbox import Outbox
+
+    anchor = config.store.anchor
+    return Outbox(anchor.with_name(f"{anchor.stem}-notify.json"))
+
+
+def address_of(store: Store, secret: str) -> SecretValue | str:
+    """The address that a secret holds, or why there is none."""
+    missing = f"{secret} is not in the store: clawsecrets notify add {secret}"
+    try:
+        record = store.load(secret)
+        if record.current is None or record.secret.deleted_at:
+            return missing
+        return store.value(secret, record.current.number)
+    except NotFound:
+        return missing
+    except ClawError as error:
+        return error.message
+
+
+def try_channel(config: Config, store: Store, channel: Channel, now: float) -> Reply:
+    """Send a test notice to one channel, past its filters, digest and outbox."""
+    import socket
+
+    from clawsecrets.notifiers.courier import AppriseCourier, Parcel
+    from clawsecrets.notifiers.rendering import message
+
+    address = address_of(store, channel.secret)
+    if isinstance(address, str):
+        return Reply(Outcome.REFUSED, address, person=True)
+    notice = Notice(Topic.TEST, Severity.INFO, "test::", now, detail=f"this is channel {channel.name}")
+    parcel = Parcel(address, message([notice], socket.gethostname()))
+    return AppriseCourier().bring([parcel], config.notify.timeout)[0]
+
+
+def check_address(address: SecretValue) -> Reply:
+    """Whether Apprise can read an address; OK names its service. Nothing is sent."""
+    from clawsecrets.notifiers.courier import AppriseCourier
+
+    return AppriseCourier().check(address, CHECKING)
+
+
+# --- never a value in a message --------------------------------------------------------------------------------------
+
+
+def without_values(store: Store, notice: Notice) -> Notice:
+    """The notice with every value of its secret taken out of its texts (of any secret, where it names none). Notices
+    hold none; this is for the day on which a server's words, or a bug, put one there."""
+    values = list(_values(store, notice.secret))
+    if not values or not any((notice.detail, notice.steps, notice.command)):
+        return notice
+    from clawsecrets.scan.scrub import Scrubber
+
+    text = Scrubber((value.reveal(), "…") for value in values).text
+    return replace(notice, key=text(notice.key), detail=text(notice.detail), steps=tuple(map(text, notice.steps)),
+                   command=text(notice.command))
+
+
+def _values(store: Store, name: str) -> Iterator[SecretValue]:
+    with suppress(ClawError):
+        records: list[Record] = [store.load(name)] if name else list(store.records())
+        for record in records:
+            for version in record.versions:
+                if not version.erased_at:
+                    with suppress(ClawError):
+                        yield store.value(record.secret.name, version.number)

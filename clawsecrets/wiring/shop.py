@@ -122,9 +122,13 @@ class Workshop:
         return self.providers[code]
 
     def policy(self, secret: Secret) -> RotationPolicy:
-        """The policy of a secret: its own, else the configuration's, else the provider's."""
+        """The policy of a secret: its own, else the configuration's, else the provider's. The address of a channel is
+        never due by itself, unless it has an interval of its own."""
         interval = self.providers[secret.provider].interval if secret.provider in self.providers else None
-        return secret.policy.over(self._config.rotation.policy(secret.kind, interval))
+        policy = secret.policy.over(self._config.rotation.policy(secret.kind, interval))
+        if secret.policy.interval is None and self._config.notify.names_address(secret.name):
+            return replace(policy, enabled=False)
+        return policy
 
     def strategy(self, secret: Secret) -> str:
         """The strategy that a rotation would take now."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.fake_provider import ADMIN, FakeProvider
+from tests.fake_services import Services
 from tests.waiting import LONG, until
 
 SCRIPT = Path(sys.executable).with_name("clawsecrets")
@@ -53,6 +54,7 @@ class Desk:
     env: dict[str, str] = field(default_factory=dict)
     fake: FakeProvider | None = None
     gateway_process: subprocess.Popen[bytes] | None = None
+    services: Services | None = None
 
     def __post_init__(self) -> None:
         (self.root / "tmp").mkdir(parents=True)
@@ -65,6 +67,8 @@ class Desk:
     def __exit__(self, *exc: object) -> None:
         if self.fake is not None:
             self.fake.__exit__()
+        if self.services is not None:
+            self.services.__exit__()
         if self.gateway_process is not None:
             self.gateway_process.terminate()
             self.gateway_process.wait(LIMIT)

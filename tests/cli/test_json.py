@@ -17,6 +17,7 @@ ANSWERS = {
     "baseline-list": "baseline-list", "confirm": "confirm",
     "doctor": "doctor", "dry-run": "plans", "get": "get", "get-reveal": "get", "history": "history",
     "import": "import", "import-dry-run": "import", "init": "init", "inject": "inject", "list": "list",
+    "notify-list": "notify-list", "notify-test": "notify-test",
     "plan": "plan-answer",
     "provider": "provider-show", "providers": "providers", "providers-check": "provider-check", "restore": "restore",
     "resume": "rotate", "retry": "retry", "revocations": "revocations", "revocations-none": "revocations",

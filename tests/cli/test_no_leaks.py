@@ -162,6 +162,26 @@ def test_import_of_files(leaks: Leaks) -> None:
     assert leaks.found() == []
 
 
+def test_addresses_of_channels(leaks: Leaks) -> None:
+    token = leaks.plain().decode().replace("+/=&%", "x")
+    leaks.values[-1] = token.encode()
+    leaks.desk.config('[notify.channels.hook]\nsecret = "hook"\n')
+    leaks.desk.init()
+    for address, code in ((f"nonsense://{token}", 2), (f"slack://{token}", 2), (token, 2),
+                          (f"json://me:{token}@127.0.0.1:9/{token}", 0)):
+        assert leaks.run("notify", "add", "hook", "-v", stdin=address.encode()).code == code
+    for words, code in ((["test"], 6), (["test", "--json"], 6), (["list"], 0), (["list", "--json"], 0),
+                        (["test", token], 2), (["add", token.upper()], 2), ([token], 2)):
+        assert leaks.run("notify", *words, "-v").code == code, words
+    leaks.run("notify", "test", pty=True)
+    leaks.run("doctor", "-v")
+    leaks.heard = [(what.replace(token, "TOKEN").replace(token.upper(), "TOKEN"), said) for what, said in leaks.heard]
+    leaks.desk.write("home/clawsecrets.toml", f'[notify.channels.hook]\nsecret = "json://h/{token}"\n')
+    assert leaks.run("notify", "list").code == 2
+    leaks.desk.config("")
+    assert leaks.found() == []
+
+
 @pytest.mark.parametrize("words", [["rotate"], ["rotate", "--verbose"], ["rotate", "--json"]])
 def test_rotation(stocked: Leaks, words: list[str]) -> None:
     stocked.desk.write("bin/watched", "the probe stays until it was seen")

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from tests.cli.desk import PROVIDERS, ROOT, Desk, Ran
 from tests.fake_provider import ADMIN
+from tests.fake_services import Services
 
 GOLDEN = Path(__file__).parent / "golden"
 _PUT = [
@@ -106,6 +107,8 @@ def _answer(line: str, desk: Desk, *, write: bool) -> list[str]:
 
 
 def _fill(text: str, desk: Desk) -> str:
+    if desk.services is not None:
+        text = text.replace("$SERVICES", desk.services.host)
     text = text.replace("$S", str(desk.root)).replace("$PROVIDERS", str(PROVIDERS)).replace("$ADMIN", ADMIN)
     if desk.fake is not None and "$FRESH" in text:
         text = text.replace("$FRESH", desk.fake.seed("acme", "by a person").value)
@@ -183,6 +186,10 @@ def _later(desk: Desk, words: list[str], text: str) -> None:
     desk.later(int(words[0]))
 
 
+def _services(desk: Desk, words: list[str], text: str) -> None:
+    desk.services = Services().__enter__()
+
+
 def _damage(desk: Desk, words: list[str], text: str) -> None:
     with desk.database.open("r+b") as file:
         file.truncate(int(words[0]))
@@ -204,4 +211,5 @@ STEPS: dict[str, Callable[[Desk, list[str], str], None]] = {
     "mode": lambda desk, words, text: (desk.root / words[1]).chmod(int(words[0], 8)),
     "truncate": _damage,
     "later": _later,
+    "services": _services,
 }
