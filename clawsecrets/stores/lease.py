@@ -67,7 +67,7 @@ def _namespace() -> str:
 
 
 def process_start(pid: int) -> str:
-    """When that process began (field 22 of /proc/PID/stat) and our PID namespace; empty when it is gone."""
+    """When that process began (field 22 of /proc/PID/stat) and our PID namespace; empty when it is gone or hidden."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if len(fields) < 20 or fields[0] in "ZX":
         return ""
@@ -81,7 +81,21 @@ def _alive(row: Row) -> bool:
     namespace = _namespace()
     if not namespace or not row.started.endswith(f" {namespace}"):
         return True
-    return process_start(row.pid) == row.started
+    began = process_start(row.pid)
+    return began == row.started if began else _hidden(row.pid)
+
+
+def _hidden(pid: int) -> bool:
+    """Whether there is a process of another user that /proc does not show us (`hidepid`, `ProtectProc=invisible`)."""
+    if Path(f"/proc/{pid}").exists():
+        return False  # it is shown, so what began is gone
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is there, and not ours to signal
+    return True
 
 
 def acquire(db: sqlite3.Connection, key: bytes, name: str, holder: str, ttl: float) -> Lease:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +122,43 @@ def test_a_holder_of_another_life_is_replaced(place: Place, monkeypatch: pytest.
         monkeypatch.setattr(leases, "process_start", lambda pid: f"1{real(pid)}")
     assert store.acquire("a", "me", 1.0).epoch == 2
     store.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide its processes from another user")
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_holder_that_proc_hides_is_alive(gone: bool) -> None:
+    """As in a service with ProtectProc=invisible, whose user is not the one that runs a command by hand."""
+    other = subprocess.Popen(["sleep", "3600"])
+    try:
+        row = leases.Row("a", "me", 1, 0.0, leases.boot_id(), other.pid, leases.process_start(other.pid))
+        if gone:
+            other.kill()
+            other.wait()
+        number = os.fork()
+        if number == 0:
+            os._exit(_alive_as_nobody(row))
+        code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+    finally:
+        other.kill()
+        other.wait()
+    if code == 3:
+        pytest.skip("no file system can be mounted here: hiding processes cannot be tried")
+    assert code == (0 if gone else 1)
+
+
+def _alive_as_nobody(row: leases.Row) -> int:
+    """In a child: 1 when the holder is taken for alive where /proc hides other users' processes; 2 when it does not."""
+    libc = ctypes.CDLL(None)
+    if libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None) \
+            or libc.mount(b"proc", b"/proc", b"proc", 0, b"hidepid=2"):  # CLONE_NEWNS; MS_REC | MS_PRIVATE
+        return 3
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)  # group 0 sees everything
+    os.setresuid(65534, 65534, 65534)
+    try:
+        return 2 if Path(f"/proc/{row.pid}").exists() else int(leases._alive(row))
+    except BaseException:
+        return 4
 
 
 def test_a_holder_in_another_pid_namespace_is_waited_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
