@@ -105,9 +105,9 @@ def _soak() -> Iterator[str]:
     for name, part in found["parts"].items():
         yield f"| {name} | {part['passed']} | {part['failed']} | {part['seconds']:.0f} | {part['seed']} |"
     yield ""
-    for name in ("mutation", "race", "crash"):
+    for name in ("mutation", "race", "crash", "years"):
         if told := figures.read(name):
-            yield f"- {name}: {_words(told)}"
+            yield f"- {name}: {_words(told.get('lives', told))}"
 
 
 def _words(value: object) -> str:

@@ -2,8 +2,9 @@
 
 1. Nothing is remembered between two ticks. A lost tick, a restart or a jump of the clock changes nothing but the time.
 2. An unfinished rotation goes on at any time; only beginnings wait for windows and for each other.
-3. Never two of one redundancy group at once, nor in one opening. Those that come before (`Rule.after`; all others for a
-   gateway) go first where they are due together, but nobody is kept waiting past an opening of their own.
+3. Never two of one redundancy group at once, nor in one opening; in an opening that several wait for, the one that has
+   been due for longest goes. Those that come before (`Rule.after`; all others for a gateway) go first where they are
+   due together, but nobody is kept waiting past an opening of their own.
 4. The daemon, `rotate --due`, `status` and `plan` all ask here.
 """
 
@@ -68,6 +69,8 @@ class _Scene:
     """Beginnings, by provider."""
     groups: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     """By group: who was rotated, and when; NEVER = it is under way."""
+    claims: dict[str, list[tuple[float, str, float, Rule]]] = field(default_factory=dict)
+    """By group: since when somebody is due, who, when it can begin, its rule."""
     moving: set[str] = field(default_factory=set)
     """Those that are under way by themselves, or whose turn it is in this opening."""
 
@@ -78,6 +81,7 @@ def needs(records: Iterable[Record], rules: Mapping[str, Rule], pace: Pace, now:
     scene, alone = _scene(every, pace, now), {}
     for record, rule in every:
         alone[record.secret.name] = need = _alone(record, rule, pace, now)
+        _claim(record, rule, need, scene)
         if need.act is Act.GO_ON or (need.act is Act.WAIT and record.rotating and not _in_grace(record)):
             scene.moving.add(record.secret.name)
     depth = _depths(rules)
@@ -160,6 +164,15 @@ def _scene(every: Sequence[tuple[Record, Rule]], pace: Pace, now: float) -> _Sce
     return scene
 
 
+def _claim(record: Record, rule: Rule, need: Need, scene: _Scene) -> None:
+    """Whoever is due and can act by itself has a claim on its group's next opening; not one whose last try failed, or
+    it would keep the others from theirs as long as it fails."""
+    failed = record.rotation is not None and record.rotation.failures > 0
+    if record.secret.group and need.act in (Act.BEGIN, Act.WAIT) and need.slot and need.due is not None \
+            and need.due <= scene.now and not record.rotating and not rule.assisted and not failed:
+        scene.claims.setdefault(record.secret.group, []).append((need.due, need.secret, need.slot.begins, rule))
+
+
 def _touched(record: Record) -> float:
     """When the secret was last replaced; NEVER = it is being replaced. One that only waits for a person's new value has
     not begun to be."""
@@ -173,7 +186,7 @@ def _together(record: Record, rule: Rule, need: Need, scene: _Scene) -> Need:
     if need.act is not Act.BEGIN or need.slot is None:
         return need
     name, group, place = need.secret, record.secret.group, need.slot
-    held = _held_by_group(name, group, place, scene)
+    held = _held_by_group(name, group, place, scene) or _claimed(need, group, scene)
     if held is not None:
         return _held_back(need, *held)
     first = _before(name, rule, scene) if not place.missed else ""
@@ -212,6 +225,19 @@ def _held_by_group(name: str, group: str, place: Slot, scene: _Scene) -> tuple[s
         apart = touched + scene.pace.group_apart
         if not bounded and touched <= scene.now < apart:
             return f"{other} of its group {group} was rotated {format_duration(scene.now - touched)} ago", apart
+    return None
+
+
+def _claimed(need: Need, group: str, scene: _Scene) -> tuple[str, float] | None:
+    """Another of its group that has been due for longer, and can begin in this opening (or within the time that two of
+    a group are kept apart): it goes first, or the one whose place in the window is the earliest would always go."""
+    assert need.slot is not None and need.due is not None
+    end = min(need.slot.span.closes, scene.now + scene.pace.group_apart)
+    for since, other, begins, rule in sorted(scene.claims.get(group, ()), key=lambda claim: claim[:2]):
+        if (since, other) >= (need.due, need.secret):
+            break
+        if begins < end and need.secret not in rule.after:
+            return f"{other} of its group {group} comes first", begins if begins > scene.now else NEVER
     return None
 
 

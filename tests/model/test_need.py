@@ -174,6 +174,21 @@ def test_not_in_the_same_window_nor_within_a_day() -> None:
     assert decide(record("a", 40 * DAY, group="g"), imported)["a"].act is Act.BEGIN
 
 
+def test_in_a_window_that_several_wait_for_the_longest_due_goes() -> None:
+    early, late = sorted("abcdefgh", key=share)[0], sorted("abcdefgh", key=share)[-1]
+    rules = {name: rule(7, openings=WEEKLY, jitter=HOUR) for name in (early, late)}
+    at = SUNDAY + share(early) * HOUR
+    every = [record(early, 7 * DAY, group="g"), record(late, 14 * DAY, group="g")]
+    found = decide(*every, rules=rules, now=at)
+    assert found[early].act is Act.WAIT and f"{late} of its group g comes first" in found[early].why
+    assert found[early].at == found[late].at == SUNDAY + share(late) * HOUR
+    assert decide(*every, rules=rules, now=SUNDAY + HOUR)[late].act is Act.BEGIN
+    failing = replace(every[1], rotation=rotation(State.ABORTED, finished_at=at - 60, failures=1))
+    assert decide(every[0], failing, rules=rules, now=at)[early].act is Act.BEGIN, "one that fails keeps nobody"
+    follows = {**rules, late: replace(rules[late], after=(early,))}
+    assert decide(*every, rules=follows, now=at)[early].act is Act.BEGIN, "nor one that comes after it"
+
+
 def test_one_that_only_waits_for_a_person_keeps_no_other_of_its_group() -> None:
     awaits = rotation(State.AWAITING, armed=False, waits_for=Wait.PERSON)
     found = decide(record("a", 40 * DAY, group="g"), record("b", 40 * DAY, group="g", rotation=awaits))
