@@ -21,7 +21,7 @@ from tests.sim.play import Cell, Script, play, watched
 from tests.sim.world import Broken
 
 COLUMNS = ("ok", "refused", "unknown", "exhausted", "over")
-FEW = 60
+FEW = 600
 """Scripts tried on a mutant before it counts as missed (of those that reach its cell)."""
 
 

@@ -294,7 +294,7 @@ class Years:
         current, rotation = record.current, record.rotation
         assert current is not None and rotation is not None
         now = rotation.started_at  # when it was decided: the process may have slept between that and its first step
-        when = due(rule, current)
+        when = due(rule, record)
         if when is None or now < when:
             raise Broken(f"{name} was begun before it was due (a second time in its interval)")
         urgent = rule.outside and rule.hard_age is not None and now - current.created_at >= rule.hard_age
@@ -318,8 +318,8 @@ class Years:
     def _check_overdue(self, looked: Looked) -> None:
         """Who is late must have been told of; those to whom nothing happened are not late at all."""
         for record in looked.records:
-            name, rule, current = record.secret.name, self.rules[record.secret.name], record.current
-            when = due(rule, current) if current is not None else None
+            name, rule = record.secret.name, self.rules[record.secret.name]
+            when = due(rule, record)
             if when is None or when > looked.at:
                 continue
             quiet = max(self.jumped_at, self.all_down_until, self.touched.get(name, START)) - self.true.time + looked.at
