@@ -110,7 +110,7 @@ def test_only_what_the_provider_file_is_about_is_sent(fake: FakeProvider) -> Non
 
 def test_a_refresh_token_is_not_asked_about(fake: FakeProvider) -> None:
     """The test of the provider file is about values: it would call a live refresh token dead."""
-    rule = replace(RULE, id="acme.known-value")
+    rule = RULE._replace(id="acme.known-value")
     value, token = (Group(rule, SecretValue(fake.seed("acme").value), "x", known=Known("a", number, stage, True))
                     for number, stage in ((1, "current"), (2, "refresh")))
     asked([value, token], fake)
