@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
-JOBS ?= 2
+JOBS ?= 3
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -27,6 +27,7 @@ real: $(VENV)/.installed-dev  ## install what the tests against real components 
 	@$(BIN)/python -m tests.real_components || test -z "$$CLAWSECRETS_REQUIRE_REAL"
 
 soak: $(VENV)/.installed-dev real  ## the full counts; figures go to bench/results/
+	@$(PIP) install --quiet -c requirements.lock -e '.[fuzz]' || echo "atheris is not to be had: nothing is fuzzed" >&2
 	$(BIN)/python -m bench.soak $(ARGS)
 
 bench: $(VENV)/.installed-dev  ## what we claim about speed; figures go to bench/results/

@@ -19,7 +19,9 @@ GROUPS = ("resolve", "thousand", "ten-thousand")
 def write() -> Path:
     """The table of everything that was measured so far."""
     path = figures.RESULTS / "README.md"
-    path.write_text("\n".join([HEAD, *_commands(), *_scan(), *_gateway(), *_daemon(), *_soak()]).rstrip() + "\n")
+    parts = (_commands(), _stores(), _scan(), _masking(), _gateway(), _daemon(), _injectors(), _copy(), _cluster(),
+             _soak())
+    path.write_text("\n".join([HEAD, *(line for part in parts for line in part)]).rstrip() + "\n")
     return path
 
 
@@ -37,6 +39,23 @@ def _commands() -> Iterator[str]:
     yield ""
 
 
+def _stores() -> Iterator[str]:
+    for name in ("stores", "stores-raft"):
+        found = figures.read(name)
+        if not found:
+            continue
+        yield from (f"## Embedded store and OpenBao side by side ({found['server']})", "",
+                    f"Medians of {found['times']} calls in one process, {found['size']} secrets, on "
+                    f"{_machine(found['machine'])}. A network adds its round trip to each request (reads of a bundle "
+                    "and of all records go 16 at once).", "",
+                    "| call | embedded | OpenBao | its requests |", "|---|---:|---:|---:|")
+        for what, row in found["embedded"]["rows"].items():
+            other = found["openbao"]["rows"][what]
+            yield f"| {what} | {row['p50_ms']:.1f} ms | {other['p50_ms']:.1f} ms | {other['requests']:.0f} |"
+        first = [found[store]["first_commit_ms"] for store in ("embedded", "openbao")]
+        yield from (f"| the first commit of a secret | {first[0]:.1f} ms | {first[1]:.1f} ms | |", "")
+
+
 def _scan() -> Iterator[str]:
     found = figures.read("scan")
     if not found:
@@ -49,6 +68,22 @@ def _scan() -> Iterator[str]:
             codes = ", ".join(map(str, told.get("codes", []))) + ("" if told.get("answered", True) else " (no answer)")
             yield f"| {name} | {tool} | {told['seconds']:.2f} | {told.get('peak_mb', '')} | {codes} |"
     yield ""
+
+
+def _masking() -> Iterator[str]:
+    found = figures.read("masking")
+    if not found:
+        return
+    latency = found["latency"]
+    yield from (
+        "## The mask of `run`", "", f"{found['secrets']} secrets in all of their forms, on "
+        f"{_machine(found['machine'])}. {'Met' if found['met'] else '**Missed**'}.", "",
+        f"- {found['mb_per_s']} MB/s from the command's pipe into the reader's (slowest {found['mb_per_s_slowest']}, "
+        f"without `run` {found['mb_per_s_without']}); target {found['target_mb_per_s']:.0f}.",
+        f"- p99 of {found['added_p99_ms']:.2f} ms added; target {found['target_added_p99_ms']:.0f}. A line: "
+        f"{latency['line']['p99_ms']:.2f} ms, without `run` {latency['line_without']['p99_ms']:.2f}; what could be the "
+        f"beginning of a value: {latency['held']['p99_ms']:.2f} ms, without {latency['held_without']['p99_ms']:.2f}.",
+        "")
 
 
 def _gateway() -> Iterator[str]:
@@ -92,8 +127,56 @@ def _daemon() -> Iterator[str]:
         f"{found['steady_rotations']} more rotations; idle it takes {found['idle_cpu_percent']:.2f} % of a core.", "")
 
 
+def _injectors() -> Iterator[str]:
+    found = figures.read("injectors")
+    if not found:
+        return
+    counted = ", ".join(f"{number} {name}" for name, number in found["counted before and after"].items())
+    yield from (
+        "## Rotations into real containers", "",
+        f"{found['rotations']} rotations in one process on {_machine(found['machine'])}, each into "
+        f"{', '.join(found['targets'])}, with the consumers {' and '.join(found['consumers'])} (real Docker, Compose, "
+        "Swarm and Podman).", "",
+        "| | p50 | p95 | longest |", "|---|---:|---:|---:|", _spread("one rotation", found["rotation"]), "",
+        f"Left behind: {found['left behind']} (before and after: {counted}).", "")
+
+
 def _spread(what: str, row: Mapping[str, float]) -> str:
     return f"| {what} | {row['p50_ms']:.0f} ms | {row['p95_ms']:.0f} ms | {row['max_ms']:.0f} ms |"
+
+
+def _copy() -> Iterator[str]:
+    found = figures.read("copy")
+    if not found:
+        return
+    yield from (
+        "## Moving to another store", "",
+        f"`store copy` of {found['secrets']:,} secrets of {found['versions']} versions between two embedded stores, on "
+        f"{_machine(found['machine'])}.", "",
+        f"- {found['whole_s']:.0f} s in one go; comparing the two, every value and version, takes "
+        f"{found['compare_s']:.0f} s; retiring the source {found['move_s']:.0f} s.",
+        f"- Killed (SIGKILL) at {found['kills']} random moments and run again: {found['differences']} differences at "
+        "the end.", "")
+
+
+def _cluster() -> Iterator[str]:
+    found = figures.read("cluster")
+    if not found:
+        return
+    ends = {how: found[how] for how in ("done", "done-owed", "aborted", "aborted-owed", "stuck") if how in found}
+    used = found["uses_of_keys"]
+    yield from (
+        "## Two hosts on a cluster that falls", "",
+        f"Two daemons, each on a machine of its own (namespaces for network, processes and host name), on a cluster of "
+        f"three OpenBao nodes with Raft and TLS; {found['keys']} keys due every {found['interval_s']} s, for "
+        f"{found['seconds']} s, on {_machine(found['machine'])}; seed {found['seed']}.", "",
+        f"- {found['rotations']} rotations ({_words(ends)}); ended by {_words(found['ended_by'])}. {found['lost']} "
+        f"values lost, {found['orphans']} orphans, {found['early']} rotated before the interval was over; the audit "
+        f"log of {found['audit_events']} events is whole.",
+        f"- Meanwhile, {sum(found['faults'].values())} faults: {_words(found['faults'])}. "
+        f"{found['paused_leaders_started_anew']} of the paused leaders did not find back and were started anew.",
+        f"- The services used the keys all the time: {used['accepted']} times accepted, {used['refused']} refused, "
+        f"{used['unanswered']} without an answer (their host was cut off).", "")
 
 
 def _soak() -> Iterator[str]:
@@ -105,7 +188,7 @@ def _soak() -> Iterator[str]:
     for name, part in found["parts"].items():
         yield f"| {name} | {part['passed']} | {part['failed']} | {part['seconds']:.0f} | {part['seed']} |"
     yield ""
-    for name in ("mutation", "race", "crash", "years"):
+    for name in ("mutation", "race", "crash", "crash-injectors", "years"):
         if told := figures.read(name):
             yield f"- {name}: {_words(told.get('lives', told))}"
 

@@ -2,14 +2,14 @@
 
     python -m bench.run [GROUP …]      resolve, thousand, ten-thousand; all when none is named
 
-Exit code 1 when a target is missed.
+Exit code 1 when a target is missed, 2 for a group that there is not.
 """
 
 from __future__ import annotations
 
 import sys
 
-from bench import figures, report
+from bench import asked, figures, report
 from bench.commands import GROUPS, Measure
 
 TIMES = 20
@@ -31,6 +31,8 @@ def measured(measure: Measure) -> dict[str, object]:
 
 def main(names: list[str]) -> int:
     """Measure the groups, keep the figures, write the table."""
+    if (code := asked.answered(names, GROUPS, "group", __doc__ or "")) is not None:
+        return code
     missed = 0
     for name in names or list(GROUPS):
         machine = figures.machine()

@@ -37,6 +37,11 @@ class World:
         return subprocess.run([str(SCRIPT), *words], env=self.environment, input=stdin, check=True,
                               capture_output=True).stdout
 
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """A command that runs; its standard output is a pipe."""
+        return subprocess.Popen([str(SCRIPT), *words], env=self.environment, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE)
+
     def timed(self, *words: str, stdin: bytes = b"") -> float:
         """Seconds of one whole command, from its start until it is gone."""
         began = time.perf_counter()

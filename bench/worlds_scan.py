@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import subprocess
 import tarfile
@@ -15,10 +16,11 @@ WHO = ("-c", "user.name=A Person", "-c", "user.email=person@localhost", "-c", "c
        "-c", "gc.auto=0", "-c", "maintenance.auto=false")
 
 
-def git(folder: Path, *words: str, data: bytes | None = None) -> str:
-    """Run git there."""
+def git(folder: Path, *words: str, data: bytes | None = None, at: int = 0) -> str:
+    """Run git there; what it commits is of the time `at` (Unix seconds; 0: now)."""
+    when = {"GIT_AUTHOR_DATE": f"@{at} +0000", "GIT_COMMITTER_DATE": f"@{at} +0000"} if at else {}
     return subprocess.run(["git", "-C", str(folder), *WHO, *words], input=data, capture_output=True,
-                          check=True).stdout.decode(errors="replace")
+                          check=True, env={**os.environ, **when}).stdout.decode(errors="replace")
 
 
 def text(random_: random.Random, lines: int) -> list[str]:
@@ -101,16 +103,18 @@ def copied(repository: Path, to: Path) -> Path:
 
 
 def commits(repository: Path, count: int) -> None:
-    """Commits that change one file each, on the branch that HEAD names."""
+    """Commits that change one file each, on the branch that HEAD names, a minute apart: nobody commits, scans, commits
+    and scans within one second, which is all that git's dates can tell."""
     dice = random.Random()
     for _ in range(count):
         blob = git(repository, "hash-object", "-w", "--stdin", data="\n".join(text(dice, 200)).encode()).strip()
         old = git(repository, "rev-parse", "HEAD").strip()
+        at = int(git(repository, "log", "-1", "--format=%ct", old)) + 60
         entries = git(repository, "ls-tree", "HEAD")
         kept = "".join(f"{line}\n" for line in entries.splitlines() if not line.endswith("\tbench-file.py"))
         listing = f"{kept}100644 blob {blob}\tbench-file.py\n".encode()
         tree = git(repository, "mktree", "--missing", data=listing).strip()
-        new = git(repository, "commit-tree", tree, "-p", old, "-m", "a change").strip()
+        new = git(repository, "commit-tree", tree, "-p", old, "-m", "a change", at=at).strip()
         git(repository, "update-ref", "HEAD", new)
 
 

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from clawsecrets.errors import ConfigError
 
+NOT_REGULAR = "it is not a regular file"
+
 
 def data_path(name: str) -> Path:
     """The folder `providers` or `config`. ConfigError when the installation lacks it."""
@@ -21,17 +23,25 @@ def data_path(name: str) -> Path:
     raise ConfigError(f"the data folder {name!r} is missing from this installation", "install clawsecrets again")
 
 
-def read_regular(path: Path, limit: int) -> bytes:
+def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     """The content of a regular file of at most `limit` bytes, following links. OSError, with its words, for a file
     that cannot be read, that is larger, or that is a folder, FIFO or device, whose reading might never end."""
+    with regular(path) as file:
+        return read_bounded(file, limit, str(path))
+
+
+def regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A regular file, open for reading. OSError as in `read_regular`: what is opened here cannot make anybody wait."""
+    return open(regular_handle(path), "rb")
+
+
+def regular_handle(path: str | os.PathLike[str]) -> int:
+    """The same as a file descriptor. OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        with open(handle, "rb", closefd=False) as file:
-            return read_bounded(file, limit, str(path))
-    finally:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
+        raise OSError(errno.EINVAL, NOT_REGULAR, os.fspath(path))
+    return handle
 
 
 def read_bounded(file: BinaryIO, limit: int, name: str) -> bytes:

@@ -1,21 +1,24 @@
-"""Every port on one page: what the engine may ask of the outside. Adapters state conformance next to their class.
+"""The ports: what the engine may ask of the outside. A scan's are in scan_ports.py; what only
+some stores can, in store_ports.py.
 
+Adapters state conformance next to their class.
 All times are Unix seconds. No method logs or raises a secret value. `Reply` is all that an effect answers; an
 adapter turns every library error into a Reply (effects) or an errors.ClawError (stores) at its own edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from clawsecrets.errors import StoreError
 from clawsecrets.model.audit import AuditEvent, ChainedEvent
-from clawsecrets.model.finding import Content, Coverage, Place, Provenance, Report, Skipped
 from clawsecrets.model.notice import Notice
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, Version
+from clawsecrets.model.shadow import Looked, Sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +74,35 @@ class Change:
     values: Mapping[int, SecretValue] = field(default_factory=dict)
 
 
+Broken = Callable[[str, StoreError], None]
+"""Told of a record that cannot be read, with the reason; the others are given all the same."""
+
+
 class Store(Protocol):
     """Where secrets are kept. The contract suite (tests/contract/store.py) says what each method must hold."""
 
-    def names(self, *, deleted: bool = False) -> Sequence[str]:
-        """Names in order; with `deleted`, only the soft-deleted ones."""
+    def names(self, *, deleted: bool = False, broken: Broken | None = None) -> Sequence[str]:
+        """Names in order; with `deleted`, only the soft-deleted ones. StoreDamaged for one whose record cannot be read,
+        unless `broken` is told of it."""
 
     def load(self, name: str) -> Record:
         """The newest record. NotFound, or StoreDamaged."""
 
-    def records(self) -> Iterable[Record]:
-        """Every record that is not deleted, by name."""
+    def records(self, *, broken: Broken | None = None) -> Iterable[Record]:
+        """Every record that is not deleted, by name; `broken` as for `names`: only who can do without one gives it."""
+
+    def bound(self, target: str, *, broken: Broken | None = None) -> Iterable[Record]:
+        """Those of them that are bound to that injector, by name; a distant store reads no others. `broken`: of one
+        that cannot be read it is not always known whether it is one of them."""
 
     def history(self, name: str) -> Sequence[Version]:
         """All versions ever, oldest first, erased ones too."""
 
     def value(self, name: str, number: int) -> SecretValue:
         """The value of one version. NotFound when it was erased."""
+
+    def values(self, wanted: Sequence[tuple[str, int]]) -> Sequence[SecretValue]:
+        """Of several versions (name, number), in that order; a distant store reads them at once. NotFound."""
 
     def commit(self, changes: Sequence[Change], lease: Lease | None = None,
                lead: Lease | None = None) -> Sequence[Record]:
@@ -209,6 +224,17 @@ class Refresher(Protocol):
         """The new refresh token of a person: OK holds it as `refresh`; LATER asks for it. Sends nothing."""
 
 
+class Slots(Protocol):
+    """Knows the two fixed slots of a credential (strategy alternate). A handle is the name of a slot."""
+
+    def locate(self, request: Request) -> Reply:
+        """Which slot holds `request.old`? OK with it as `handle`; REFUSED: none does. Changes nothing."""
+
+    def idle(self, request: Request) -> Reply:
+        """The slot that `request.old_handle` is not: OK with it as `handle`. REFUSED: somebody is seen using it, or
+        there is no such slot. Changes nothing. What stands in it may live; only who uses it is asked."""
+
+
 # --- the consumer's side -----------------------------------------------------------------------------------------
 
 
@@ -256,6 +282,14 @@ class Injector(Protocol):
         """One line for `--dry-run` and docs."""
 
 
+@runtime_checkable
+class WrittenWhole(Protocol):
+    """An injector whose target is written as a whole: what is not given to `deliver` is gone from it."""
+
+    def kept(self, names: Sequence[str]) -> Sequence[Entry]:
+        """What it holds of these, to be given again as it is. Refused when that cannot be known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handover:
     """A change of value, seen from a consumer: from `old` to `new`. On the way back, `new` is the older one."""
@@ -266,6 +300,8 @@ class Handover:
     new: SecretValue
     new_version: int
     old: SecretValue | None = None
+    since: float = 0.0
+    """When the new value was written to what the consumer reads; 0 = not known. A process that began later has it."""
 
 
 class Consumer(Protocol):
@@ -319,6 +355,23 @@ class Progress(Protocol):
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """It ended."""
 
+    def waits(self, secret: str, why: str, until: float) -> None:
+        """It waits for another process (`why` names it), whose lease lasts until about then if it is not renewed; 0.0 =
+        not known. Told once for each wait, also where steps are not shown."""
+
+
+# --- shadows ------------------------------------------------------------------------------------------------------
+
+
+class Shadows(Protocol):
+    """Looks where OpenClaw and this host read, for values that were replaced. Changes nothing."""
+
+    def look(self, sought: Sequence[Sought]) -> Looked:
+        """All places that hold one of them, live ones first."""
+
+    def known(self, name_of: Callable[[SecretValue], str]) -> Looked:
+        """The same for values that only their fingerprint is kept of: `name_of` tells whose a value was, or nothing."""
+
 
 # --- people ------------------------------------------------------------------------------------------------------
 
@@ -333,57 +386,3 @@ class Notifier(Protocol):
 
     def describe(self) -> str:
         """One line that says where they go, without any address that is a secret."""
-
-
-# --- the scan ----------------------------------------------------------------------------------------------------
-
-
-class Notes(Protocol):
-    """What a source tells while it is read, apart from content."""
-
-    def skipped(self, skipped: Skipped) -> None:
-        """Something could not be looked at."""
-
-    def looked(self, objects: int, size: int) -> None:
-        """So many contents of so many bytes were given since the last call (for coverage and progress)."""
-
-    def cached(self, objects: int) -> None:
-        """So many contents were left out: an earlier scan found them clean."""
-
-    def known(self, message: str) -> None:
-        """A line for the person, on a terminal only."""
-
-    def extra(self, *values: str | int | bytes) -> None:
-        """Plain values for whoever started the scan: what a cache may remember."""
-
-
-class Part(Protocol):
-    """A share of a source that one worker process reads from its beginning to its end."""
-
-    def contents(self, notes: Notes) -> Iterable[Content]:
-        """Everything in it, once. What cannot be read goes to `notes.skipped`; only a KeyboardInterrupt escapes."""
-
-
-class Source(Protocol):
-    """Something to scan. Made and asked in the parent process; its parts are read in forked workers."""
-
-    def parts(self, workers: int) -> Sequence[Part]:
-        """Shares of about equal work, at most `workers`. Incomplete or UsageError when it cannot be looked at at
-        all."""
-
-    def size(self) -> int:
-        """About how many bytes all parts will tell by `Notes.looked`; 0 = not known."""
-
-    def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
-        """How each place can be reached, the most telling first: asked for findings only, after the parts were
-        read."""
-
-    def coverage(self) -> Coverage:
-        """What it is, and what of it could not be looked at, beyond what the parts told."""
-
-
-class Reporter(Protocol):
-    """Writes a report in one format."""
-
-    def write(self, report: Report) -> str:
-        """The whole text."""

@@ -18,7 +18,9 @@ HEAD = ("state", "does", "ok", "refused", "unknown", "patience ends", "rounds en
         "entering it")
 STEPS = {
     Step.ANNOUNCE: "look at targets, consumers and admin credential; the intent is recorded",
+    Step.VACATE: "which slot is idle, and does nobody use what stands in it?",
     Step.CREATE: "mint a new one under the rotation's id",
+    Step.CLEAR: "empty the idle slot, in which a lost creation may have left a value",
     Step.DISCARD: "list what carries the rotation's id, revoke it",
     Step.RECOVER: "read back what a lost creation made (or take it from a person)",
     Step.RECREATE: "mint again although the old one is dead",

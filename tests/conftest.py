@@ -5,8 +5,10 @@ CLAWSECRETS_REQUIRE_REAL=1 turns every skip of a test that needs a real componen
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import canary as canaries
+from tests import order, warm
+from tests.cli import ready
 from tests.real_components import COMPONENTS, DEFAULT
 
 REAL_TESTS = Path(__file__).parent / "real"
@@ -31,9 +35,26 @@ def _real_is_required() -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the random seed here, where it can be printed; xdist hands the option to its workers."""
+    """Choose the random seed here, where it can be printed; xdist hands the option to its workers. And heed signals
+    that whoever started us ignores (`nohup`, a shell's `&`): a child inherits that, and tests send them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+    warm.begin(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> None:
+    """Files go out in the order of `pytest_collection_modifyitems`, not in xdist's own, by their numbers of tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run of several processes."""
+    if hasattr(config, "workerinput"):
+        order.longest_first(items)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -54,6 +75,60 @@ def canary() -> bytes:
 def random_seed(request: pytest.FixtureRequest) -> int:
     """The run's seed (printed in the header), for random samples outside Hypothesis."""
     return int(request.config.option.hypothesis_seed)
+
+
+# --- what a file leaves behind -----------------------------------------------------------------------------------
+
+
+_left: set[str] = set()
+"""Children that were told already: they are not the fault of the next file."""
+_open = [0]
+"""How many descriptors were open when the file began."""
+HELD = 50
+"""Descriptors more than before that a file may leave open: some belong to modules that it was the first to import."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What was open before any test."""
+    _open[0] = _descriptors()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """A file ends without children (none that runs on, none that nobody waited for; one serves all files: ready.py),
+    and has closed what it opened: every process of tests runs hundreds of files. Its last test fails otherwise."""
+    yield
+    if nextitem is None or nextitem.path != item.path:
+        left = {name: what for name, what in _children().items() if name not in _left}
+        _left.update(left)
+        if _descriptors() > _open[0] + HELD:
+            gc.collect()
+        before, _open[0] = _open[0], _descriptors()
+        assert not left, f"{item.path.name} left processes behind: {', '.join(left.values())}"
+        assert _open[0] <= before + HELD, f"{item.path.name} left {_open[0] - before} descriptors open"
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def _children() -> dict[str, str]:
+    """The children of this process: number and start -> state and command, as far as the kernel tells them."""
+    found = {}
+    for file in Path("/proc/self/task").glob("*/children"):
+        for number in {*_read(file).split()} - {str(ready.pid())}:
+            _, _, rest = _read(Path("/proc", number, "stat")).rpartition(")")
+            if fields := rest.split():
+                command = _read(Path("/proc", number, "cmdline")).replace("\0", " ")[:200]
+                found[f"{number} {fields[19]}"] = f"{number} ({fields[0]}) {command}"
+    return found
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:  # it ended meanwhile
+        return ""
 
 
 # --- real components ---------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from typing import Any
 
 ADMIN = "acme-admin-5f1c0ffee5f1c0ffee"
 PREFIX = {"acme": "acme_live_", "rollco": "rollco_", "selfroll": "selfroll_", "refresher": "refresher_",
-          "refresher-once": "refonce_"}
+          "refresher-once": "refonce_", "pairco": "pairco_"}
+SLOTS = ("one", "two")
+"""The slots of pairco. A credential's label is its slot."""
 MOST_ACTIVE = 2
 """Live values of one family at `refresher`: one more ends the oldest."""
 
@@ -116,6 +118,19 @@ class Bank:
                 item.alive = item.alive and item.style != style
             return self.make(style, label)
 
+    def fill(self, slot: str) -> Credential:
+        """A new value in a slot of pairco; what stood in it is dead."""
+        with self.lock:
+            self.empty(slot)
+            return self.make("pairco", slot)
+
+    def empty(self, slot: str) -> None:
+        """End what stands in a slot of pairco."""
+        with self.lock:
+            for item in self.alive("pairco"):
+                item.alive = item.alive and item.label != slot
+            self.save()
+
     def authorize(self, style: str, label: str) -> Credential:
         """A person's consent: the first value and the first refresh token of a family."""
         with self.lock:
@@ -201,6 +216,9 @@ class Bank:
             self.settings.update(order.get("set", {}))
             if "seed" in order:
                 style, label = order["seed"]["style"], order["seed"].get("label", "by-hand")
+                if style == "pairco":  # both slots are filled; the first is the one in use
+                    self.fill(SLOTS[1])
+                    return asdict(self.fill(SLOTS[0]))
                 refreshed = style.startswith("refresher")
                 return asdict(self.authorize(style, label) if refreshed else self.make(style, label))
             return {}

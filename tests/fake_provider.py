@@ -1,6 +1,6 @@
 """A stateful provider of credentials over real HTTP on 127.0.0.1, which can be told to misbehave.
 
-Five styles in one server, each with a matching file in tests/data/providers/:
+Six styles in one server, each with a matching file in tests/data/providers/:
 
     acme      overlap    POST /v1/keys {"name"}       admin   201 {"id", "secret", "name"}
                          GET /v1/keys?after=          admin   200 {"keys": [{"id", "name"}], "next": cursor or null}
@@ -19,6 +19,11 @@ Five styles in one server, each with a matching file in tests/data/providers/:
     refresher-once       the same with client_id "refresher-once" and no secret: a refresh ends the former value, and a
                          second use of a refresh token ends everything that was made from its authorization
 
+    pairco    alternate  POST /slots/{one, two}       admin   200 {"one", "two"}: that slot holds a new value
+                         DELETE /slots/{one, two}     admin   204: its value is dead
+                         GET /slots                   admin   200 {"one", "two"}
+                         GET /slots/me                key     200 {"id", "name"}, 401 when dead
+
 In a test's own process:
 
     with FakeProvider() as fake:
@@ -31,7 +36,8 @@ As a process of its own, for tests that kill things: `with spawn(path) as fake:`
 `python -m tests.fake_provider --port 0 --state FILE` prints its port and keeps its state in FILE over restarts.
 POST /_control takes {"fault": {…}}, {"clear": true}, {"release": true}, {"seed": {"style", "label"}} or
 {"set": {"readback": false, "page_size": 2, "grace_uses": 0}}; GET /_state tells everything. Operations that
-faults name: create, list, revoke, whoami, roll, token, me, selfroll, selfme, refresh, end, check, or `*`.
+faults name: create, list, revoke, whoami, roll, token, me, selfroll, selfme, refresh, end, check, fill, empty, slots,
+slotme, or `*`.
 """
 
 from __future__ import annotations
@@ -41,6 +47,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -54,7 +61,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from tests.fake_bank import ADMIN, Bank, Credential, Fault
+from tests.fake_bank import ADMIN, SLOTS, Bank, Credential, Fault
 from tests.waiting import LONG
 
 __all__ = ["ADMIN", "Controls", "Credential", "FakeProvider", "Fault", "RemoteFake", "spawn"]
@@ -70,6 +77,10 @@ ROUTES = {
     ("POST", "/oauth/token"): "refresh",
     ("POST", "/oauth/revoke"): "end",
     ("GET", "/oauth/check"): "check",
+    ("GET", "/slots"): "slots",
+    ("GET", "/slots/me"): "slotme",
+    **{("POST", f"/slots/{slot}"): "fill" for slot in SLOTS},
+    **{("DELETE", f"/slots/{slot}"): "empty" for slot in SLOTS},
 }
 
 
@@ -127,8 +138,8 @@ class Handler(BaseHTTPRequestHandler):
         return next((item for item in self.bank.alive(style) if item.value == self.bearer()), None)
 
     def act(self, operation: str, url: urllib.parse.SplitResult, body: bytes) -> Answer:
-        if operation in ("whoami", "me", "selfme"):
-            return self.who({"whoami": "acme", "me": "rollco", "selfme": "selfroll"}[operation])
+        if operation in ("whoami", "me", "selfme", "slotme"):
+            return self.who({"whoami": "acme", "me": "rollco", "selfme": "selfroll", "slotme": "pairco"}[operation])
         if operation == "selfroll":
             return self.roll("selfroll", body) if self.holder("selfroll") else Answer.of(401, {"error": "dead"})
         if operation in ("refresh", "end", "check"):
@@ -137,6 +148,11 @@ class Handler(BaseHTTPRequestHandler):
             return Answer.of(404, {"error": "no such route"})
         if self.bearer() != self.bank.admin:
             return Answer.of(401, {"error": "not the admin"})
+        return self.by_admin(operation, url, body)
+
+    def by_admin(self, operation: str, url: urllib.parse.SplitResult, body: bytes) -> Answer:
+        if operation in ("fill", "empty", "slots"):
+            return self.slots(operation, url.path.rsplit("/", 1)[1])
         if operation == "create":
             made = self.bank.make("acme", str(json.loads(body)["name"]))
             return Answer.of(201, {"id": made.handle, "secret": made.value, "name": made.label})
@@ -152,6 +168,15 @@ class Handler(BaseHTTPRequestHandler):
     def roll(self, style: str, body: bytes) -> Answer:
         made = self.bank.roll(style, str(json.loads(body or b"{}").get("name", "")))
         return Answer.of(200, {"token": made.value, "id": made.handle})
+
+    def slots(self, operation: str, slot: str) -> Answer:
+        if operation == "empty":
+            self.bank.empty(slot)
+            return Answer(204)
+        if operation == "fill":
+            self.bank.fill(slot)
+        held = {item.label: item.value for item in self.bank.alive("pairco")}
+        return Answer.of(200, {slot: held.get(slot, "emptied") for slot in SLOTS})
 
     def oauth(self, operation: str, form: Mapping[str, str]) -> Answer:
         if operation == "check":
@@ -319,14 +344,21 @@ class Controls:
 
 
 class FakeProvider(Controls):
-    """The fake in this process, on a free port."""
+    """The fake in this process, on a free port. A `certificate` and its key make it speak TLS, beyond loopback too."""
 
-    def __init__(self, state: Path | None = None, port: int = 0, admin: str = ADMIN) -> None:
+    def __init__(self, state: Path | None = None, port: int = 0, admin: str = ADMIN, host: str = "127.0.0.1",
+                 certificate: tuple[Path, Path] | None = None) -> None:
         self.bank, self.admin = Bank(state, admin), admin
         handler = type("BoundHandler", (Handler,), {"bank": self.bank})
-        self.server = Server(("127.0.0.1", port), handler)
+        self.server = Server((host, port), handler)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if certificate else ''}://{host}:{self.port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            # the handshake in the thread of its own connection: one that is cut off holds up no other
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:

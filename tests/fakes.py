@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from clawsecrets.errors import Fenced, NotFound, StaleRecord, StoreBusy
+from clawsecrets.errors import Fenced, NotFound, StaleRecord, StoreBusy, StoreError
 from clawsecrets.model.audit import AuditEvent, ChainedEvent, genesis, link, verify
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue, Version
-from clawsecrets.ports import Change, Clock, Lease, Progress, Store
+from clawsecrets.ports import Broken, Change, Clock, Lease, Progress, Store
 
 KEY = b"k" * 32
 
@@ -37,6 +37,9 @@ class Quiet:
     def result(self, secret: str, step: str, outcome: str, detail: str) -> None:
         """Nothing."""
 
+    def waits(self, secret: str, why: str, until: float) -> None:
+        """Nothing."""
+
 
 @dataclass
 class _Held:
@@ -58,17 +61,28 @@ class MemoryStore:
         self._head = genesis(KEY)
         self.dead: set[str] = set()
         """Holders whose process is gone."""
+        self.broken: dict[str, StoreError] = {}
+        """Names whose record cannot be read."""
 
-    def names(self, *, deleted: bool = False) -> Sequence[str]:
+    def names(self, *, deleted: bool = False, broken: Broken | None = None) -> Sequence[str]:
         return sorted(n for n, r in self._records.items() if bool(r.secret.deleted_at) is deleted)
 
     def load(self, name: str) -> Record:
+        if name in self.broken:
+            raise self.broken[name]
         if name not in self._records:
             raise NotFound(f"no secret {name}")
         return self._records[name]
 
-    def records(self) -> Iterator[Record]:
-        return iter([self._records[n] for n in self.names()])
+    def records(self, *, broken: Broken | None = None) -> Iterator[Record]:
+        for name, fault in self.broken.items():
+            if broken is None:
+                raise fault
+            broken(name, fault)
+        return iter([self._records[n] for n in self.names() if n not in self.broken])
+
+    def bound(self, target: str, *, broken: Broken | None = None) -> Iterator[Record]:
+        return (record for record in self.records(broken=broken) if target in record.secret.injectors)
 
     def history(self, name: str) -> Sequence[Version]:
         return self.load(name).versions
@@ -78,6 +92,9 @@ class MemoryStore:
         if found is None:
             raise NotFound(f"{name} version {number} has no value")
         return found
+
+    def values(self, wanted: Sequence[tuple[str, int]]) -> Sequence[SecretValue]:
+        return [self.value(name, number) for name, number in wanted]
 
     def commit(self, changes: Sequence[Change], lease: Lease | None = None,
                lead: Lease | None = None) -> Sequence[Record]:

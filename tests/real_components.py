@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.real import ci_tools, docker, openclaw
+from tests.real import ci_tools, compose, docker, machine, network, openbao, openclaw, postgres
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,12 @@ def _openclaw_missing() -> str:
 COMPONENTS: Mapping[str, Component] = {
     "openclaw": Component(_openclaw_missing, openclaw.ensure_installed),
     "docker": Component(docker.missing, docker.ensure_installed),
+    "systemd": Component(machine.missing, machine.ensure_installed),
+    "compose": Component(compose.missing, compose.ensure_installed),
+    "openbao": Component(openbao.missing, openbao.ensure_installed),
+    "namespaces": Component(network.missing, network.ensure_installed),
     "ci-tools": Component(ci_tools.missing, ci_tools.ensure_installed),
+    "postgresql": Component(postgres.missing, postgres.ensure_installed),
 }
 DEFAULT = "openclaw"
 """What a bare `@pytest.mark.real` means."""

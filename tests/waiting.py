@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,17 @@ LONG = 300.0
 
 
 def until(there: Callable[[], object], what: str) -> None:
-    """Wait for the condition. AssertionError with `what` when it does not come."""
-    end = time.monotonic() + LONG
+    """Wait for the condition. AssertionError with `what` when it does not come. What comes at once is seen at once;
+    while it does not, looking takes little from those who are to bring it about."""
+    end, pause = time.monotonic() + LONG, 0.01
     while not there():
         assert time.monotonic() < end, f"it did not come: {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)
+
+
+def readable(number: int, seconds: float) -> bool:
+    """Whether a descriptor, of any number, has something to read (or its end) before that time is over."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))

@@ -11,8 +11,8 @@ from clawsecrets.cli.session import Session
 from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import ClawError
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import State
-from clawsecrets.model.status import outcome_words
+from clawsecrets.model.rotation import STILL_IN, State
+from clawsecrets.model.status import outcome_words, shadowed
 from clawsecrets.rotate.ledger import Tried
 from clawsecrets.rotate.order import Result, may_give
 
@@ -49,6 +49,8 @@ def code_of(result: Result) -> int:
     rotation = result.record.rotation
     if result.already or rotation is None:
         return DONE
+    if rotation.state is State.DONE and shadowed(rotation):
+        return WORK_LEFT
     codes = {State.DONE: DONE, State.STUCK: STUCK, State.ABORTED: REFUSED}
     return codes.get(rotation.state, WORK_LEFT)
 
@@ -92,7 +94,7 @@ def _tell_rest(session: Session, answer: Answer, record: Record, asks: bool) -> 
     if rotation.note and not any(rotation.note in detail for _, _, detail in troubles):
         say(f"  {rotation.note}")
     for caveat in rotation.caveats:
-        say(f"  not shown: {caveat}")
+        say(f"  {caveat}" if caveat.startswith(STILL_IN) else f"  not shown: {caveat}")
     for line in _next(session, record, asks):
         say(f"  {line}")
     if answer.not_replaced:
@@ -111,6 +113,9 @@ def _next(session: Session, record: Record, asks: bool) -> list[str]:
         outfit = session.shop.outfit(record.secret, rotation.strategy)
         steps = list(outfit.issuer.explain(outfit.request(name, rotation.label)))
         return steps if asks else [*without_paste(steps), how_to_give(name)]
+    if rotation.state is State.VACATING and rotation.parked:
+        return [f"when you know that nobody uses the other slot: clawsecrets rotations resume {name} --done",
+                f"to leave it: clawsecrets rotations abort {name}"]
     if rotation.state is State.DELIVERED and rotation.parked:
         return [f"when you have seen that it uses the new one: clawsecrets rotations resume {name} --done",
                 f"to go back: clawsecrets rotations abort {name}"]

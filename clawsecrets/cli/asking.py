@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from clawsecrets.cli.output import say
 from clawsecrets.cli.session import MAX_INPUT_BYTES, Session
@@ -74,6 +74,21 @@ def look_fault(session: Session, record: Record, value: SecretValue) -> str:
     if not rules or not all(map(_stands_alone, rules)) or provider.looks(value.reveal().decode(errors="replace")):
         return ""
     return f"that does not look like a credential of {provider.code}" + _expected(rules)
+
+
+def remarks(session: Session, record: Record, value: SecretValue) -> Iterator[str]:
+    """What the person who stored this value may not have meant: its look, or that nobody was named as its provider."""
+    if doubt := look_fault(session, record, value):
+        yield f"warning: {doubt}; it is stored as it is"
+    name = record.secret.name
+    if record.secret.provider == "generic" and (code := _namesake(session, name)):
+        yield f"no provider was named; if it is {code}: clawsecrets configure {name} --provider {code}"
+
+
+def _namesake(session: Session, name: str) -> str:
+    """The code of the provider whose variable, written as a secret's name, is this one; empty when there is none."""
+    variable = name.upper().replace("-", "_")
+    return next((code for code, known in session.shop.providers.items() if variable in known.env), "")
 
 
 def _stands_alone(rule: Detect) -> bool:

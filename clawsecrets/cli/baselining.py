@@ -18,6 +18,7 @@ from clawsecrets.scan import earlier
 from clawsecrets.scan.baseline import Baseline, Entry, valid_fingerprint
 from clawsecrets.scan.baseline_file import editing, load
 from clawsecrets.scan.baseline_place import usual_place
+from clawsecrets.wiring.hushing import quiet
 
 ANY_RULE = "any"
 """The rule of an entry whose finding was not named by a report."""
@@ -40,9 +41,10 @@ def list_entries(session: Session, baseline: FileOption = "", as_json: JsonOptio
     """List the entries; those that have expired hide nothing."""
     path, today = _place(baseline), _today(session)
     found = load(path)
+    shown = str(path) if found is not None else quiet(str(path), (str(path),))
     entries = [found.entries[key] for key in sorted(found.entries)] if found else []
     if as_json:
-        emit({"file": str(path), "exists": found is not None,
+        emit({"file": shown, "exists": found is not None,
               "entries": [{"fingerprint": entry.fingerprint, "rule": entry.rule, "expires": entry.expires.isoformat(),
                            "expired": entry.expired(today), "who": entry.who, "reason": entry.reason}
                           for entry in entries]})
@@ -53,7 +55,7 @@ def list_entries(session: Session, baseline: FileOption = "", as_json: JsonOptio
                          entry.who, entry.reason] for entry in entries],
               [YELLOW if entry.expired(today) else DIM for entry in entries])
     else:
-        say(f"{path}: no entries" if found is not None else f"there is no baseline: {path} is not there")
+        say(f"{shown}: no entries" if found is not None else f"there is no baseline: {shown} is not there")
 
 
 def add(

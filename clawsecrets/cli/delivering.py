@@ -12,10 +12,10 @@ from clawsecrets.cli.answers import DONE, INCOMPLETE, REFUSED, WORK_LEFT
 from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.config.shape import EnvFileTarget
-from clawsecrets.errors import ClawError, UsageError
+from clawsecrets.errors import ClawError, NotFound, UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
-from clawsecrets.model.secret import Kind, Secret
+from clawsecrets.model.secret import Kind, Secret, Version
 
 NOTHING = 2
 """A secret was named that is delivered nowhere."""
@@ -58,6 +58,21 @@ def _still_in(secret: Secret, target: str, why: str) -> bool:
     return False
 
 
+def to_use(session: Session, name: str) -> tuple[Secret, Version]:
+    """A secret and its current version, for a process. UsageError for an admin credential; NotFound."""
+    record = session.load(name)
+    if session.shop.is_admin(record.secret):
+        raise UsageError(f"{name} is an admin credential: no process is given it",
+                         "give it a credential that it may use; the admin credential stays in the store")
+    if record.reconcile:
+        raise UsageError("the store was restored and waits for your confirmation", "clawsecrets restore --confirm")
+    if record.secret.deleted_at:
+        raise NotFound(f"{name} is deleted", f"clawsecrets undelete {name} brings it back")
+    if record.current is None:
+        raise NotFound(f"{name} has no value", f"clawsecrets set {name}")
+    return record.secret, record.current
+
+
 def inject(
     session: Session,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="All, when none is named.")] = None,
@@ -68,10 +83,15 @@ def inject(
     Exit codes: 0 written, 1 not now, 2 nothing to write for one that was named, 3 another process is rotating it, 4 a
     target cannot carry the value, 6 a target could not be written.
     """
-    worst, told = DONE, []
-    records = [session.load(name) for name in session.known(names)] if names else list(session.store.records())
+    told: list[dict[str, object]] = []
+    records = [session.load(name) for name in session.known(names)] if names else \
+        list(session.store.records(broken=session.unreadable))
+    other = next((record.elsewhere for record in records if record.elsewhere), "")
+    if other:
+        raise UsageError(f"these are kept in another store: {other}", "work with that one (--store)")
     if any(record.reconcile for record in records):
         raise UsageError("the store was restored and waits for your confirmation", "clawsecrets restore --confirm")
+    worst = session.unreadable.code
     for record in records:
         name = record.secret.name
         if not record.secret.injectors or record.secret.kind is Kind.ADMIN or record.current is None:

@@ -25,7 +25,7 @@ class Turn:
 def chosen(session: Session) -> tuple[Sequence[str], dict[str, str]]:
     """What is to be done in this run; and what is due but left for another one, with the reason. What only waits for
     its window is neither."""
-    records = list(session.store.records())
+    records = list(session.store.records(broken=session.unreadable))
     session.timetable.check(records)
     now, by_name = session.clock.now(), {record.secret.name: record for record in records}
     needs, _ = session.timetable.needs(records, now)
@@ -40,7 +40,7 @@ def turn(session: Session, name: str) -> Turn:
     end = session.clock.now() + session.timetable.pace.stagger
     while True:
         now = session.clock.now()
-        records = {record.secret.name: record for record in session.store.records()}
+        records = {record.secret.name: record for record in session.store.records(broken=session.unreadable)}
         need = next((one for one in session.timetable.needs(records.values(), now)[0] if one.secret == name), None)
         if need is None:
             return Turn(False)

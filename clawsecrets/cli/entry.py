@@ -3,7 +3,8 @@ it five seconds: that path must not pay for typer, pydantic or the store.
 
 Also the one place where an error becomes words and an exit code. What was typed is not repeated, since it may be a
 value in the wrong place: errors name the option or tell the nearest known word. Only names that the store knows, and
-places of files and stores (which an error must name to be of use), come back.
+places of files and stores (which an error must name to be of use), come back; from the scan's commands without what
+the rules know or what looks random (wiring/hushing.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from clawsecrets.errors import ClawError, Incomplete, UsageError, WorkLeft
@@ -85,16 +86,16 @@ def run(argv: list[str]) -> int:
         if words is not None:
             from clawsecrets.cli.scan_run import scan
 
-            return _scan(lambda: scan(words))
+            return _scan(lambda: scan(words), argv)
     return _command(argv)
 
 
-def _scan(call: Callable[[], int]) -> int:
+def _scan(call: Callable[[], int], argv: Sequence[str]) -> int:
     """A scan that needs no typer. The same errors as `_command` knows, less typer's."""
     try:
         return call()
     except ClawError as error:
-        return complain(error)
+        return complain(error, argv)
     except KeyboardInterrupt:
         print("clawsecrets: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -103,7 +104,7 @@ def _scan(call: Callable[[], int]) -> int:
         return EXIT_INTERRUPTED
     except OSError as error:
         _forget_stdout()
-        return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"))
+        return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"), argv)
 
 
 def _command(argv: list[str]) -> int:
@@ -119,9 +120,10 @@ def _command(argv: list[str]) -> int:
         # not `app(…)`: that would put typer's own exception hook, which prints values, over ours
         answer = get_command(build(argv))(args=argv, prog_name="clawsecrets", standalone_mode=False)
         heard(lambda: None)
-        return _interrupted() if answer == EXIT_INTERRUPTED else answer if isinstance(answer, int) else 0
+        ours = answer == EXIT_INTERRUPTED and argv[:1] != ["run"]  # there it is the code of the command that was run
+        return _interrupted() if ours else answer if isinstance(answer, int) else 0
     except ClawError as error:
-        return complain(error)
+        return complain(error, argv)
     except KeyboardInterrupt:
         return _interrupted()
     except Abort:
@@ -131,18 +133,20 @@ def _command(argv: list[str]) -> int:
         return 0
     except OSError as error:
         _forget_stdout()
-        return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"))
+        return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"), argv)
     except TyperException as error:
-        return complain(_usage(error))
+        return complain(_usage(error), argv)
 
 
-def complain(error: ClawError) -> int:
-    """Print an error's words and give its exit code."""
+def complain(error: ClawError, argv: Sequence[str] = ()) -> int:
+    """Print an error's words and give its exit code. `argv`: what was typed; of it, nothing that is a secret."""
     from clawsecrets.cli.output import say
+    from clawsecrets.wiring.hushing import hushed
 
-    say(f"clawsecrets: error: {error.message}")
-    if error.hint:
-        say(f"hint: {error.hint}")
+    message, hint = hushed(error, argv)
+    say(f"clawsecrets: error: {message}")
+    if hint:
+        say(f"hint: {hint}")
     return error.exit_code
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from clawsecrets.cli.session import Session, ask_passphrase
 from clawsecrets.errors import ClawError, ConfigError
+from clawsecrets.model.need import WAITS_FOR_WINDOW, Act, Need
+from clawsecrets.model.policy import HOUR, format_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Wait
 from clawsecrets.model.status import outcome_words
 from clawsecrets.ports import Entry, Handover
-from clawsecrets.wiring import notifying, reading
+from clawsecrets.wiring import notifying, reading, vault
 from clawsecrets.wiring import stores as store_wiring
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from clawsecrets.rotate.gear import Outfit
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+NOBODY = 2 * HOUR
+"""Seconds after which what is due and was not begun shows that nobody keeps the schedule: cron looks every hour."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ def examine(session: Session) -> Iterator[Finding]:
     yield from opened
     if any(finding.level == FAIL for finding in opened):
         return  # nothing below can be judged without the store
+    yield from _guard("schedule", lambda: _names_in_schedule(session))
     yield from _guard("secrets", lambda: _secrets(session))
+    yield from _guard("schedule", lambda: _schedule(session))
     yield from _guard("channels", lambda: _channels(session))
     yield from _guard("targets", lambda: _targets(session))
     yield from _guard("trust", lambda: _trust(session))
@@ -58,29 +64,31 @@ def _guard(part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding
 def _configuration(session: Session) -> Iterator[Finding]:
     config = session.config
     yield Finding(OK, f"configuration: {config.file or 'defaults (no file)'}")
+    if login := vault.login_words(config, session.paths):
+        yield Finding(OK, f"login at the store: {login}")
     for code in config.providers:
         if code not in session.shop.providers:
             raise ConfigError(f"[providers.{code}]: there is no such provider", "clawsecrets providers lists them")
 
 
+def _names_in_schedule(session: Session) -> Iterator[Finding]:
+    records = list(session.store.records())
+    session.timetable.check(records)
+    for stray in session.timetable.strays(records):
+        yield Finding(WARN, f"schedule: {stray}", f"mend the name in {session.config.file or session.paths.config}")
+
+
 def _store(session: Session) -> Iterator[Finding]:
-    store = store_wiring.open_store(session.config, session.paths, ask_passphrase, accept_older=session.accept_older)
-    try:
-        faults = store.check()
-        problem = store.verify_log()
-        notes = store_wiring.notes(store)
-        writable = store.writable
-    finally:
-        store.close()
-    for fault in faults:
-        yield Finding(FAIL, f"store: {fault}", "clawsecrets restore BACKUP brings it back")
-    if problem:
-        yield Finding(FAIL, f"audit log: {problem}", "compare with a backup: somebody changed the file")
-    if not faults and not problem:
-        yield Finding(OK, f"store: {session.config.store.url.path}, every row and the audit log are sound")
-    if not writable:
+    found = store_wiring.health(session.config, session.paths, ask_passphrase, accept_older=session.accept_older)
+    for fault in found.faults:
+        yield Finding(FAIL, f"store: {fault}", found.mend)
+    if found.log_fault:
+        yield Finding(FAIL, f"audit log: {found.log_fault}", "compare with a backup: somebody changed it")
+    if not found.faults and not found.log_fault:
+        yield Finding(OK, f"store: {found.where}, every row and the audit log are sound")
+    if not found.writable:
         yield Finding(FAIL, "store: it can only be read", "nothing can be rotated; check the file system and its owner")
-    for note in notes:
+    for note in found.notes:
         yield Finding(WARN, f"store: {note}")
 
 
@@ -97,7 +105,8 @@ def _secrets(session: Session) -> Iterator[Finding]:
         if record.debts:
             yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
                           f"clawsecrets revocations retry {name}")
-        if session.shop.is_admin(record.secret) or record.current is None or _tells(session, name):
+        if session.shop.is_admin(record.secret) or record.current is None or _tells(session, name) or \
+                _is_journal(name):
             continue
         if not record.secret.injectors:
             nowhere.append(name)
@@ -110,9 +119,44 @@ def _secrets(session: Session) -> Iterator[Finding]:
     yield Finding(OK, f"secrets: {count}")
 
 
+def _is_journal(name: str) -> bool:
+    """Whether an adoption is written down in it: it is for nobody else."""
+    from clawsecrets.adopting.journal import PLAN, UNDO
+
+    return name in (PLAN, UNDO)
+
+
 def _tells(session: Session, name: str) -> bool:
     """Whether it is the address of a channel: read here, delivered nowhere."""
     return session.config.notify.names_address(name)
+
+
+def _schedule(session: Session) -> Iterator[Finding]:
+    """Whether somebody keeps the rotation table. What a failure, a pause or a person holds back is told elsewhere."""
+    from clawsecrets.daemon.web import healthy
+
+    records, now = list(session.store.records()), session.clock.now()
+    failed = {r.secret.name for r in records if r.rotation is not None and r.rotation.failures}
+    left = [need for need in session.timetable.needs(records, now)[0] if need.secret not in failed and _left(need, now)]
+    if not left:
+        return
+    names, since = ", ".join(sorted(need.secret for need in left)), min(need.due or now for need in left)
+    if healthy(session.config.daemon.listen):
+        yield Finding(WARN, f"schedule: due and begun by nobody: {names}, since {format_duration(now - since)}: no "
+                      "daemon answers here, and nothing else rotates what is due",
+                      "start `clawsecrets daemon`, or `rotate --due` from cron (README, \"Running it for years\")")
+    else:
+        yield Finding(WARN, f"schedule: due and not begun, though a daemon answers here: {names}, since "
+                      f"{format_duration(now - since)}", "look at its log; is it the daemon of this store?")
+
+
+def _left(need: Need, now: float) -> bool:
+    """Whether it should have been begun before now: it could for hours, or a window went by."""
+    if need.slot is None or need.due is None or need.due > now:
+        return False
+    if need.act is Act.WAIT:
+        return need.slot.missed and need.why == WAITS_FOR_WINDOW
+    return need.act is Act.BEGIN and (need.slot.missed or now - need.at > NOBODY)
 
 
 def _channels(session: Session) -> Iterator[Finding]:

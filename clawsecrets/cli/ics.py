@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from clawsecrets.model.forecast import Planned
@@ -39,7 +40,8 @@ def _stamp(at: float) -> str:
 
 
 def _text(text: str) -> str:
-    """Section 3.3.11."""
+    """Section 3.3.11. Control characters have no place in it (3.1): a carriage return would begin a line of its own."""
+    text = "".join(char for char in text if char == "\n" or unicodedata.category(char) != "Cc")
     return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 

@@ -44,7 +44,7 @@ def import_(
     """
     readings, placement = read_deployment(files, session.shop.providers.values())
     store = _store(session, dry_run)
-    states = {c.name: _state(store, c) for c in placement.candidates}
+    states = {c.name: state_of(store, c) for c in placement.candidates}
     if as_json:
         emit(_json(readings, placement, states, dry_run))
     else:
@@ -56,7 +56,7 @@ def import_(
         say(f"dry run: {len(wanted)} would be imported, nothing was changed")
         return 0
     assert store is not None
-    changes = [_change(session, store, candidate, inject or [], consume or []) for candidate in wanted]
+    changes = [change_of(session, store, candidate, inject or [], consume or []) for candidate in wanted]
     store.commit(changes)
     say(f"{len(changes)} imported, {len(placement.candidates) - len(changes)} known already")
     for name in left:
@@ -73,7 +73,8 @@ def _store(session: Session, dry_run: bool) -> Store | None:
         return None
 
 
-def _state(store: Store | None, candidate: Candidate) -> str:
+def state_of(store: Store | None, candidate: Candidate) -> str:
+    """Whether the store has it, and with this value. UsageError for one that is deleted."""
     if store is None:
         return NEW
     try:
@@ -87,7 +88,8 @@ def _state(store: Store | None, candidate: Candidate) -> str:
     return SAME if record.current.fingerprint == store.fingerprint(candidate.value) else DIFFERS
 
 
-def _change(session: Session, store: Store, candidate: Candidate, inject: list[str], consume: list[str]) -> Change:
+def change_of(session: Session, store: Store, candidate: Candidate, inject: list[str], consume: list[str]) -> Change:
+    """The change that imports it."""
     now = session.clock.now()
     try:
         record = store.load(candidate.name)
@@ -95,9 +97,12 @@ def _change(session: Session, store: Store, candidate: Candidate, inject: list[s
         bound = candidate.kind is not Kind.ADMIN
         record = Record(Secret(
             candidate.name, candidate.provider, candidate.kind, now, env=candidate.env,
-            injectors=tuple(inject) if bound else (), consumers=tuple(consume) if bound else (),
+            injectors=tuple(map(session.shop.bound, inject)) if bound else (),
+            consumers=tuple(map(session.shop.bound, consume)) if bound else (),
         ))
         session.shop.check(record.secret)
+    if record.elsewhere:
+        raise UsageError(f"{candidate.name} is kept in another store: {record.elsewhere}", "import into that one")
     if record.rotating:
         raise UsageError(f"{candidate.name} is in the middle of a rotation", "let it end, then import again")
     provider = session.shop.provider(record.secret.provider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
@@ -15,6 +15,7 @@ from clawsecrets.errors import StaleRecord, UsageError, WorkLeft
 from clawsecrets.model.policy import parse_duration
 from clawsecrets.model.secret import Secret
 from clawsecrets.ports import Change
+from clawsecrets.store_ports import KeepsLogin
 
 Edit = Callable[[Secret], Secret]
 TURNS = 5
@@ -37,9 +38,12 @@ def daemon(
 ) -> int:
     """Keep the rotation table, in the foreground: rotate what is due in its window, work off what is owed, tell people.
 
-    SIGTERM ends it after the step that is under way, SIGHUP reads the configuration again. A second one on the same
-    store and host stands by. Exit codes: 0 stopped, 1 stopped within a step, 2 configuration, 3 store.
+    SIGTERM ends it after the step that is under way, SIGHUP reads the configuration again. Of several on one store one
+    keeps the table; all of them deliver to the targets of their own hosts and acknowledge that. Exit codes: 0 stopped,
+    1 stopped within a step, 2 configuration, 3 store.
     """
+    # what comes before the daemon hears it: the configuration is about to be read anyway, and it must not end it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from clawsecrets.daemon.process import Daemon, Given
     from clawsecrets.daemon.web import healthy
 
@@ -48,8 +52,13 @@ def daemon(
         if trouble:
             raise WorkLeft(trouble, "look at its log; [daemon] listen says where it is asked")
         return 0
-    given = Given(session.paths, session.store, session.read_config, socket.gethostname(), session.actor)
+    given = Given(session.paths, session.store, session.read_config, session.actor,
+                  keep_login=session.store.keep_login if isinstance(session.store, KeepsLogin) else _nothing)
     return Daemon(session.config, given).run()
+
+
+def _nothing() -> str:
+    return ""
 
 
 def pause(

@@ -196,3 +196,11 @@ class Steps:
         if self._shown and (outcome != "ok" or detail):
             words = f"  {clean(secret)}: {step}: {outcome}{' · ' + clean(detail) if detail else ''}"
             heard(lambda: print(words, file=sys.stderr))
+
+    def waits(self, secret: str, why: str, until: float) -> None:
+        """It waits for another process: said also where steps are not shown."""
+        import datetime
+
+        at = datetime.datetime.fromtimestamp(until, datetime.UTC)
+        lasts = f"; unless that goes on, its lease ends at about {at:%H:%M:%SZ}" if until else ""
+        heard(lambda: print(clean(f"  waiting: {why}{lasts}"), file=sys.stderr))

@@ -28,10 +28,10 @@ def show_status(
     session: Session,
     by_name: Annotated[bool, typer.Option("--by-name", help="Sort by name instead of urgency.")] = False,
     as_json: JsonOption = False,
-) -> None:
+) -> int:
     """The rotation table: every secret, its age, when it is due and rotated next, where it stands, and what was last
-    proven."""
-    now, records = session.clock.now(), list(session.store.records())
+    proven. Exit code 3 where a record cannot be read (it is named; the others are told)."""
+    now, records = session.clock.now(), list(session.store.records(broken=session.unreadable))
     found, rules = session.timetable.needs(records, now)
     needs = {need.secret: need for need in found}
     rows = [status(record, rules[record.secret.name].policy, now, needs[record.secret.name].due)
@@ -39,16 +39,19 @@ def show_status(
     origins = {record.secret.name: record.current.origin if record.current else "" for record in records}
     rows.sort(key=lambda row: row.name if by_name else (row.urgency, row.due or 1e18, row.name))
     if as_json:
-        emit({"now": now, "secrets": [_status_json(row, origins[row.name], needs[row.name]) for row in rows]})
-        return
+        emit({"now": now, "secrets": [_status_json(row, origins[row.name], needs[row.name]) for row in rows],
+              "unreadable": session.unreadable.plain()})
+        return session.unreadable.code
     if not rows:
-        say("no secrets yet: clawsecrets import FILE… brings them in")
-        return
+        if not session.unreadable.found:
+            say("no secrets yet: clawsecrets import FILE… brings them in")
+        return session.unreadable.code
     cells = [_status_cells(row, now, origins[row.name], needs[row.name]) for row in rows]
     table(_COLUMNS, cells, [_COLOURS[row.urgency] for row in rows])
     first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
     if first is not None:
         say(f"{first.name}: {first.detail}")
+    return session.unreadable.code
 
 
 def _status_cells(row: Status, now: float, origin: str, need: Need) -> list[str]:

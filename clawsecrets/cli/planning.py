@@ -21,6 +21,7 @@ LONGEST = 3660
 """Days."""
 BAR = 60
 """Cells of the timeline at most."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _COLUMNS = (Column("WHEN"), Column("IN", right=True), Column("SECRET"), Column("HOW"), Column("WHY", 10, drop=1))
 
@@ -47,7 +48,7 @@ def plan(
     if as_ics and as_json:
         raise UsageError("--json and --ics: choose one")
     wanted = set(session.known(names)) if names else None
-    records, now = list(session.store.records()), session.clock.now()
+    records, now = list(session.store.records(broken=session.unreadable)), session.clock.now()
     session.timetable.check(records)
     rules, zone = session.timetable.rules(records), session.config.schedule.zone
     found, needs = forecast(records, rules, session.timetable.pace, now, now + days * DAY)
@@ -60,7 +61,7 @@ def plan(
               "held": [{"secret": need.secret, "why": need.why, "due_at": need.due} for need in held]})
     else:
         _show(found, held, now, days, zone)
-    return 1 if held else 0
+    return 1 if held else session.unreadable.code
 
 
 def _show(found: Sequence[Planned], held: Sequence[Need], now: float, days: int, zone: Zone) -> None:
@@ -97,14 +98,15 @@ def _timeline(found: Sequence[Planned], now: float, days: int, zone: Zone) -> No
 
 
 def _months(now: float, step: int, count: int, zone: Zone) -> str:
-    """Above the cells: where months begin."""
-    line, shown = "", 0
-    for place in range(count):
-        month = date_of(day_at(now + place * step * DAY, zone))[1]
-        if month != shown and len(line) <= place:
-            line = line.ljust(place) + ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
-                                        "Dec")[month - 1] + " "
-        shown = month
+    """Above the cells: where months begin. What is left of this one is unnamed where the next needs the room."""
+    months = [date_of(day_at(now + place * step * DAY, zone))[1] for place in range(count)]
+    begins = [place for place in range(count) if place == 0 or months[place] != months[place - 1]]
+    if len(begins) > 1 and begins[1] < len(_MONTHS[0]) + 1:
+        del begins[0]
+    line = ""
+    for place in begins:
+        if len(line) <= place:
+            line = line.ljust(place) + _MONTHS[months[place] - 1] + " "
     return line.rstrip()
 
 

@@ -26,6 +26,7 @@ from clawsecrets.cli.demo_gateway import VARIABLE
 from clawsecrets.cli.output import say
 from clawsecrets.cli.session import Session, command, confirm
 from clawsecrets.errors import ClawError, WorkLeft
+from clawsecrets.wiring import stores
 from clawsecrets.wiring.reading import add_target, gateway_url
 
 TOKEN = "openclaw-gateway-token"
@@ -77,19 +78,22 @@ def deployment_files() -> list[Path]:
 
 def _real(session: Session, files: Sequence[Path], yes: bool) -> int:
     names = [str(path) for path in files]
+    elsewhere = ["--store", session.named_store] if session.named_store else []
     say(f"Found {', '.join(names)}. They are read, never changed.")
-    _command("import", *names, "--dry-run")
+    _command("import", *names, "--dry-run", *elsewhere)
     if not yes and not sys.stdin.isatty():
         say("\nNothing was changed: there is no terminal to ask on. Next, one of:")
         say("  clawsecrets quickstart --yes      # import these into the encrypted store, and go on")
         say("  clawsecrets quickstart --demo     # all of it, a rotation included, on a sample")
         return WORK_LEFT
     confirm("Import these into the encrypted store?", yes)
-    if not session.config.store.url.path.exists():
-        _command("init", *([] if sys.stdin.isatty() else ["--unattended", *_recovery(session)]))
-    _command("import", *names, fine=(0, WORK_LEFT))  # what differs stays as the store has it
-    _targets(session)
-    _command("status")
+    if not stores.is_there(session.config, session.paths):
+        options = [] if sys.stdin.isatty() or session.config.store.file is None else ["--unattended",
+                                                                                      *_recovery(session)]
+        _command("init", *options, *elsewhere)
+    _command("import", *names, *elsewhere, fine=(0, WORK_LEFT))  # what differs stays as the store has it
+    _targets(session, elsewhere)
+    _command("status", *elsewhere)
     _handover(session)
     return 0
 
@@ -98,7 +102,7 @@ def _recovery(session: Session) -> list[str]:
     return ["--recovery-file", str(session.paths.config_dir / "recovery-code.txt")]
 
 
-def _targets(session: Session) -> None:
+def _targets(session: Session, elsewhere: Sequence[str]) -> None:
     """A bundle that OpenClaw's SecretRefs are answered from, and the gateway that reads it."""
     fresh = Session(config=str(session.paths.config))
     bundle = fresh.paths.data / "bundles" / "openclaw"
@@ -108,22 +112,25 @@ def _targets(session: Session) -> None:
         add_target(fresh.paths, "consumers", "gateway",
                    {"kind": "openclaw", "url": gateway_url(config_file()),
                     "reads": ["openclaw-refs"]})
-    later = Session(config=str(session.paths.config))
+    later = Session(session.named_store, str(session.paths.config))
     try:
         if TOKEN in later.store.names() and config_file().is_file():
-            _command("configure", TOKEN, "--inject", "openclaw-refs", "--consume", "gateway")
-            _command("inject", TOKEN)
+            _command("configure", TOKEN, "--inject", "openclaw-refs", "--consume", "gateway", *elsewhere)
+            _command("inject", TOKEN, *elsewhere)
     finally:
         later.close()
 
 
 def _handover(session: Session) -> None:
+    program = Path(sys.argv[0]).resolve() if sys.argv[0].endswith("clawsecrets") else Path(sys.executable).with_name(
+        "clawsecrets")
+    if shutil.which("clawsecrets") is None:
+        say("\n`clawsecrets` is not on your PATH yet (and in ~/.profile, to stay there):")
+        say(f"  export PATH={shlex.quote(str(program.parent))}:$PATH")
     if not config_file().is_file():
         say("\nNext: say in the configuration where the tokens are read (README, \"Your own service\"), then\n"
             "  clawsecrets rotate NAME --dry-run")
         return
-    program = Path(sys.argv[0]).resolve() if sys.argv[0].endswith("clawsecrets") else Path(sys.executable).with_name(
-        "clawsecrets")
     bundle = session.paths.data / "bundles" / "openclaw"
     say("\nNext, let OpenClaw read its gateway token from clawsecrets, then rotate it:")
     for words in handover_commands(program, bundle):

@@ -61,7 +61,8 @@ def rotate(
 ) -> int:
     """Rotate: mint, test, deliver, reload, prove, and only then revoke the old one and try that it is dead.
 
-    Safe to interrupt and to run again. Exit codes: 0 rotated, 1 work left, 4 refused and backed out, 5 stuck.
+    Safe to interrupt and to run again. Exit codes: 0 rotated, 1 work left, 4 refused and backed out, 5 stuck, 3 with
+    --due and --all: a record cannot be read (it is named, and left alone; the others are rotated).
     """
     chosen, left = _chosen(session, names or [], due, every)
     if revoke_unproven and not compromised:
@@ -81,14 +82,20 @@ def rotate(
         left |= turn.left
         if turn.now:
             results.append(_rotate_one(session, name, order, told=not as_json, asks=asks, as_it_is=as_it_is))
-    if as_json:
-        heard(lambda: emit({"rotations": [answer_json(answer) for answer in results],
-                            "tried": [tried_json(item) for item in tried],
-                            "left": [{"secret": name, "reason": reason} for name, reason in left.items()]}))
-    heard(lambda: _tell_left(left, "" if results or left or tried else
-                             "nothing is due" if due else "no secret has a value"))
+    heard(lambda: _tell_all(session, results, tried, left, due, as_json))
     rest = WORK_LEFT if left or not all(item.dead for item in tried) else DONE
-    return max([rest, *(answer.code for answer in results)])
+    return max([rest, session.unreadable.code, *(answer.code for answer in results)])
+
+
+def _tell_all(session: Session, results: Sequence[Answer], tried: Sequence[Tried], left: dict[str, str], due: bool,
+              as_json: bool) -> None:
+    broken = session.unreadable
+    if as_json:
+        emit({"rotations": [answer_json(answer) for answer in results], "tried": [tried_json(item) for item in tried],
+              "left": [{"secret": name, "reason": reason} for name, reason in left.items()],
+              "unreadable": broken.plain()})
+    nothing = "nothing is due" if due else "no secret has a value"
+    _tell_left(left, "" if results or left or tried or broken.found else nothing)
 
 
 def _tell_left(left: dict[str, str], nothing: str) -> None:
@@ -126,7 +133,7 @@ def _rotate_one(session: Session, name: str, order: Order, *, told: bool, asks: 
 def _work_off(session: Session, as_json: bool) -> list[Tried]:
     """Try the revocations that are due. One that another process is working on is left to it."""
     ledger, tried = session.ledger(), []
-    for name in ledger.due(session.clock.now()):
+    for name in ledger.due(session.clock.now(), session.unreadable):
         with contextlib.suppress(StoreBusy):
             tried += ledger.work(name)
     if not as_json:
@@ -143,14 +150,15 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> tuple
         return session.known(list(dict.fromkeys(names))), {}
     if due:
         return due_now.chosen(session)
-    found = [record for record in session.store.records() if record.current]
+    found = [record for record in session.store.records(broken=session.unreadable) if record.current]
     left = _one_of_each_group(session, found)
     return [record.secret.name for record in found if record.secret.name not in left], left
 
 
 def _one_of_each_group(session: Session, found: Sequence[Record]) -> dict[str, str]:
     """Those that must wait because another of their group is in the middle of its rotation, or comes first."""
-    taken = {record.secret.group: record.secret.name for record in reversed(list(session.store.records()))
+    records = list(session.store.records(broken=session.unreadable))
+    taken = {record.secret.group: record.secret.name for record in reversed(records)
              if record.secret.group and record.rotating}
     left: dict[str, str] = {}
     for record in found:
@@ -210,7 +218,7 @@ def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json:
                 wrapped(f"  [{outcome}] ", detail)
     if as_json:
         emit({"plans": plans})
-    return worst
+    return worst or session.unreadable.code
 
 
 def _verdict(outcomes: set[str]) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REDRAW = 0.2
 """Seconds between two drawings of the progress line."""
+_SURE = 0.005
+"""Share of the work from which on the remaining time is more than a guess."""
 
 
 def scan(words: Words) -> int:
@@ -91,27 +93,36 @@ def _write(text: str, output: str) -> None:
 
 
 class Progress:
-    """One line on a terminal's stderr, redrawn: how much, how fast, how long still. Silent when piped."""
+    """One line on a terminal's stderr, redrawn: how much, how fast, how long still. Silent when piped.
+
+    How long still: by the bytes as they are stored that are done with, of those there are; only where that is known."""
 
     def __init__(self, verbose: bool) -> None:
         self._shown = sys.stderr.isatty()
         self._verbose = verbose or self._shown
         self._began = self._drawn = time.monotonic()
-        self._objects = self._bytes = self._whole = 0
+        self._objects = self._bytes = self._work = self._whole = 0
         self._line = False
 
-    def moved(self, objects: int, size: int) -> None:
+    @property
+    def counts(self) -> bool:
+        """Whether it must be told how much there is."""
+        return self._shown
+
+    def expects(self, work: int) -> None:
+        """So many bytes, as they are stored, are to be read in all."""
+        self._whole = work
+
+    def moved(self, objects: int, size: int, work: int) -> None:
         """So much was looked at since the last call."""
         self._objects += objects
         self._bytes += size
+        self._work += work
         now = time.monotonic()
-        if self._shown and now - self._drawn >= REDRAW:
+        over = self._line and 0 < self._whole <= self._work and work > 0
+        if self._shown and (now - self._drawn >= REDRAW or over):
             self._drawn = now
             self._draw(now - self._began)
-
-    def expects(self, size: int) -> None:
-        """How many bytes there are in all; 0 = not known."""
-        self._whole = size
 
     def say(self, message: str) -> None:
         """A line for the person."""
@@ -135,9 +146,20 @@ class Progress:
     def _draw(self, seconds: float) -> None:
         rate = self._bytes / seconds if seconds else 0.0
         words = f"  scanned {self._objects:,} objects, {self._bytes / 1e6:,.0f} MB, {rate / 1e6:,.0f} MB/s"
-        if self._whole and rate:
-            left = max(0.0, (self._whole - self._bytes) / rate)
-            words += f", {min(100, 100 * self._bytes // self._whole)} %, {left:,.0f} s left"
+        if whole := self._whole:
+            share = min(1.0, self._work / whole)
+            words += f", {int(100 * share)} %"
+            if share >= _SURE:
+                words += f", {_lasting(seconds * (1 - share) / share)} left"
         sys.stderr.write(f"\r\033[K{words}")
         sys.stderr.flush()
         self._line = True
+
+
+def _lasting(seconds: float) -> str:
+    """A time to wait in words that are as exact as anybody can be about it."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = whole // 60
+    return f"{minutes} min {whole % 60:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,28 +1,30 @@
-"""set, get, list, show, history, configure, delete, undelete, purge."""
+"""set, get, list, show, history, configure."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.asking import look_fault
+from clawsecrets.cli.asking import remarks
 from clawsecrets.cli.delivering import withdraw
 from clawsecrets.cli.output import MASK, Column, emit, moment, say, table, wrapped
 from clawsecrets.cli.refreshing import store_refresh_token
-from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, confirm, read_value
+from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, read_value
 from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
-from clawsecrets.errors import ConfigError, NotFound, UsageError
+from clawsecrets.errors import ConfigError, NotFound, StoreDamaged, UsageError
 from clawsecrets.model.policy import RotationPolicy, format_duration, parse_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Kind, Secret, Stage, Version, valid_name
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Change
 
+LONGEST_TEXT = 500
+"""Characters of a group, a handle, an option."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -34,9 +36,6 @@ def register(app: typer.Typer) -> None:
     command(app, "show")(show)
     command(app, "history")(history)
     command(app, "configure")(configure)
-    command(app, "delete")(delete)
-    command(app, "undelete")(undelete)
-    command(app, "purge")(purge)
 
 
 def set_(
@@ -50,7 +49,8 @@ def set_(
 ) -> None:
     """Store a value, read from standard input or a hidden prompt, never from the command line.
 
-    Replacing a value by hand delivers nothing and revokes nothing: `rotate` does that.
+    Replacing a value by hand delivers nothing and revokes nothing: `rotate` does that. --replace also mends a secret
+    whose value was lost.
     """
     _check_name(name)
     _check_typed(session, (), env)
@@ -70,14 +70,28 @@ def set_(
         store_refresh_token(session, record)
         return
     value, now = read_value(f"value of {name}"), session.clock.now()
+    lost = _lost(session, record)
     version = Version(record.last_number + 1, Stage.CURRENT, now, session.store.fingerprint(value), origin="set")
-    change = Change(record.put_current(version), session.event("secret.set", name, version.number),
-                    {version.number: value})
-    session.store.commit([change])
+    changed = record.put_current(version)
+    if lost:
+        changed = changed.change(lost, lambda v: replace(v, erased_at=now))
+    session.store.commit([Change(changed, session.event("secret.set", name, version.number), {version.number: value})])
     say(f"{name}: version {version.number} stored")
-    doubt = look_fault(session, record, value)
-    if doubt:
-        say(f"warning: {doubt}; it is stored as it is")
+    if lost:
+        say(f"{name}: the value of version {lost} was lost: that version is kept as erased")
+    for remark in remarks(session, record, value):
+        say(remark)
+
+
+def _lost(session: Session, record: Record) -> int:
+    """The current version, where its value is not there any more, or not the one that was stored; else 0."""
+    if record.current is None:
+        return 0
+    try:
+        session.store.value(record.secret.name, record.current.number)
+    except StoreDamaged:
+        return record.current.number
+    return 0
 
 
 def get(
@@ -89,6 +103,7 @@ def get(
     as_json: JsonOption = False,
 ) -> None:
     """Give a value. Masked, unless --reveal is given on a terminal or --raw into a pipe."""
+    session.only_reads()
     found = _to_give(session.load(name), version)
     terminal = sys.stdout.isatty()
     if raw and (reveal or as_json):
@@ -131,17 +146,21 @@ def list_(
     session: Session,
     deleted: Annotated[bool, typer.Option("--deleted", help="Those that were deleted and not purged.")] = False,
     as_json: JsonOption = False,
-) -> None:
-    """List the secrets, without values."""
-    records = [session.store.load(name) for name in session.store.names(deleted=True)] if deleted \
-        else list(session.store.records())
+) -> int:
+    """List the secrets, without values. Exit code 3 where a record cannot be read (it is named; the others are
+    listed)."""
+    session.only_reads()
+    broken = session.unreadable
+    records = [session.store.load(name) for name in session.store.names(deleted=True, broken=broken)] if deleted \
+        else list(session.store.records(broken=broken))
     if as_json:
-        emit({"secrets": [secret_json(record) for record in records]})
-        return
+        emit({"secrets": [secret_json(record) for record in records], "unreadable": broken.plain()})
+        return broken.code
     columns = [Column("SECRET"), Column("KIND", drop=1), Column("PROVIDER", 8, drop=2),
                Column("VERSION", right=True), Column("VARIABLE", 10)]
     table(columns, [[r.secret.name, r.secret.kind.value, r.secret.provider,
                      str(r.current.number if r.current else 0), r.secret.env] for r in records])
+    return broken.code
 
 
 def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> None:
@@ -155,7 +174,8 @@ def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> N
         "versions": [version_json(v) for v in record.versions],
         "revocations": [{"version": e.version, "handle": e.handle, "reason": e.reason, "tries": e.tries,
                          "next_at": e.next_at, "note": e.note} for e in record.debts],
-        "acks": [{"target": a.target, "version": a.version, "at": a.at, "proof": a.proof} for a in record.acks],
+        "acks": [{"target": a.target, "version": a.version, "at": a.at, "proof": a.proof, "outcome": a.outcome.value,
+                  "note": a.note} for a in record.acks],
         "rotation": rotation_json(record),
     }
     if as_json:
@@ -167,7 +187,10 @@ def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> N
     print()
     _versions(record.versions)
     for ack in record.acks:
-        wrapped(f"{ack.target}: ", f"version {ack.version}, {moment(ack.at)}, {ack.proof or 'not proven'}")
+        shown = ack.proof or ack.note or "not proven"
+        wrapped(f"{ack.target}: ", f"version {ack.version or '?'}, {moment(ack.at)}, {shown}")
+    for caveat in record.rotation.caveats if record.rotation is not None else ():
+        wrapped("caveat: ", caveat)
     for entry in record.debts:
         wrapped("to revoke: ", f"version {entry.version} {entry.handle} "
                 f"({entry.reason}, {entry.tries} tries) {entry.note}")
@@ -175,6 +198,7 @@ def show(session: Session, name: NameArgument, as_json: JsonOption = False) -> N
 
 def history(session: Session, name: NameArgument, as_json: JsonOption = False) -> None:
     """List every version there ever was, without values."""
+    session.only_reads()
     session.load(name)
     versions = session.store.history(name)
     if as_json:
@@ -205,7 +229,10 @@ def configure(
     """
     record = session.load(name)
     before = record.secret
-    _check_typed(session, (*(inject or []), *(consume or [])), env, strategy)
+    inject, no_inject, consume, no_consume = ([*map(session.shop.bound, names or [])]
+                                              for names in (inject, no_inject, consume, no_consume))
+    _check_typed(session, (*inject, *consume), env, strategy)
+    _check_lines({"--group": [group], "--handle": [handle], "--option": option or []})
     secret = replace(
         before,
         policy=_policy(before.policy, interval, grace),
@@ -219,63 +246,21 @@ def configure(
     if provider:
         known = session.provider(provider)
         secret = replace(secret, provider=known.code, kind=known.kind)
-    if secret.kind is Kind.ADMIN and (secret.injectors or secret.consumers):
-        raise ConfigError(f"{name} is an admin credential: it cannot be bound to a target",
-                          "deliver only what a process uses; the admin credential stays in the store")
+    _stays_here(secret)
     session.shop.check(secret)
-    record = replace(record, secret=secret)
-    if handle and record.current is None:
-        raise UsageError(f"{name} has no value yet, so there is nothing that the handle could belong to")
     if handle:
-        record = record.change(record.current.number if record.current else 0, lambda v: replace(v, handle=handle))
-    session.store.commit([Change(record, session.event("secret.configured", name))])
+        if record.current is None:
+            raise UsageError(f"{name} has no value yet, so there is nothing that the handle could belong to")
+        record = record.change(record.current.number, lambda v: replace(v, handle=handle))
+    session.store.commit([Change(replace(record, secret=secret), session.event("secret.configured", name))])
     say(f"{name}: configured")
     return 0 if withdraw(session, before, [t for t in before.injectors if t not in secret.injectors]) else 1
 
 
-def delete(session: Session, name: NameArgument) -> int:
-    """Hide a secret and take its value out of its targets. Nothing is revoked.
-
-    It stays in the store until `purge`; `undelete` brings it back. Exit code 1 where a target could not be cleared.
-    """
-    record = session.load(name)
-    if record.rotating:
-        raise UsageError(f"{name} is in the middle of a rotation", f"clawsecrets rotations abort {name}")
-    _owes_nothing(record)
-    gone = replace(record, secret=replace(record.secret, deleted_at=session.clock.now()))
-    session.store.commit([Change(gone, session.event("secret.deleted", name))])
-    say(f"{name}: deleted; `clawsecrets undelete {name}` brings it back, `purge` destroys it")
-    return 0 if withdraw(session, record.secret, record.secret.injectors) else 1
-
-
-def undelete(session: Session, name: NameArgument) -> None:
-    """Bring a deleted secret back."""
-    record = session.load(name)
-    if not record.secret.deleted_at:
-        raise UsageError(f"{name} is not deleted")
-    back = replace(record, secret=replace(record.secret, deleted_at=0.0))
-    session.store.commit([Change(back, session.event("secret.undeleted", name))])
-    say(f"{name}: back" + (f"; clawsecrets inject {name} writes it to its targets again" if back.secret.injectors else
-                           ""))
-
-
-def purge(
-    session: Session,
-    name: NameArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> int:
-    """Destroy a deleted secret for ever: its values, versions and history. The audit log keeps its events.
-
-    Its targets are looked at once more; exit code 1 where one could not be cleared.
-    """
-    record = session.load(name)
-    if not record.secret.deleted_at:
-        raise UsageError(f"{name} is not deleted", f"clawsecrets delete {name}, then purge it")
-    _owes_nothing(record)
-    confirm(f"Destroy {name} for ever?", yes)
-    session.store.purge(name, session.event("secret.purged", name))
-    say(f"{name}: destroyed")
-    return 0 if withdraw(session, record.secret, record.secret.injectors) else 1
+def _stays_here(secret: Secret) -> None:
+    if secret.kind is Kind.ADMIN and (secret.injectors or secret.consumers):
+        raise ConfigError(f"{secret.name} is an admin credential: it cannot be bound to a target",
+                          "deliver only what a process uses; the admin credential stays in the store")
 
 
 # --- parts of `show` -----------------------------------------------------------------------------------------------
@@ -284,9 +269,8 @@ def purge(
 def _versions(versions: Sequence[Version]) -> None:
     columns = [Column("VERSION", right=True), Column("STAGE"), Column("CREATED"), Column("SEEN DEAD"),
                Column("ERASED"), Column("FINGERPRINT", 10)]
-    rows = [[str(v.number), v.stage.value, moment(v.created_at), moment(v.dead_at)[:10], moment(v.erased_at)[:10],
-             v.fingerprint] for v in versions]
-    table(columns, rows)
+    table(columns, [[str(v.number), v.stage.value, moment(v.created_at), moment(v.dead_at)[:10],
+                     moment(v.erased_at)[:10], v.fingerprint] for v in versions])
 
 
 def _words(key: str, value: object) -> str:
@@ -294,11 +278,14 @@ def _words(key: str, value: object) -> str:
         return format_duration(float(value)) if isinstance(value, int | float) else "never"
     if key in ("created_at", "deleted_at"):
         return moment(float(value)) if isinstance(value, int | float) else "-"
+    if key == "paused" and isinstance(value, dict):
+        until = f" until {moment(value['until'])}" if value["until"] else ""
+        return f"since {moment(value['since'])}{until}: {value['reason']}"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     if isinstance(value, dict):
         return ", ".join(f"{k}={v}" for k, v in value.items()) or "-"
-    return str(value) if value != "" else "-"
+    return str(value) if value not in ("", None) else "-"
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -322,19 +309,16 @@ def _check_typed(session: Session, targets: Sequence[str], env: str, strategy: s
         raise UsageError("--strategy: there is no such strategy", f"choose one of {', '.join(STRATEGIES)}, default")
 
 
-def _owes_nothing(record: Record) -> None:
-    if record.debts:
-        raise UsageError(f"{record.secret.name} has credentials that are not proven dead",
-                         "clawsecrets revocations lists them")
-
-
 def _find(session: Session, name: str) -> Record | None:
-    if name in session.store.names() or name in session.store.names(deleted=True):
-        record = session.load(name)
-        if record.secret.deleted_at:
-            raise UsageError(f"{name} is deleted", f"clawsecrets undelete {name}, or purge it")
-        return record
-    return None
+    try:
+        record = session.store.load(name)
+    except NotFound:
+        return None
+    if record.secret.deleted_at:
+        raise UsageError(f"{name} is deleted", f"clawsecrets undelete {name}, or purge it")
+    if record.elsewhere:
+        raise UsageError(f"{name} is kept in another store: {record.elsewhere}", "work with that one (--store)")
+    return record
 
 
 def _new_secret(session: Session, name: str, provider: str, env: str) -> Secret:
@@ -357,6 +341,14 @@ def _policy(policy: RotationPolicy, interval: str, grace: str) -> RotationPolicy
     else:
         return policy
     raise UsageError("--interval, --grace: that is not a duration", "write for example 90d, 12h, 30m or 1d12h")
+
+
+def _check_lines(given: Mapping[str, Sequence[str]]) -> None:
+    """Free texts are shown in tables, logs and calendars: each is one line that shows all that it holds."""
+    for option, texts in given.items():
+        if any(not text.isprintable() or len(text) > LONGEST_TEXT for text in texts):
+            raise UsageError(f"{option}: one line of at most {LONGEST_TEXT} visible characters is needed",
+                             "leave control characters and line breaks out")
 
 
 def _names(now: tuple[str, ...], more: list[str] | None, less: list[str] | None) -> tuple[str, ...]:

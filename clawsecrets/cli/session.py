@@ -17,12 +17,13 @@ import typer
 
 from clawsecrets import wiring
 from clawsecrets.cli import helping
-from clawsecrets.cli.output import Steps
-from clawsecrets.errors import NotFound, UsageError
+from clawsecrets.cli.output import Steps, say
+from clawsecrets.errors import NotFound, StoreDamaged, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
+    from clawsecrets.cli.unreadable import Unreadable
     from clawsecrets.config import Config, Paths
     from clawsecrets.daemon.timetable import Timetable
     from clawsecrets.model.provider import Provider
@@ -51,11 +52,22 @@ class Session:
         self._store_url = store
         self._config_path = config
         self.verbose = verbose
+        self._only_reads = False
+        self.ask: Callable[[], SecretValue] = ask_passphrase
 
     @cached_property
     def paths(self) -> Paths:
         """Where configuration, data and state stand."""
         return wiring.find_paths(self._config_path)
+
+    @property
+    def named_store(self) -> str:
+        """What `--store` says; empty: the configuration's."""
+        return self._store_url
+
+    def only_reads(self) -> None:
+        """This command changes nothing: where a cluster does not answer, a copy on this host may."""
+        self._only_reads = True
 
     def may_make_config(self) -> None:
         """The configuration file that was named need not exist yet: this command makes it."""
@@ -79,7 +91,12 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The opened store."""
-        return wiring.open_store(self.config, self.paths, ask_passphrase, accept_older=self.accept_older)
+        if self._only_reads:
+            from clawsecrets.wiring.stores import open_for_reading
+
+            return open_for_reading(self.config, self.paths, self.ask, self.clock.now, say,
+                                    accept_older=self.accept_older)
+        return wiring.open_store(self.config, self.paths, self.ask, accept_older=self.accept_older)
 
     @cached_property
     def shop(self) -> wiring.Workshop:
@@ -103,6 +120,13 @@ class Session:
         return wiring.engine(self.config, self.store, self.shop, self.clock, self.steps, self.actor)
 
     @cached_property
+    def unreadable(self) -> Unreadable:
+        """Told of records that cannot be read, where the others carry on."""
+        from clawsecrets.cli.unreadable import Unreadable
+
+        return Unreadable()
+
+    @cached_property
     def steps(self) -> Steps:
         """Tells the steps, and remembers what was refused."""
         return Steps(self.verbose)
@@ -123,20 +147,28 @@ class Session:
             pass
         import difflib
 
-        near = difflib.get_close_matches(name, self.store.names(), 1)
+        near = difflib.get_close_matches(name, self.store.names(broken=lambda name, fault: None), 1)
         raise NotFound("there is no secret of that name" + (f"; did you mean {near[0]}?" if near else ""),
                        "clawsecrets list shows the names")
 
     def known(self, names: Sequence[str]) -> Sequence[str]:
         """Every name, or NotFound before anything is done. What is no name is not repeated: it could be a value."""
-        known = set(self.store.names())
         for place, name in enumerate(names, 1):
-            if name not in known:
+            if not self._is_there(name):
                 if len(names) == 1:
                     self.load(name)
                 raise NotFound(f"argument {place} is not the name of a secret; nothing was done",
                                "clawsecrets list shows the names; a new value goes on standard input")
         return names
+
+    def _is_there(self, name: str) -> bool:
+        """Whether there is such a secret, and it was not deleted. One that cannot be read is there."""
+        try:
+            return not self.store.load(name).secret.deleted_at
+        except NotFound:
+            return False
+        except StoreDamaged:
+            return True
 
     def provider(self, code: str) -> Provider:
         """One provider. NotFound tells the nearest code, not what was typed."""
@@ -149,9 +181,9 @@ class Session:
                        "clawsecrets providers lists them")
 
     def close(self) -> None:
-        """Release the store if it was opened."""
+        """Release the store if it was opened. It is opened anew when it is used again."""
         if "store" in self.__dict__:
-            self.store.close()
+            self.__dict__.pop("store").close()
 
 
 def _user() -> str:

@@ -14,6 +14,8 @@ def secret_json(record: Record) -> dict[str, object]:
         "version": current.number if current else 0, "created_at": current.created_at if current else 0,
         "fingerprint": current.fingerprint if current else "", "group": secret.group,
         "deleted_at": secret.deleted_at,
+        "paused": None if not secret.paused_at else {
+            "since": secret.paused_at, "until": secret.paused_until, "reason": secret.pause_reason},
     }
 
 

@@ -69,13 +69,19 @@ def init(
     configuration folder.
     """
     session.may_make_config()
-    create_store(session, sources_for(session, key_file, passphrase_stdin, keyring, credential, unattended),
-                 recovery_file, no_recovery)
-    path = session.config.store.url.path
+    path = session.config.store.file
+    if path is None:
+        if key_file or passphrase_stdin or keyring or credential or recovery_file:
+            raise UsageError(f"{session.config.store.url} needs no key and no recovery code of ours: the cluster has "
+                             "its own", "clawsecrets init --store URL, and nothing else")
+        _create_in_cluster(session)
+    else:
+        create_store(session, sources_for(session, key_file, passphrase_stdin, keyring, credential, unattended),
+                     recovery_file, no_recovery)
     if as_json:
         emit({"store": str(session.config.store.url), "config": str(session.paths.config)})
         return
-    say(f"the store is at {path}, its configuration at {session.paths.config}")
+    say(f"the store is at {path or session.config.store.url}, its configuration at {session.paths.config}")
     say("next: clawsecrets import FILE… brings your tokens in")
 
 
@@ -103,6 +109,18 @@ def create_store(session: Session, sources: Sequence[KeySource], recovery_file: 
     _write_config(session)
 
 
+def _create_in_cluster(session: Session) -> None:
+    """Make the store in Vault or OpenBao, and a configuration file that names it."""
+    url = session.config.store.url
+    stores.create_in_cluster(session.config, session.paths, session.event("store.init"))
+    there = session.paths.config.exists()
+    _write_config(session, f'[store]\n\nurl = "{url}"\n')
+    if there and session.named_store:
+        say(f'{session.paths.config} stays as it is: put url = "{url}" under [store] there, or give --store each time')
+    say(f"it has no key and no recovery code of ours: {stores.SNAPSHOT}")
+    say("the daemon and people who rotate need the policy of: clawsecrets vault policy")
+
+
 def _show_code(make: Callable[[], SecretValue]) -> None:
     """Straight to the terminal, which is open before there is a code: not through a stream that may be logged."""
     with open("/dev/tty", "w") as terminal:
@@ -111,12 +129,13 @@ def _show_code(make: Callable[[], SecretValue]) -> None:
                        f"It is shown once. Write it down and keep it off this machine:\n\n    {code.reveal_text()}\n\n")
 
 
-def _write_config(session: Session) -> None:
+def _write_config(session: Session, store: str = "") -> None:
+    """The annotated file, where there is none yet; `store`: what stands in place of its `#[store]`."""
     from clawsecrets.data import data_path
 
-    path = session.paths.config
+    path, text = session.paths.config, (data_path("config") / "clawsecrets.toml").read_text()
     if not path.exists():
-        stores.write_new(path, (data_path("config") / "clawsecrets.toml").read_bytes())
+        stores.write_new(path, (text.replace("#[store]\n", store, 1) if store else text).encode())
 
 
 def sources_for(session: Session, key_file: str, passphrase_stdin: bool, keyring: bool, credential: str,
@@ -172,6 +191,7 @@ def rekey(
     Without options the key stays where it is kept. Safe to kill at any instant: the store opens with the old key or
     the new one.
     """
+    stores.embedded(session.config, "rekey", stores.KEYS_OF_A_CLUSTER)
     chosen = bool(key_file or passphrase_stdin or keyring or credential)
     sources = sources_for(session, key_file, passphrase_stdin, keyring, credential, False) if chosen else []
     left = stores.rekey(session.config, session.paths, ask_passphrase, session.event("store.rekey"), sources,
@@ -221,6 +241,7 @@ def restore(
     session.may_make_config()
     if file is None:
         raise UsageError("name the backup", "clawsecrets restore FILE --recovery-file CODE")
+    stores.embedded(session.config, "restore", stores.RESTORING)
     code = SecretValue(stores.read_private(Path(recovery_file), "the recovery file").strip()) if recovery_file \
         else read_value("recovery code")
     sources = sources_for(session, key_file, passphrase_stdin, keyring, credential, False)
@@ -236,6 +257,9 @@ def _confirm(session: Session, yes: bool, as_json: bool) -> int:
     waiting = [record for record in session.store.records() if record.reconcile]
     if not waiting:
         raise UsageError("nothing waits for a confirmation")
+    other = next((record.elsewhere for record in waiting if record.elsewhere), "")
+    if other:
+        say(f"some are kept in {other}: confirm only if that store is gone, or two stores will rotate the same secrets")
     seen = [(record, *_try_current(session, record)) for record in waiting]
     if as_json:
         emit({"secrets": [{"name": r.secret.name, "current": outcome, "detail": detail, "unfinished": r.rotating}
@@ -244,7 +268,7 @@ def _confirm(session: Session, yes: bool, as_json: bool) -> int:
         table([Column("SECRET"), Column("CURRENT VALUE"), Column("ROTATION"), Column("WHY", 10)],
               [[r.secret.name, outcome, "unfinished" if r.rotating else "-", detail] for r, outcome, detail in seen])
     confirm(f"Let rotation and delivery of {len(waiting)} secret(s) go on?", yes)
-    session.store.commit([Change(replace(after_restore(session, record), reconcile=False),
+    session.store.commit([Change(replace(after_restore(session, record), reconcile=False, elsewhere=""),
                                  session.event("secret.reconciled", record.secret.name, current=outcome))
                           for record, outcome, _ in seen])
     say("confirmed; `clawsecrets inject` writes the targets, `clawsecrets rotations` shows what is unfinished")

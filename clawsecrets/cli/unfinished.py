@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from clawsecrets.cli.answers import DONE, STUCK, WORK_LEFT, answer_json, answer_of, tell, tell_tried, tried_json
-from clawsecrets.cli.output import Column, emit, moment, say, table
+from clawsecrets.cli.hosting import behind_json
+from clawsecrets.cli.output import Column, emit, moment, say, table, wrapped
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, group
 from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import UsageError
+from clawsecrets.model.hosts import behind
 from clawsecrets.model.rotation import State
 from clawsecrets.rotate.order import Result
 
@@ -20,6 +22,7 @@ def register(app: typer.Typer) -> None:
     rotations = group(app, "rotations", "Unfinished rotations: list them, go on with one, or back out.",
                       list_rotations)
     command(rotations, "list")(list_rotations)
+    command(rotations, "show")(show_rotation)
     command(rotations, "resume")(resume)
     command(rotations, "abort")(abort)
     revocations = group(app, "revocations", "Credentials that must die and are not proven dead yet.",
@@ -34,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def list_rotations(session: Session, as_json: JsonOption = False) -> int:
     """List the unfinished rotations. Exit code 1 when there are any, 5 when one is stuck."""
-    found = [record for record in session.store.records() if record.rotating]
+    found = [record for record in session.store.records(broken=session.unreadable) if record.rotating]
     if as_json:
         emit({"rotations": [rotation_json(record) for record in found]})
     else:
@@ -47,7 +50,26 @@ def list_rotations(session: Session, as_json: JsonOption = False) -> int:
         else:
             say("no unfinished rotation")
     stuck = any(record.rotation is not None and record.rotation.state is State.STUCK for record in found)
-    return STUCK if stuck else WORK_LEFT if found else DONE
+    return STUCK if stuck else WORK_LEFT if found else session.unreadable.code
+
+
+def show_rotation(session: Session, name: NameArgument, as_json: JsonOption = False) -> int:
+    """Say where one secret's unfinished or last rotation stands, and which hosts it waits for. Exit codes as of
+    `rotations`."""
+    record = session.load(name)
+    rotation, late = record.rotation, behind(record, session.shop.owner) if record.rotating else ()
+    if as_json:
+        emit({"rotation": rotation_json(record), "hosts": [behind_json(item) for item in late]})
+    elif rotation is None:
+        say(f"{name} was never rotated")
+    else:
+        for key, value in (rotation_json(record) or {}).items():
+            if value not in ("", None, 0.0, []):
+                wrapped(f"{key:<12} ", moment(float(str(value))) if key.endswith("_at") or key == "until"
+                        else ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for item in late:
+            wrapped(f"{'behind':<12} ", f"host {item.host}: {item.words} with version {item.version}")
+    return STUCK if rotation is not None and rotation.state is State.STUCK else WORK_LEFT if record.rotating else DONE
 
 
 def resume(
@@ -74,7 +96,7 @@ def abort(session: Session, name: NameArgument, as_json: JsonOption = False) -> 
 def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
     answer = answer_of(name, result, session.steps.troubles)
     if as_json:
-        emit({"rotations": [answer_json(answer)], "tried": [], "left": []})
+        emit({"rotations": [answer_json(answer)], "tried": [], "left": [], "unreadable": []})
     else:
         tell(session, answer)
     return answer.code
@@ -85,7 +107,7 @@ def _answer(session: Session, name: str, result: Result, as_json: bool) -> int:
 
 def list_revocations(session: Session, as_json: JsonOption = False) -> int:
     """List credentials that must die and are not proven dead. Exit code 1 when there are any."""
-    owed = list(session.ledger().owed())
+    owed = list(session.ledger().owed(session.unreadable))
     if as_json:
         emit({"revocations": [{"secret": n, "version": e.version, "handle": e.handle, "reason": e.reason,
                                "since": e.since, "tries": e.tries, "next_at": e.next_at, "note": e.note,
@@ -97,7 +119,7 @@ def list_revocations(session: Session, as_json: JsonOption = False) -> int:
                         for n, e in owed])
     else:
         say("nothing is owed")
-    return WORK_LEFT if owed else DONE
+    return WORK_LEFT if owed else session.unreadable.code
 
 
 def retry(

@@ -1,10 +1,12 @@
-"""A container engine's API (Docker, Podman's compatible one) over its socket. Mechanism, no policy; it only reads.
+"""A container engine's API (Docker, Podman's compatible one) over its socket. Mechanism, no policy; `Engine` only
+reads (what changes something is in docker_control, over the same `ask`).
 
     engine = Engine.of("unix:///run/docker.sock")
     engine.images(), engine.containers(), engine.inspect(id), engine.logs(id, limit), engine.save([name])
 
-Where the engine is: `candidates(environ)`. Reached over a unix socket, over TCP on loopback, or over TCP with TLS and
-the client certificate that Docker's own variables name; nothing is ever sent in the clear to another machine.
+Where the engine is: `docker_address.candidates(environ)`. Reached over a unix socket, over TCP on loopback, or over
+TCP with TLS and the client certificate that Docker's own variables name; nothing is ever sent in the clear to another
+machine.
 Every failure is Incomplete (nobody answers, the answer makes no sense) or NotFound, without what the engine wrote.
 """
 
@@ -18,13 +20,12 @@ import ssl
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode, urlsplit
 
+from clawsecrets.clients.docker_address import Address, candidates
 from clawsecrets.errors import ClawError, Incomplete, NotFound, UsageError
-from clawsecrets.model.provider import is_loopback
 
 CONNECT, SILENCE = 5.0, 900.0
 """Seconds. An engine that saves a large image is silent while it gathers its layers."""
@@ -33,53 +34,6 @@ MAX_LOG = 256 << 20
 """Bytes of a container's log."""
 _CHUNK = 1 << 20
 _BROKEN = (OSError, http.client.HTTPException, ssl.SSLError)
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where an engine listens."""
-
-    url: str
-    """unix:///path or tcp://host:port."""
-    certificates: str = ""
-    """Folder with ca.pem, cert.pem, key.pem: TLS."""
-
-    def fault(self) -> str:
-        """Empty when it may be spoken to."""
-        parts = urlsplit(self.url)
-        if parts.scheme == "unix":
-            return "" if parts.path.startswith("/") else "names no absolute path of a socket"
-        if parts.scheme != "tcp":
-            return "is no unix:// or tcp:// address"
-        try:
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            return "has no valid port"
-        if not host or not port:
-            return "names no host and port"
-        if not self.certificates and not is_loopback(host):
-            return "would be spoken to without TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
-        return ""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An engine that may be there. `named`: the operator's own configuration names it, so that it must answer."""
-
-    engine: str
-    """docker or podman."""
-    address: Address
-    named: bool = False
-
-
-def candidates(environ: Mapping[str, str], engine: str = "") -> list[Candidate]:
-    """Where engines usually listen, the likeliest first; `engine` restricts it to `docker` or `podman`."""
-    found = []
-    if engine in ("", "docker"):
-        found += _dockers(environ)
-    if engine in ("", "podman") and not (found and found[0].named and not engine):
-        found += _podmans(environ)
-    return found
 
 
 def engines(environ: Mapping[str, str] = os.environ, engine: str = "") -> dict[str, Engine]:
@@ -96,50 +50,12 @@ def engines(environ: Mapping[str, str] = os.environ, engine: str = "") -> dict[s
     return found
 
 
-def _dockers(environ: Mapping[str, str]) -> list[Candidate]:
-    certificates = ""
-    if environ.get("DOCKER_TLS_VERIFY") or environ.get("DOCKER_CERT_PATH"):
-        certificates = environ.get("DOCKER_CERT_PATH") or os.path.join(_settings(environ), "")
-    host = environ.get("DOCKER_HOST") or _context(environ)
-    if host:
-        return [Candidate("docker", Address(host, certificates if host.startswith("tcp:") else ""), named=True)]
-    paths = ["/var/run/docker.sock"]
-    if runtime := environ.get("XDG_RUNTIME_DIR"):
-        paths.append(f"{runtime}/docker.sock")
-    return [Candidate("docker", Address(f"unix://{path}")) for path in paths]
+class Answered(Incomplete):
+    """It answered with a status that is no success. What it wrote is not kept: it could repeat what it was sent."""
 
-
-def _podmans(environ: Mapping[str, str]) -> list[Candidate]:
-    if host := environ.get("CONTAINER_HOST"):
-        return [Candidate("podman", Address(host), named=True)]
-    paths = [f"{runtime}/podman/podman.sock"] if (runtime := environ.get("XDG_RUNTIME_DIR")) else []
-    return [Candidate("podman", Address(f"unix://{path}")) for path in (*paths, "/run/podman/podman.sock")]
-
-
-def _settings(environ: Mapping[str, str]) -> str:
-    return environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".docker")
-
-
-def _context(environ: Mapping[str, str]) -> str:
-    """The address of the context that `docker context use` chose; empty when none was chosen."""
-    folder = _settings(environ)
-    name = environ.get("DOCKER_CONTEXT") or _read_json(os.path.join(folder, "config.json")).get("currentContext")
-    if not isinstance(name, str) or name in ("", "default"):
-        return ""
-    path = os.path.join(folder, "contexts", "meta", sha256(name.encode()).hexdigest(), "meta.json")
-    endpoints = _read_json(path).get("Endpoints")
-    docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
-    host = docker.get("Host") if isinstance(docker, dict) else None
-    return host if isinstance(host, str) else ""
-
-
-def _read_json(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            value = json.loads(file.read(MAX_JSON))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class _Unix(http.client.HTTPConnection):
@@ -319,38 +235,49 @@ class Engine:
 
     def _json(self, path: str, **query: str) -> Any:
         with self._get(path, list(query.items())) as stream:
-            try:
-                parts, size = [], 0
-                while data := stream.read(_CHUNK):
-                    parts.append(data)
-                    size += len(data)
-                    if size > MAX_JSON:
-                        raise self._strange()
-                return json.loads(b"".join(parts))
-            except (ValueError, RecursionError):
-                raise self._strange() from None
-            except OSError as error:
-                raise Incomplete(f"{self.name}: {error}", "try again") from None
+            return self.parsed(stream)
+
+    def parsed(self, stream: Stream) -> Any:
+        """The JSON of an answer. Incomplete."""
+        parts, size = [], 0
+        try:
+            while data := stream.read(_CHUNK):
+                parts.append(data)
+                size += len(data)
+                if size > MAX_JSON:
+                    raise self._strange()
+            return json.loads(b"".join(parts))
+        except (ValueError, RecursionError):
+            raise self._strange() from None
+        except OSError as error:
+            raise Incomplete(f"{self.name}: {error}", "try again") from None
 
     def _strange(self) -> Incomplete:
         return Incomplete(f"{self.name}: the engine's answer makes no sense", "check what listens at its address")
 
     def _get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Stream:
+        return self.ask("GET", path, query)
+
+    def ask(self, method: str, path: str, query: Sequence[tuple[str, str]] = (), body: bytes | None = None,
+            silence: float = SILENCE) -> Stream:
+        """One request; its answer. `body` is JSON. NotFound; Answered for another status; Incomplete."""
         connection = self._connection()
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
+            connection.request(method, f"{path}?{urlencode(query)}" if query else path, body, headers)
             if connection.sock is not None:
-                connection.sock.settimeout(SILENCE)
+                connection.sock.settimeout(silence)
             answer = connection.getresponse()
         except _BROKEN as error:
             connection.close()
             raise Incomplete(f"{self.name}: {_why(error)}", _what_to_do(error, self.name)) from None
-        if answer.status == http.client.OK:
+        if answer.status < http.client.MULTIPLE_CHOICES:
             return Stream(connection, answer)
         connection.close()
         if answer.status == http.client.NOT_FOUND:
             raise NotFound(f"{self.name} has no such image or container", f"see `{self.name} images`")
-        raise Incomplete(f"{self.name}: the engine answered with status {answer.status}", "see the engine's own log")
+        raise Answered(f"{self.name}: the engine answered with status {answer.status}", "see the engine's own log",
+                       answer.status)
 
     def _connection(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.address.url)

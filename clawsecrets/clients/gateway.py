@@ -115,6 +115,8 @@ class GatewayClient:
         self._stack = ExitStack()
         self._socket: ClientConnection | None = None
         self.hello: dict[str, object] = {}
+        self.began = 0.0
+        """When the gateway's process began, Unix seconds by this host's clock; 0 = it does not say."""
         """The gateway's greeting: `server.version`, `features.methods`, `auth.scopes`..."""
 
     def __repr__(self) -> str:
@@ -126,6 +128,8 @@ class GatewayClient:
         try:
             self._socket = self._open(end)
             self.hello = self._authenticate(self._socket, end)
+            uptime = _mapping(self.hello.get("snapshot")).get("uptimeMs")
+            self.began = time.time() - uptime / 1000 if isinstance(uptime, int | float) else 0.0
         except BaseException:
             self._stack.close()
             raise

@@ -6,6 +6,7 @@ What a repository could do, and what holds it off:
   later); before it GIT_ALLOW_PROTOCOL=none and `protocol.allow=never`, which reach git's children too
 - core.fsmonitor, hooks, a pager, sshCommand, gpg programs: `-c` on the command line, which wins over every file
 - external diff and textconv, filters of .gitattributes: --no-ext-diff --no-textconv; no command is run that filters
+- a FIFO or a device in place of a file, which git would wait for: `git_waits` looks first
 - replace refs, grafts, a commit-graph or multi-pack-index that lies: GIT_NO_REPLACE_OBJECTS, GIT_GRAFT_FILE, `-c`
 The operator's and the system's git config are not read, and git sees nothing else of the environment.
 
@@ -19,6 +20,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clawsecrets.clients.git_waits import special
 from clawsecrets.errors import Incomplete, UsageError
 
 _SETTINGS = {
@@ -34,6 +36,8 @@ _SETTINGS = {
     "diff.relative": "false", "submodule.recurse": "false", "fetch.recurseSubmodules": "false", "gc.auto": "0",
     "maintenance.auto": "false", "credential.helper": "", "i18n.logOutputEncoding": "UTF-8", "color.ui": "false",
     "uploadpack.packObjectsHook": "", "notes.displayRef": "",
+    # by itself it maps all of a pack, and keeps 96 MiB more
+    "core.packedGitWindowSize": "1m", "core.packedGitLimit": "16m", "core.deltaBaseCacheLimit": "16m",
 }
 _ENVIRONMENT = {
     "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_PROTOCOL_FROM_USER": "0", "GIT_CONFIG_NOSYSTEM": "1",
@@ -52,6 +56,10 @@ _WORDS = 200
 
 class GitFailed(Incomplete):
     """Git could not do it, or is not there."""
+
+
+class GitWaits(GitFailed):
+    """It was not run: it would wait for something in the repository that is no file."""
 
 
 def environment() -> Mapping[str, str]:
@@ -76,11 +84,14 @@ class Git:
     def __init__(self, gitdir: Path, top: Path | None = None, index: str = "") -> None:
         """`top`: the root of the working tree, for the question who owns it. `index`: the index file, if it is another
         than the repository's."""
-        self._gitdir, self._top = gitdir, top
+        self._gitdir, self._top, self._looked = gitdir, top, False
         self._environment = {**environment(), **({"GIT_INDEX_FILE": index} if index else {})}
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command whose output is read and whose input is written. GitFailed."""
+        if not self._looked and (found := special(self._gitdir)):
+            raise GitWaits(f"{found} is no file, and git would wait for it", "take it away, and see `git fsck`")
+        self._looked = True
         try:
             return subprocess.Popen(
                 command(self._gitdir, arguments, self._top), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

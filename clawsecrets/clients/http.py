@@ -168,7 +168,7 @@ def send(call: Call, limits: Limits | None = None, ca_bundle: str = "", *, publi
     watch = _Watch(limits.total, public_only)
     session = requests.Session()
     session.trust_env = False  # .netrc; what we do want from the environment is passed below
-    session.cookies.set_policy(_NoCookies())
+    session.cookies.set_policy(NoCookies())
     for scheme in ("http://", "https://"):
         session.mount(scheme, _Adapter(watch))
     try:
@@ -208,7 +208,7 @@ def _exchange(session: requests.Session, call: Call, limits: Limits, ca_bundle: 
         return Answered(response.status_code, received, body)
 
 
-class _NoCookies(http.cookiejar.DefaultCookiePolicy):
+class NoCookies(http.cookiejar.DefaultCookiePolicy):
     """Keeps and sends none."""
 
     def set_ok(self, cookie: object, request: object) -> bool:
@@ -219,6 +219,11 @@ def _why(error: BaseException, watch: _Watch) -> str:
     """A few fixed words: the library's own text may hold the URL."""
     if watch.late:
         return "the answer took too long"
+    return reason(error) or ("the connection broke" if watch.connected else "no connection")
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """The exception and what it wraps, by whatever way the libraries wrap it."""
     chain: list[BaseException] = []
     item: BaseException | None = error
     while item is not None and item not in chain and len(chain) < 10:
@@ -226,10 +231,13 @@ def _why(error: BaseException, watch: _Watch) -> str:
         inner = item.args[0] if item.args and isinstance(item.args[0], BaseException) else None
         item = getattr(item, "reason", None) or inner or item.__cause__ or item.__context__
         item = item if isinstance(item, BaseException) else None
-    for kind, words in _WORDS:
-        if any(isinstance(found, kind) for found in chain):
-            return words
-    return "the connection broke" if watch.connected else "no connection"
+    return chain
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong with an exchange, in a few fixed words; empty when it is not known."""
+    chain = causes(error)
+    return next((words for kind, words in _WORDS if any(isinstance(found, kind) for found in chain)), "")
 
 
 _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (

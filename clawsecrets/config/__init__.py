@@ -6,7 +6,7 @@
     load.py      file -> Config
     targets.py   [injectors.*] and [consumers.*]
     timing.py    [schedule] and [daemon]     zones.py  time zones     lines.py  where a key stands, for messages
-    place.py     store URLs
+    place.py     store URLs     vault.py   [store.vault] and [store.paths]
     trust.py     who may say what clawsecrets does
     append.py    adds a target to an existing file, keeping everything that stands there
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clawsecrets.config.append import append_table
     from clawsecrets.config.load import parse, read_config
     from clawsecrets.config.paths import Paths, find_paths
-    from clawsecrets.config.place import StoreUrl, parse_store_url
+    from clawsecrets.config.place import AnyStoreUrl, StoreUrl, VaultUrl, parse_store_url
     from clawsecrets.config.shape import (
         CommandTarget,
         Config,
@@ -36,11 +36,15 @@ if TYPE_CHECKING:
         ProviderConfig,
         ResolverBundleTarget,
         RotationConfig,
+        RunTarget,
         StoreConfig,
+        TemplateTarget,
     )
     from clawsecrets.config.trust import require_provider_folder
+    from clawsecrets.config.vault import VaultConfig
 
 __all__ = [
+    "AnyStoreUrl",
     "CommandTarget",
     "Config",
     "ConsumerConfig",
@@ -54,8 +58,12 @@ __all__ = [
     "ProviderConfig",
     "ResolverBundleTarget",
     "RotationConfig",
+    "RunTarget",
     "StoreConfig",
     "StoreUrl",
+    "TemplateTarget",
+    "VaultConfig",
+    "VaultUrl",
     "append_table",
     "find_paths",
     "parse",
@@ -65,6 +73,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnyStoreUrl": "place",
     "CommandTarget": "shape",
     "Config": "shape",
     "ConsumerConfig": "shape",
@@ -78,8 +87,12 @@ _HOMES = {
     "ProviderConfig": "shape",
     "ResolverBundleTarget": "shape",
     "RotationConfig": "shape",
+    "RunTarget": "shape",
     "StoreConfig": "shape",
     "StoreUrl": "place",
+    "TemplateTarget": "shape",
+    "VaultConfig": "vault",
+    "VaultUrl": "place",
     "append_table": "append",
     "find_paths": "paths",
     "parse": "load",

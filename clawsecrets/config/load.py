@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from clawsecrets.config.notify import read_notify
 from clawsecrets.config.paths import Paths
-from clawsecrets.config.place import StoreUrl, parse_store_url
+from clawsecrets.config.place import AnyStoreUrl, StoreUrl, parse_store_url
+from clawsecrets.config.shadows import read_shadows
 from clawsecrets.config.shape import (
     KEY_SOURCES,
     Config,
@@ -25,8 +26,10 @@ from clawsecrets.config.tables import Source, Table, listed
 from clawsecrets.config.targets import read_consumers, read_injectors
 from clawsecrets.config.timing import read_daemon, read_schedule
 from clawsecrets.config.trust import require_owner, require_unshared
+from clawsecrets.config.vault import read_vault
 from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError
+from clawsecrets.model.database import SCHEME, database_fault
 from clawsecrets.model.finding import CONFIDENCES
 from clawsecrets.model.policy import DAY
 from clawsecrets.model.provider import RESERVED_OPTIONS, url_fault
@@ -35,6 +38,7 @@ from clawsecrets.model.secret import Kind, valid_name
 LEASE, PATIENCE, RETENTION = 90.0, 30.0, 7 * DAY
 MOST = 1 << 20
 """Bytes. A larger file is no configuration."""
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,62}\Z")
 _OPTION = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 
@@ -48,7 +52,11 @@ def read_config(paths: Paths, store_url: str = "") -> Config:
 def _elsewhere(store: StoreConfig, store_url: str, paths: Paths) -> StoreConfig:
     """`--store`: another store has an anchor of its own."""
     url = parse_store_url(store_url)
-    return store if url == store.url else replace(store, url=url, anchor=paths.anchor_of(url.path))
+    return store if url == store.url else replace(store, url=url, anchor=_anchor(url, paths))
+
+
+def _anchor(url: AnyStoreUrl, paths: Paths) -> Path:
+    return paths.anchor_of(url.path if isinstance(url, StoreUrl) else Path(str(url)))
 
 
 def _absent(file: Path) -> bool:
@@ -101,9 +109,18 @@ def parse(text: str, file: str, paths: Paths) -> Config:
         schedule,
         read_daemon(root.table("daemon")),
         read_notify(root.table("notify"), schedule.zone),
+        read_shadows(root.table("shadows")),
+        _host(root),
     )
     root.done()
     return config
+
+
+def _host(root: Table) -> str:
+    name = root.text("host")
+    if name and not _HOST.match(name):
+        root.fail_at("host", f"host = {name!r} is not a host's name", "use letters, digits, dot and dash; at most 63")
+    return name
 
 
 def _toml(text: str, file: str) -> Mapping[str, object]:
@@ -127,14 +144,15 @@ def _refuse_syntax(said: str, text: str, file: str) -> NoReturn:
 
 
 def _store(table: Table, paths: Paths) -> StoreConfig:
-    url = StoreUrl(paths.database)
+    url: AnyStoreUrl = StoreUrl(paths.database)
     if table.has("url"):
         text = table.text("url")
         try:
             url = parse_store_url(text)
         except ConfigError as error:
             table.fail(f"url: {error.message}", error.hint)
-    config = StoreConfig(url, _key(table.table("key")), table.path("anchor") or paths.anchor_of(url.path))
+    vault = read_vault(table.table("vault"), table.table("paths"))
+    config = StoreConfig(url, _key(table.table("key")), table.path("anchor") or _anchor(url, paths), vault)
     table.done()
     return config
 
@@ -192,7 +210,8 @@ def rotation_table() -> Mapping[Kind, float]:
 
 def _provider(table: Table) -> ProviderConfig:
     base_url, admin, options = table.text("base_url").rstrip("/"), table.text("admin"), table.mapping("options")
-    if base_url and (fault := url_fault(base_url)):
+    fault = database_fault(base_url) if base_url.startswith(f"{SCHEME}:") else url_fault(base_url)
+    if base_url and fault:
         table.fail(f"base_url {fault}")
     if admin and not valid_name(admin):
         table.fail(f"admin = {admin!r} is not a secret's name", "it names a secret in the store, and is never a value")

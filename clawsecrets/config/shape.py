@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clawsecrets.config.notify import NotifyConfig
-from clawsecrets.config.place import StoreUrl
+from clawsecrets.config.place import AnyStoreUrl, StoreUrl
+from clawsecrets.config.running import RunningConsumer, RunningInjector
+from clawsecrets.config.shadows import ShadowsConfig
 from clawsecrets.config.timing import DaemonConfig, ScheduleConfig
+from clawsecrets.config.vault import VaultConfig
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.secret import Kind
 
@@ -32,9 +35,17 @@ class KeyPlace:
 class StoreConfig:
     """For `stores`."""
 
-    url: StoreUrl
+    url: AnyStoreUrl
     key: KeyPlace
     anchor: Path
+    """Of the embedded store. Files of this host that belong to any store are named after it."""
+    vault: VaultConfig = field(default_factory=VaultConfig)
+    """How a Vault or OpenBao store is reached."""
+
+    @property
+    def file(self) -> Path | None:
+        """The embedded store's database; None for another kind of store."""
+        return self.url.path if isinstance(self.url, StoreUrl) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,19 @@ class DirectoryTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class TemplateTarget:
+    """[injectors.NAME] kind = "template": a file rendered from a template."""
+
+    name: str
+    template: Path
+    path: Path
+    host: str = ""
+    owner: str = ""
+    group: str = ""
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
 class ResolverBundleTarget:
     """[injectors.NAME] kind = "resolver-bundle": the sealed file that `clawsecrets resolve` reads."""
 
@@ -118,6 +142,13 @@ class OpenClawTarget:
     reads: tuple[str, ...] = ()
     """Injectors it reads from; empty: all of the secret's."""
     timeout: float = 30.0
+    restart: tuple[str, ...] = ()
+    """argv that starts the gateway's process anew, where a reload is not enough."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds that one call may take: two reloads, the restart, and waiting for the gateway."""
+        return 4 * self.timeout if self.restart else self.timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +163,16 @@ class CommandTarget:
     validates: bool = False
     timeout: float = 60.0
     user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTarget:
+    """[consumers.NAME] kind = "run": a command under `clawsecrets run --watch --as NAME`."""
+
+    name: str
+    host: str = ""
+    reads: tuple[str, ...] = ()
+    timeout: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +197,8 @@ class ScanConfig:
     """Files with more rules."""
 
 
-InjectorConfig = EnvFileTarget | DirectoryTarget | ResolverBundleTarget
-ConsumerConfig = OpenClawTarget | CommandTarget | NoneTarget
+InjectorConfig = EnvFileTarget | DirectoryTarget | ResolverBundleTarget | TemplateTarget | RunningInjector
+ConsumerConfig = OpenClawTarget | CommandTarget | RunTarget | NoneTarget | RunningConsumer
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +217,6 @@ class Config:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
     notify: NotifyConfig = field(default_factory=NotifyConfig)
+    shadows: ShadowsConfig = field(default_factory=ShadowsConfig)
+    host: str = ""
+    """This host's name among those that share the store; empty: what the system calls it."""

@@ -16,6 +16,8 @@ from clawsecrets.config.lines import line_of
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import parse_duration
 
+LONGEST = 200
+"""Characters of a name that a message shows."""
 _WORDS: Mapping[type, str] = {
     str: "text",
     bool: "true or false",
@@ -51,7 +53,7 @@ class Table:
 
     def fail(self, fault: str, hint: str = "") -> NoReturn:
         """Raise a ConfigError about this table."""
-        where = f"[{self.place}]: " if self.place else ""
+        where = f"[{shown(self.place)}]: " if self.place else ""
         raise ConfigError(f"{self.source.file}: {where}{fault}", hint)
 
     def line(self, key: str) -> int:
@@ -63,7 +65,7 @@ class Table:
         line = self.line(key)
         where = f"{self.source.file}: line {line}" if line else self.source.file
         named = f"{key}: " if key and not fault.startswith(key) else ""
-        raise ConfigError(f"{where}: [{self.place}]: {named}{fault}", hint)
+        raise ConfigError(f"{where}: [{shown(self.place)}]: {named}{fault}", hint)
 
     def done(self) -> None:
         """Refuse every key that nobody asked for."""
@@ -168,6 +170,12 @@ class Table:
                 self.fail(f"{key}.{name} must be text, not {_named(value)}")
         return dict(table)
 
+    def mapping_of_all(self) -> Mapping[str, str]:
+        """This whole table, of names that the user chose, as strings."""
+        for key in self.data:
+            self.needed(key)
+        return {key: self.text(key) for key in self.data}
+
     def mode(self, key: str, default: int) -> int:
         """File permissions, "0640" or 0o640. Nothing for others, no write for the group, no execute."""
         if not self.has(key):
@@ -194,6 +202,12 @@ class Table:
         """Sub-tables by a name that the user chose."""
         outer = self.table(key)
         return {name: outer.table(name) for name in outer.data}
+
+
+def shown(place: str) -> str:
+    """A name from the file, on one line whatever stands in it, and not without end."""
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in place)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def listed(words: Collection[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from clawsecrets.config import running
 from clawsecrets.config.shape import (
     DIALECTS,
     CommandTarget,
@@ -15,10 +16,11 @@ from clawsecrets.config.shape import (
     NoneTarget,
     OpenClawTarget,
     ResolverBundleTarget,
+    RunTarget,
+    TemplateTarget,
 )
 from clawsecrets.config.tables import Table, nearest
 from clawsecrets.model.provider import gateway_fault
-from clawsecrets.model.secret import valid_name
 
 GATEWAY_URL = "ws://127.0.0.1:18789"
 """Where OpenClaw's gateway listens by default."""
@@ -28,7 +30,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 def read_injectors(root: Table) -> Mapping[str, InjectorConfig]:
     """All of [injectors.*]."""
-    return {name: _INJECTORS[table.choice("kind", _INJECTORS)](name, table)
+    return {name: INJECTORS[table.choice("kind", INJECTORS)](name, table)
             for name, table in _named(root, "injectors")}
 
 
@@ -41,7 +43,7 @@ def read_consumers(root: Table, injectors: Mapping[str, InjectorConfig]) -> Mapp
     for name, table in _named(root, "consumers"):
         if name in injectors:
             table.fail(f"[injectors.{name}] has the same name", "give one of them another name")
-        consumer = found[name] = _CONSUMERS[table.choice("kind", _CONSUMERS)](name, table)
+        consumer = found[name] = CONSUMERS[table.choice("kind", CONSUMERS)](name, table)
         for injector in consumer.reads:
             if injector not in injectors:
                 table.fail(f"reads: there is no [injectors.{injector}]{nearest(injector, injectors)}")
@@ -65,24 +67,10 @@ def _env_file(name: str, table: Table) -> EnvFileTarget:
         table.text("owner"),
         table.text("group"),
         table.mode("mode", 0o600),
-        _variables(table),
+        running.other_names(table, _VARIABLE, "is not a variable name"),
     )
     table.done()
     return target
-
-
-def _variables(table: Table) -> Mapping[str, str]:
-    names = table.mapping("names")
-    taken: dict[str, str] = {}
-    for secret, variable in names.items():
-        if not valid_name(secret):
-            table.fail(f"names: {secret!r} is not a secret's name")
-        if not _VARIABLE.match(variable):
-            table.fail(f"names.{secret}: {variable!r} is not a variable name")
-        if variable in taken:
-            table.fail(f"names: {secret} and {taken[variable]} would both be {variable}")
-        taken[variable] = secret
-    return names
 
 
 def _directory(name: str, table: Table) -> DirectoryTarget:
@@ -106,6 +94,22 @@ def _resolver_bundle(name: str, table: Table) -> ResolverBundleTarget:
     return target
 
 
+def _template(name: str, table: Table) -> TemplateTarget:
+    target = TemplateTarget(
+        name,
+        table.needed_path("template"),
+        table.needed_path("path"),
+        table.text("host"),
+        table.text("owner"),
+        table.text("group"),
+        table.mode("mode", 0o600),
+    )
+    table.done()
+    if target.template == target.path:
+        table.fail("template and path are one file", "the template must stay")
+    return target
+
+
 def _openclaw(name: str, table: Table) -> OpenClawTarget:
     url = table.text("url", GATEWAY_URL)
     fault = gateway_fault(url)
@@ -117,6 +121,7 @@ def _openclaw(name: str, table: Table) -> OpenClawTarget:
         table.text("host"),
         table.texts("reads"),
         table.seconds("timeout", 30.0, least=1.0),
+        table.texts("restart"),
     )
     table.done()
     return target
@@ -141,19 +146,35 @@ def _command(name: str, table: Table) -> CommandTarget:
     return target
 
 
+def _run(name: str, table: Table) -> RunTarget:
+    target = RunTarget(name, table.text("host"), table.texts("reads"), table.seconds("timeout", 30.0, least=1.0))
+    table.done()
+    return target
+
+
 def _none(name: str, table: Table) -> NoneTarget:
     target = NoneTarget(name, table.text("host"), table.texts("reads"))
     table.done()
     return target
 
 
-_INJECTORS: Mapping[str, Callable[[str, Table], InjectorConfig]] = {
+INJECTORS: Mapping[str, Callable[[str, Table], InjectorConfig]] = {
     "env-file": _env_file,
     "directory": _directory,
     "resolver-bundle": _resolver_bundle,
+    "template": _template,
+    "tmpfs-directory": running.tmpfs_directory,
+    "swarm-secret": running.swarm_secret,
+    "podman-secret": running.podman_secret,
 }
-_CONSUMERS: Mapping[str, Callable[[str, Table], ConsumerConfig]] = {
+CONSUMERS: Mapping[str, Callable[[str, Table], ConsumerConfig]] = {
     "openclaw": _openclaw,
     "command": _command,
+    "run": _run,
     "none": _none,
+    "docker": running.docker,
+    "swarm": running.swarm,
+    "systemd": running.systemd,
+    "process": running.process,
+    "http": running.http,
 }

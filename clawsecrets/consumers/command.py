@@ -32,6 +32,10 @@ _PASSED_ON = ("PATH", "LANG")
 _OF_OUR_SESSION = ("HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 
 
+PROVES = "the probe command accepts the new value (`validates`: and no longer the old one)"
+CANNOT = "anything, without a probe command"
+
+
 @dataclass(frozen=True)
 class _Ran:
     """How a command ended: its exit code, or why there is none."""

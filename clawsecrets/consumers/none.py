@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.ports import Consumer, Handover, Reply
 
+PROVES = "nothing"
+CANNOT = "anything: delivered, not proven"
+
 
 @dataclass(frozen=True)
 class NoneConsumer:

@@ -4,14 +4,17 @@ Two kinds of secret concern it. Its own token (or password): it is the validator
 accepts the new one and refuses the old. Any other: proof is that its active snapshot holds the new value in a field
 of its configuration, that no degraded owner has that field, and that the channel whose field it is still answers.
 
-What it cannot show, it says: memory search keeps an embedding key until the gateway process is restarted, whatever
-is reloaded, so a model key that it uses is never proven here.
+What a reload does not reach: memory search keeps an embedding key until the gateway's process ends, and what comes from
+the gateway's environment (`.env`) is read once. With `restart`, a command, the process is started anew where that is
+needed; it is proven by a process that began after the value was written. Without it, a person is asked to do so.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from clawsecrets.clients.gateway import (
     GatewayClient,
@@ -24,13 +27,21 @@ from clawsecrets.clients.gateway import (
     check_url,
 )
 from clawsecrets.consumers import openclaw_view as view
+from clawsecrets.consumers.command import CommandConsumer
 from clawsecrets.errors import ClawError
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Consumer, Handover, Reply
 
+LOOK_AGAIN = 0.25
+"""Seconds between two tries to enter a gateway that starts."""
 PROBE_SECONDS = 8.0
 """How long one channel may take to answer a probe."""
+
+
+PROVES = ("its own token: the new one opens the gateway, the old one does not; any other: its snapshot holds the new "
+          "value, and the channel whose field it is answers")
+CANNOT = "a field that it does not read back; without `restart`: a key that memory search keeps, or one from `.env`"
 
 
 class OpenClawConsumer:
@@ -50,6 +61,7 @@ class OpenClawConsumer:
         reads: Collection[str] = (),
         timeout: float = 10.0,
         reload_timeout: float = 90.0,
+        restart: Sequence[str] = (),
     ) -> None:
         """ConfigError when the url would send the token in the clear to another host."""
         check_url(url)
@@ -60,6 +72,7 @@ class OpenClawConsumer:
         self._reads = frozenset(reads)
         self._timeout = timeout
         self._reload_timeout = reload_timeout
+        self._restart = tuple(restart)
 
     @property
     def target(self) -> str:
@@ -118,9 +131,37 @@ class OpenClawConsumer:
         with self._entered(tokens) as client:
             client.call("secrets.reload", timeout=self._reload_timeout)
             try:
-                return self._after_reload(client, handover)
+                reply = self._after_reload(client, handover)
+                if reply.outcome is not Outcome.OK or self._own(handover) or not self._restart:
+                    return reply
+                kept = self._kept(client, handover)
             except GatewayError as error:
                 return Reply(Outcome.UNKNOWN, f"it reloaded, but then: {error.detail}")
+        return self._anew(handover, kept) if kept else reply
+
+    def _kept(self, client: GatewayClient, handover: Handover) -> Sequence[view.Path]:
+        """Fields that the running process will not take the new value from."""
+        config = view.source_config(client)
+        held = view.holdings(client, config, handover)
+        return [*held.frozen_at, *view.kept_by_memory(client, config, held.new_at)]
+
+    def _anew(self, handover: Handover, kept: Sequence[view.Path]) -> Reply:
+        """Run the restart command, and wait for a process that began after it."""
+        began = time.time()
+        reply = CommandConsumer(self._target, self._restart, timeout=self._reload_timeout).reload(handover)
+        if reply.outcome is not Outcome.OK:
+            return replace(reply, detail=f"restart, for {_list(kept)}: {reply.detail}")
+        end, told = time.monotonic() + self._reload_timeout, "it does not say when its process began"
+        while time.monotonic() < end:
+            try:
+                with self._entered(self._tokens()) as client:
+                    if client.began > began:
+                        return Reply(Outcome.OK, f"reloaded, and started anew for {_list(kept)}")
+                    told = "its process is the old one" if client.began else told
+            except GatewayError as error:
+                told = error.detail
+            time.sleep(LOOK_AGAIN)
+        return Reply(Outcome.UNKNOWN, f"restart, for {_list(kept)}: {told}")
 
     def _after_reload(self, client: GatewayClient, handover: Handover) -> Reply:
         """A reload that was under way when ours came answers both, and may have read the former value. Ours has
@@ -168,8 +209,8 @@ class OpenClawConsumer:
     def _which(self, handover: Handover) -> Reply:
         with self._entered(self._tokens()) as client:
             held = view.holdings(client, view.source_config(client), handover)
-        if held.old_at:
-            return Reply(Outcome.REFUSED, f"it still holds the old value in {view.dotted(held.old_at[0])}")
+        if old := [*held.old_at, *held.frozen_at]:
+            return Reply(Outcome.REFUSED, f"it still holds the old value in {view.dotted(old[0])}")
         if held.new_at:
             return Reply(Outcome.OK, proof=f"it holds the new value in {_list(held.new_at)}")
         return Reply(Outcome.LATER, _absent(held), person=True)
@@ -180,15 +221,21 @@ class OpenClawConsumer:
             held = view.holdings(client, config, handover)
             if held.old_at:
                 return Reply(Outcome.REFUSED, f"it still holds the old value in {view.dotted(held.old_at[0])}")
+            if held.frozen_at:
+                why = f"{_list(held.frozen_at)} comes from its environment, which is read once: {_anew(handover)}"
+                return Reply(Outcome.LATER, why, person=True)
             if trouble := view.degraded(client, [*held.new_at, *held.unread]):
                 return Reply(Outcome.LATER, trouble, after=30.0)
             if not held.new_at:
                 return Reply(Outcome.LATER, _absent(held), person=True)
             if ill := self._ill_channel(client, held.new_at):
                 return ill
-            if kept := view.kept_by_memory(client, config, held.new_at):
-                why = f"memory search may use the key of {_list(kept)} and keeps the old one until the gateway "
-                return Reply(Outcome.LATER, f"{why}process is restarted; restart it, then confirm", person=True)
+            anew = client.began > handover.since > 0
+            if not anew and (kept := view.kept_by_memory(client, config, held.new_at)):
+                why = f"memory search may use {_list(kept)} and keeps the old one until then: {_anew(handover)}"
+                return Reply(Outcome.LATER, why, person=True)
+        if anew:
+            return Reply(Outcome.OK, proof=f"its process began with the new value, held in {_list(held.new_at)}")
         return Reply(Outcome.OK, proof=f"the gateway's active snapshot holds it in {_list(held.new_at)}")
 
     def _ill_channel(self, client: GatewayClient, paths: Sequence[view.Path]) -> Reply | None:
@@ -214,6 +261,11 @@ class OpenClawConsumer:
         if not held.new_at and not held.unread:
             return Reply(Outcome.REFUSED, f"{_absent(held)}; bind it to a consumer that uses it, or reload the gateway")
         return Reply(Outcome.OK, f"reachable; {len(held.new_at)} field(s) hold the current value")
+
+
+def _anew(handover: Handover) -> str:
+    return (f"restart the gateway's process (openclaw gateway restart, or by its service), then clawsecrets rotate "
+            f"{handover.name} (restart = [\"…\"] does it by itself)")
 
 
 def _own_ref(config: dict[str, object]) -> Reply:

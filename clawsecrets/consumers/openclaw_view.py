@@ -24,6 +24,11 @@ _REJECTED = frozenset({401, 403, 404})
 """HTTP statuses of a channel's probe that mean: the platform refuses this token (Telegram says 404 to a malformed
 one)."""
 
+DEFAULT_SEARCH = "openai"
+"""The provider of memory search where none is named, or `auto`."""
+KEY_OF = {"gemini": "google", "bedrock": "amazon-bedrock"}
+"""A provider of memory search -> the model provider whose key it uses, where the two are not called alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -31,6 +36,8 @@ class Holdings:
 
     new_at: Sequence[Path]
     old_at: Sequence[Path]
+    frozen_at: Sequence[Path]
+    """Fields with the old value that come from the gateway's environment (`.env`): a reload does not change them."""
     unread: Sequence[Path]
     """Fields with a SecretRef that the gateway does not read back; the value may stand there."""
     refs: int
@@ -62,27 +69,28 @@ def source_config(client: GatewayClient) -> dict[str, object]:
     return {}
 
 
-def ref_paths(config: Mapping[str, object], at: Path = ()) -> Iterator[Path]:
-    """Every field whose value is an exec SecretRef."""
+def ref_paths(config: Mapping[str, object], at: Path = (), source: str = "exec") -> Iterator[Path]:
+    """Every field whose value is a SecretRef of this source."""
     for key, value in config.items():
         if not isinstance(value, dict) or (not at and key == "secrets"):
             continue
-        if value.get("source") == "exec" and {"provider", "id"} <= value.keys():
+        if value.get("source") == source and {"provider", "id"} <= value.keys():
             yield (*at, key)
         else:
-            yield from ref_paths(value, (*at, key))
+            yield from ref_paths(value, (*at, key), source)
 
 
 def holdings(client: GatewayClient, config: Mapping[str, object], handover: Handover) -> Holdings:
     """Where the new and the old value stand in the active snapshot."""
     new = _forms(handover.new)
     old = [form for form in _forms(handover.old) if form not in new] if handover.old is not None else []
-    paths = list(ref_paths(config))
-    held = {path: _read(client, path) for path in paths}
+    paths, frozen = list(ref_paths(config)), set(ref_paths(config, source="env"))
+    held = {path: _read(client, path) for path in (*paths, *frozen)}
     return Holdings(
         new_at=[path for path, value in held.items() if value is not None and value in new],
-        old_at=[path for path, value in held.items() if value is not None and value in old],
-        unread=[path for path, value in held.items() if value is None],
+        old_at=[path for path, value in held.items() if value is not None and value in old and path not in frozen],
+        frozen_at=[path for path, value in held.items() if value is not None and value in old and path in frozen],
+        unread=[path for path, value in held.items() if value is None and path not in frozen],
         refs=len(paths),
     )
 
@@ -178,20 +186,34 @@ def kept_by_memory(client: GatewayClient, config: Mapping[str, object], paths: S
     own = [path for path in paths if ("memory", "search") in pairwise(path)]
     if not models:
         return own
-    used = set(_search_providers(config))
-    provider = client.call("doctor.memory.status").get("provider")
-    if isinstance(provider, str):
-        used.add(provider)
+    status = client.call("doctor.memory.status")
+    provider = status.get("provider")
+    if not isinstance(provider, str) and status.get("searchRuntimeRegistered") is not True:
+        return own  # no plugin that searches. (True without a provider: the agent that it tells of does not search.)
+    used = {*_search_providers(config), *([provider] if isinstance(provider, str) else [])}
+    if _takes_default(config):
+        used.add(DEFAULT_SEARCH)
+    used = {KEY_OF.get(name, name) for name in used}
     return own + [path for path in models if path[2] in used]
 
 
+def _takes_default(config: Mapping[str, object]) -> bool:
+    """Whether agents that say nothing of their own search with the default provider."""
+    memory = config.get("memory")
+    search = memory.get("search") if isinstance(memory, dict) else None
+    given = search if isinstance(search, dict) else {}
+    return given.get("enabled") is not False and given.get("provider") in (None, "", "auto")
+
+
 def _search_providers(node: Mapping[str, object]) -> Iterator[str]:
+    """Every provider that is named for searching, or for when that one fails."""
     for key, value in node.items():
         if not isinstance(value, dict):
             continue
         search = value.get("search") if key == "memory" else None
-        if isinstance(search, dict) and isinstance(search.get("provider"), str):
-            yield search["provider"]
+        if isinstance(search, dict):
+            named = (search.get("provider"), search.get("fallback"))
+            yield from (DEFAULT_SEARCH if one == "auto" else one.strip() for one in named if isinstance(one, str))
         yield from _search_providers(value)
 
 

@@ -6,11 +6,12 @@ import traceback
 from collections.abc import Callable
 
 from clawsecrets.daemon.logs import ERROR, Log
-from clawsecrets.errors import ClawError, StoreBusy
+from clawsecrets.errors import ClawError, Fenced, LateEffect, StoreBusy
 
 
 def guarded(log: Log, what: str, call: Callable[[], None], **about: object) -> str:
-    """Do it. Empty when it was done, `busy` when another process is at work, else what went wrong, in one line.
+    """Do it. Empty when it was done, `busy` when another process is at work or has taken this over, else what went
+    wrong, in one line.
 
     A bug's traceback is logged without locals and without the exception's text, which could hold a value.
     """
@@ -18,6 +19,12 @@ def guarded(log: Log, what: str, call: Callable[[], None], **about: object) -> s
         call()
     except StoreBusy as error:
         log.write("info", f"{what}.busy", **about, detail=error.message)
+        return "busy"
+    except Fenced as error:
+        if isinstance(error, LateEffect):  # nobody else knows of it
+            log.error(f"{what}.error", error, **about)
+            return error.message
+        log.write("info", f"{what}.taken-over", **about, detail=error.message)
         return "busy"
     except ClawError as error:
         log.error(f"{what}.error", error, **about)

@@ -14,6 +14,7 @@ from typing import Protocol
 from clawsecrets.daemon.guard import guarded
 from clawsecrets.daemon.logs import INFO, WARNING, Log
 from clawsecrets.daemon.told import Told
+from clawsecrets.errors import StoreError
 from clawsecrets.model.need import NEVER, Act, Need
 from clawsecrets.model.notice import Notice, Severity, Topic
 from clawsecrets.model.policy import DAY
@@ -98,6 +99,8 @@ class Keeper:
         self._cooling: dict[tuple[str, str], _Cooling] = {}
         """By what was tried (rotation, revocation) and the secret."""
         self._asked: dict[str, float] = {}
+        self._broken: dict[str, StoreError] = {}
+        """Whose records could not be read at the last look: nothing is done with them, and the others are kept."""
         self._more: dict[str, tuple[Notice, ...]] = {}
 
     def round(self, may_act: Callable[[], bool]) -> Looked:
@@ -119,7 +122,8 @@ class Keeper:
 
     def look(self) -> Looked:
         """What stands now; changes nothing."""
-        records, now = list(self._store.records()), self._clock.now()
+        self._broken = {}
+        records, now = list(self._store.records(broken=self._broken.__setitem__)), self._clock.now()
         needs, rules = self._timetable.needs(records, now)
         return Looked(now, records, needs, rules)
 
@@ -172,7 +176,7 @@ class Keeper:
 
     def _pay(self, may_act: Callable[[], bool]) -> bool:
         """Try the revocations that are due; whether there were any."""
-        names = self._ledger.due(self._clock.now())
+        names = self._ledger.due(self._clock.now(), lambda name, fault: None)
         for name in names:
             if not may_act():
                 break
@@ -207,6 +211,9 @@ class Keeper:
                 yield Notice(Topic.DAEMON, Severity.ERROR, f"daemon:{name}:{what}:{cooling.why}", looked.at, name,
                              records[name].secret.provider, records[name].secret.kind.value,
                              detail=f"its {what} cannot be worked on: {cooling.why}", again=DAY)
+        for name, fault in sorted(self._broken.items()):
+            yield Notice(Topic.DAEMON, Severity.ERROR, f"daemon:{name}:unreadable:{fault.message}", looked.at, name,
+                         detail=f"nothing is done with it: {fault.message}", command=fault.hint, again=DAY)
         for found in self._more.values():
             yield from found
 

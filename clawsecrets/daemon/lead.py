@@ -1,4 +1,5 @@
-"""One daemon per store and host leads; the others stand by. A lease of the store says which, its epoch is the fence.
+"""One daemon of a store leads; the others stand by, and serve the targets of their own hosts. A lease of the store says
+which, its epoch is the fence.
 
 A holder whose process is gone is replaced at the next try. One that is stopped (SIGSTOP, a frozen container) is
 replaced when its lease has run out; woken, it finds itself fenced, and does nothing. Should two ever act at once, the
@@ -7,17 +8,16 @@ lease on each secret still lets only one of them rotate it.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from clawsecrets.errors import Fenced, StoreBusy, StoreError
+from clawsecrets.errors import Fenced, StoreBusy, StoreError, StoreGone
 from clawsecrets.ports import Lease, Store
 
-PREFIX = "clawsecrets.daemon/"
-"""Leases of this name belong to daemons; a host's name follows."""
+NAME = "clawsecrets.daemon/lead"
+"""The lease of whoever keeps the schedule of this store."""
 
 
 FRESH = 1.0
@@ -30,20 +30,23 @@ def since_boot() -> float:
 
 
 class Lead:
-    """The lead of one store on one host. Seconds."""
+    """The lead of one store. Seconds."""
 
-    def __init__(self, store: Store, host: str, holder: str, ttl: float,
+    def __init__(self, store: Store, holder: str, ttl: float,
                  clock: Callable[[], float] = since_boot) -> None:
         self._store = store
         self._clock = clock
         self._confirmed = 0.0
-        self._name = PREFIX + (re.sub(r"[^a-z0-9._-]+", "-", host.lower()).strip("-.")[:64] or "host")
         self._holder = holder
         self._ttl = ttl
         self._lease: Lease | None = None
         self._last: Lease | None = None
         self.other = ""
         """Who leads, when we do not."""
+        self.trouble = ""
+        """Why the store cannot say now whether we lead (a full disk, say); empty: it can."""
+        self.gone: StoreGone | None = None
+        """The store has to be opened anew: with this one there is nothing to lead any more."""
 
     @property
     def held(self) -> bool:
@@ -58,10 +61,12 @@ class Lead:
         """Try to lead; whether we do."""
         try:
             began = self._clock()
-            self._lease = self._store.acquire(self._name, self._holder, self._ttl)
+            self._lease = self._store.acquire(NAME, self._holder, self._ttl)
             self._last, self._confirmed, self.other = self._lease, began, ""
         except StoreBusy as busy:
             self.other = busy.message
+        except StoreGone as gone:
+            self.gone = gone
         return self.held
 
     def confirm(self) -> bool:
@@ -73,10 +78,12 @@ class Lead:
             return True
         try:
             self._store.renew(self._lease)
-            self._confirmed = began
+            self._confirmed, self.trouble = began, ""
         except Fenced:
-            self._lease = None
-        except StoreError:
+            self._lease, self.trouble = None, ""
+        except StoreError as error:
+            self.trouble = error.message
+            self.gone = error if isinstance(error, StoreGone) else None
             return False
         return self.held
 

@@ -14,17 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from clawsecrets.adopting.journal import Journal
 from clawsecrets.daemon.guard import guarded
 from clawsecrets.daemon.logs import INFO, Log
 from clawsecrets.errors import ClawError, NotFound, StoreBusy
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.notice import Notice, Severity, Topic
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.rotation import STILL_IN, Outcome
 from clawsecrets.model.secret import SecretValue, Stage, Version
+from clawsecrets.model.status import shadowed
 from clawsecrets.ports import Clock, Entry, Handover, Reply, Store
 from clawsecrets.rotate.gear import Gear, Outfit
 from clawsecrets.rotate.redeliver import edit_secret
+from clawsecrets.rotate.shadowing import LookAgain, hidden
 
 OLD = frozenset({Stage.PREVIOUS, Stage.RETIRED})
 
@@ -156,6 +159,31 @@ def consumers_use(watch: Watch, record: Record, outfit: Outfit) -> Iterator[Noti
         _note(watch, record, current, "secret.proven", lambda v: replace(v, proven_at=watch.clock.now()))
 
 
+def shadows_are_gone(watch: Watch, record: Record, outfit: Outfit) -> Iterator[Notice]:
+    """Where a rotation left its old value in another place that is read: whether it still stands there."""
+    if record.rotation is None or not shadowed(record.rotation) or outfit.shadows is None:
+        return
+    again = LookAgain(watch.store, watch.clock, watch.actor, watch.holder, watch.lease)
+    found = again.look(outfit.shadows, [record.secret.name])
+    for shadow in found.shadows:
+        if shadow.live:
+            yield drift(watch, f"shadow:{shadow.where}", f"an old value still stands in {shadow.where}", record,
+                        command=shadow.mend, severity=Severity.WARNING)
+    for caveat in hidden(record.rotation, found):
+        where, _, mend = caveat.removeprefix(STILL_IN).partition(" · ")
+        yield drift(watch, f"shadow:{where}", f"an old value stood in {where}, which could not be looked at", record,
+                    command=mend, severity=Severity.WARNING)
+
+
+def undo_ends(watch: Watch) -> Iterator[Notice]:
+    """What undoes an adoption is erased when its days are over."""
+    def event(action: str, secret: str = "", version: int = 0, **detail: str) -> AuditEvent:
+        return AuditEvent(watch.clock.now(), watch.actor, action, secret, version, "", detail)
+
+    Journal(watch.store, watch.clock.now, event).expire()
+    yield from ()
+
+
 def each(look: Callable[[Watch, Record, Outfit], Iterator[Notice]]) -> Check:
     """A check of every secret that has a value and no unfinished rotation, each looked at anew."""
 
@@ -180,6 +208,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("values", each(value_works)),
     ("targets", each(targets_hold)),
     ("consumers", each(consumers_use)),
+    ("shadows", each(shadows_are_gone)),
+    ("adoption", undo_ends),
 )
 """The nightly work, in order, by name."""
 

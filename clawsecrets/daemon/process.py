@@ -28,6 +28,7 @@ from clawsecrets.daemon.world import Surroundings, build
 from clawsecrets.errors import ClawError, ConfigError
 from clawsecrets.model.need import NEVER
 from clawsecrets.model.notice import Notice, Severity, Topic
+from clawsecrets.model.policy import DAY
 from clawsecrets.wiring.shop import holder
 
 if TYPE_CHECKING:
@@ -67,9 +68,10 @@ class Given:
     store: Store
     read_config: Callable[[], Config]
     """Reads the configuration anew."""
-    host: str
     actor: str
     stream_log: Callable[[StoppableClock, Config], Log] = lambda clock, config: Log(clock, config.daemon.log)
+    keep_login: Callable[[], str] = lambda: ""
+    """Renews the login at the store in good time; says in words where it cannot."""
 
 
 class Daemon:
@@ -79,18 +81,24 @@ class Daemon:
         self._given = given
         self._stop, self._wake = threading.Event(), threading.Event()
         self._reload = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._signalled)
         self._clock = StoppableClock(self._stop)
         self.log = given.stream_log(self._clock, config)
         self.metrics = Metrics()
         self._systemd = Systemd()
-        self._lead = Lead(given.store, given.host, holder(), config.daemon.takeover)
+        self._lead = Lead(given.store, holder(), config.daemon.takeover)
         told = Told(config.store.anchor.with_name(f"{config.store.anchor.stem}-told.json"), self._clock.now())
         self._around = Surroundings(given.paths, given.store, self._clock, self.log, told, self.metrics, given.actor,
-                                    self._may_act, self._lead.lease)
+                                    self._may_act, self._lead.lease, self._may_serve)
         self._world = build(config, self._around)
+        self._login_said = ""
         self._working = threading.Lock()
         self._ended = time.monotonic()
         """When the last step or round ended, on the monotonic clock."""
+        self._led = False
+        self._trouble = ""
+        """The store's trouble that was told."""
         self._wakeups = Wakeups(self._tick, self._night)
         self._web = web.Web(config.daemon.listen, self._pages(), self.log)
 
@@ -102,12 +110,11 @@ class Daemon:
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._signalled)
         self.log.write(INFO, "daemon.start", pid=os.getpid(), notices_to=self._world.told_to)
         self._web.open()
         self._systemd.say("READY=1", "STATUS=standing by")
         self.metrics.leads(False)
+        self._start_wakeups()
         try:
             while not self._stop.is_set():
                 guarded(self.log, "daemon", self._turn)
@@ -121,22 +128,54 @@ class Daemon:
         if self._reload:
             self._reload = False
             self._read_again()
-        if not self._lead.held:
+        if self._lead.held:
+            self._lead.confirm()
+        if self._led and not self._lead.held:  # whoever noticed it: the work asks between its steps, too
+            self._lost()
+        elif not self._lead.held:
             self._try_to_lead()
-        elif not self._lead.confirm():
-            self._unsure()
+        if self._lead.trouble != self._trouble:
+            self._tell_trouble()
+        if self._lead.gone is not None:
+            self.log.error("daemon.store-gone", self._lead.gone)
+            self._stop.set()
+        guarded(self.log, "login", self._keep_login)
         self._web.open()
         if self._alive():
             self._systemd.say("WATCHDOG=1")
-        if self._lead.held and time.monotonic() - self._ended > 2 * self._timing.tick and not self._working.locked():
+        if time.monotonic() - self._ended > 2 * self._timing.tick and not self._working.locked():
             self._wakeups.look_now()  # none came: the wall clock was put back, or the scheduler missed one
 
-    def _unsure(self) -> None:
-        """The lead was lost, or the store cannot say now."""
-        if not self._lead.held:
-            self.log.write(WARNING, "daemon.lost-lead")
-            self.metrics.leads(False)
-            self._systemd.say("STATUS=standing by")
+    def _keep_login(self) -> None:
+        said = self._given.keep_login()
+        if said != self._login_said:
+            self._login_said = said
+            if said:
+                self.log.write(WARNING, "daemon.login-ends", detail=said)
+            self._world.keeper.notices("login", [Notice(
+                Topic.DAEMON, Severity.ERROR, "daemon::login", self._clock.now(), detail=said)] if said else [])
+
+    def _lost(self) -> None:
+        """Another one leads."""
+        self._led = False
+        self.log.write(WARNING, "daemon.lost-lead")
+        self.metrics.leads(False)
+        self._systemd.say("STATUS=standing by")
+
+    def _tell_trouble(self) -> None:
+        """Nothing is rotated while the store cannot be written: that may not go unsaid."""
+        self._trouble = trouble = self._lead.trouble
+        self.metrics.leads(self._lead.held and not trouble)
+        if trouble:
+            self.log.write(ERROR, "daemon.store-trouble", error=trouble, detail="nothing is rotated meanwhile")
+            self._systemd.say("STATUS=the store cannot be written")
+        elif self._lead.held:
+            self.log.write(INFO, "daemon.store-works")
+            self._systemd.say("STATUS=keeping the schedule")
+        self._world.keeper.notices("store", [Notice(
+            Topic.DAEMON, Severity.ERROR, f"daemon::store:{trouble}", self._clock.now(), command="clawsecrets doctor",
+            detail=f"nothing is rotated: {trouble}", again=DAY)] if trouble else [])
+        self._wakeups.look_now()
 
     def _pause(self) -> float:
         share = self._timing.takeover / 3
@@ -155,11 +194,12 @@ class Daemon:
     def _try_to_lead(self) -> None:
         other = self._lead.other
         if self._lead.take():
+            self._led = True
             self.log.write(INFO, "daemon.leads")
             self.metrics.leads(True)
             self._systemd.say("STATUS=keeping the schedule")
             self._ended = time.monotonic()
-            self._start_wakeups()
+            self._wakeups.look_now()
         elif self._lead.other != other:
             self.log.write(INFO, "daemon.stands-by", detail=self._lead.other)
 
@@ -177,8 +217,14 @@ class Daemon:
         self._ended = time.monotonic()  # asked between any two steps: the work goes on
         return not self._stop.is_set() and self._lead.confirm()
 
+    def _may_serve(self) -> bool:
+        """Whether this host's own targets may be worked on: leading or not."""
+        self._ended = time.monotonic()
+        return not self._stop.is_set()
+
     def _tick(self) -> None:
         with self._working:
+            guarded(self.log, "sync", self._world.serve)
             if self._lead.held:
                 guarded(self.log, "tick", self._round)
             self._ended = time.monotonic()
@@ -187,6 +233,8 @@ class Daemon:
         world = self._world
         looked = world.keeper.round(lambda: self._world is world and self._may_act())
         self.metrics.looked(looked)
+        if self._lead.held and self._lead.trouble:
+            world.keeper.tell(looked)  # the round could not: it may do nothing now
         if looked.next_at < NEVER:
             self._wakeups.look_at(min(looked.next_at + 0.05, self._clock.now() + self._timing.tick))
         if self._world is not world:
@@ -213,6 +261,9 @@ class Daemon:
         self._systemd.reloading()
         try:
             config = self._given.read_config()
+            if self._world.config.file and not config.file:
+                raise ConfigError(f"{self._world.config.file} is not there any more", "put it back; or restart it to "
+                                  "go on with the defaults")
             if config.store != self._world.config.store:
                 raise ConfigError("[store] cannot change while the daemon runs", "restart it")
             world = build(config, self._around)
@@ -231,8 +282,7 @@ class Daemon:
             if config.daemon.listen != self._web.address:
                 self._web.close()
                 self._web = web.Web(config.daemon.listen, self._pages(), self.log)
-            if self._lead.held:
-                self._start_wakeups()
+            self._start_wakeups()
         self._systemd.say("READY=1")
         self._wakeups.look_now()
 
@@ -247,9 +297,10 @@ class Daemon:
             self._web.close()
             os._exit(EXIT_CUT_SHORT)
         self._lead.give_up()
+        self._working.release()  # the interpreter waits for the thread of a look that begins now, and does nothing
         self._web.close()
         self.log.write(INFO, "daemon.stopped")
-        return 0
+        return self._lead.gone.exit_code if self._lead.gone is not None else 0
 
     # --- pages ------------------------------------------------------------------------------------------------------
 
@@ -266,5 +317,7 @@ class Daemon:
 
     def _ready(self) -> tuple[int, str, bytes]:
         """200 while it keeps the schedule."""
+        if self._lead.trouble:
+            return 503, PLAIN, b"the store cannot be written\n"
         return (200, PLAIN, b"ready\n") if self._lead.held and not self._stop.is_set() else \
             (503, PLAIN, b"stands by\n")

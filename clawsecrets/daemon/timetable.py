@@ -6,10 +6,11 @@ Refused where it cannot be kept, with the line in the configuration: a ConfigErr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
+from clawsecrets.config.tables import nearest, shown
 from clawsecrets.config.timing import ScheduleConfig, SecretSchedule
 from clawsecrets.errors import ClawError, ConfigError
 from clawsecrets.model.need import Need, circle, needs
@@ -67,6 +68,19 @@ class Timetable:
         if found:
             self._refuse(found[0], f"after: a circle: {' after '.join(found)}",
                          "an admin credential comes before what it mints by itself: take an `after` away")
+
+    def strays(self, records: Iterable[Record]) -> Sequence[str]:
+        """What [schedule] says of names that are nowhere, one line each: it may be of a secret that is still to come,
+        or a slip of the pen, and then its windows are not kept."""
+        known, schedule = {record.secret.name for record in records}, self._schedule
+        named = [(name, f"[schedule.secrets.{name}]") for name in schedule.secrets]
+        named += [(other, f"[schedule.secrets.{name}] after") for name, own in schedule.secrets.items()
+                  for other in own.after]
+        found = [f"{where}: there is no secret {name}{nearest(name, known)}" for name, where in named
+                 if name not in known]
+        codes = self._shop.providers
+        return [*found, *(f"[schedule.providers.{shown(code)}]: there is no such provider{nearest(code, list(codes))}"
+                          for code in schedule.providers if code not in codes)]
 
     # --- one rule ---------------------------------------------------------------------------------------------------
 

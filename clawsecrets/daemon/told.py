@@ -55,7 +55,8 @@ class Told:
         try:
             with open(self._file, "rb") as file:
                 plain = json.loads(file.read(_MOST))
-            self.since = float(plain["since"])
+            # not later than now: the clock may have been wrong at the first start, and what ends is news all the same
+            self.since = min(float(plain["since"]), self.since)
             self._at = {str(key): float(at) for key, at in plain["told"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self._save()

@@ -33,8 +33,8 @@ class Wakeups:
 
     def start(self, every: float, nightly: int | None, zone: str) -> None:
         """Begin, with a look at once. `every`: seconds; `nightly`: seconds after midnight in `zone`."""
-        self._scheduler.add_job(self._tick, IntervalTrigger(seconds=every), id=TICK, replace_existing=True,
-                                next_run_time=datetime.datetime.now(datetime.UTC))
+        self._scheduler.add_job(self._tick, IntervalTrigger(seconds=every, timezone=datetime.UTC), id=TICK,
+                                replace_existing=True, next_run_time=datetime.datetime.now(datetime.UTC))
         if nightly is not None:
             trigger = CronTrigger(hour=nightly // 3600, minute=nightly % 3600 // 60, timezone=zone)
             self._scheduler.add_job(self._nightly, trigger, id=NIGHTLY, replace_existing=True)
@@ -53,10 +53,6 @@ class Wakeups:
     def look_now(self) -> None:
         """Look as soon as possible."""
         self._move(TICK, datetime.datetime.now(datetime.UTC))
-
-    def check_now(self) -> None:
-        """Do the nightly work now."""
-        self._move(NIGHTLY, datetime.datetime.now(datetime.UTC))
 
     def stop(self) -> None:
         """No more wake-ups. What is under way is not waited for."""

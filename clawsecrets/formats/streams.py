@@ -128,11 +128,6 @@ class Decompressed:
                 raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    @property
-    def left_over(self) -> bytes:
-        """What was read from the file behind the end of a single stream."""
-        return self._packed
-
     def _some(self, most: int) -> bytes:
         """At least one byte, but at the end."""
         while True:

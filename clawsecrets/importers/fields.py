@@ -25,6 +25,8 @@ class Field:
     """A certificate or host key: no credential."""
     store: bool = False
     """In auth-profiles.json, not in openclaw.json."""
+    text: bool = False
+    """It must be text: OpenClaw takes no SecretRef there."""
 
     @property
     def open(self) -> bool:
@@ -77,6 +79,7 @@ def load_fields() -> Fields:
             one.get("provider", ""),
             one.get("public", False),
             one.get("store", False),
+            one.get("text", False),
         )
         for one in data["fields"]
     ]

@@ -28,25 +28,27 @@ _OURS = frozenset({"gateway", "hooks", "cron"})
 """Roots that are OpenClaw's own: their names begin with `openclaw-`."""
 
 
+INCLUDE = "$include"
 DEFAULT_PORT = 18789
 """OpenClaw's own default for gateway.port."""
 
 
-def parse(raw: bytes, file: str, fields: Fields | None = None) -> Reading:
-    """What the file holds. ConfigError with the line where it is no JSON5, or is no object."""
-    document = _document(raw, file)
+def parse(raw: bytes, file: str, fields: Fields | None = None, at: Path = ()) -> Reading:
+    """What the file holds. `at`: where in the configuration its content stands, if another file includes it there.
+    ConfigError with the line where it is no JSON5, or is no object."""
+    document = plain_document(raw, file)
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: is not an object", "an OpenClaw configuration begins with {")
     known = fields or load_fields()
     items: list[Item] = []
     references: list[Skipped] = []
     notes: list[str] = []
-    for path, leaf in _leaves(document, ()):
+    for path, leaf in _leaves(document, at):
         where = f"{file}: {dotted(path)}"
         if not all(_whole(part) for part in (*path, leaf)):
             references.append(Skipped(where, dotted(path), "holds half of a character (a lone surrogate), which no "
                                                            "text can"))
-        elif path[-1] == "$include":
+        elif INCLUDE in path[-2:]:
             notes.append(f"{where}: includes other files; import them as well")
         elif reason := _elsewhere(path, leaf, known):
             references.append(Skipped(where, dotted(path), reason))
@@ -55,22 +57,20 @@ def parse(raw: bytes, file: str, fields: Fields | None = None) -> Reading:
     return Reading(file, tuple(items), tuple(references), tuple(notes))
 
 
+def texts(raw: bytes, file: str, at: Path = ()) -> Iterator[tuple[Path, str, SecretValue]]:
+    """Every text of the file, with its path and that path as OpenClaw writes it. ConfigError."""
+    for path, leaf in _leaves(plain_document(raw, file), at):
+        if isinstance(leaf, str) and all(_whole(part) for part in (*path, leaf)):
+            yield path, dotted(path), SecretValue(leaf)
+
+
 def _whole(part: object) -> bool:
     """Whether it can be written as UTF-8, if it is a text. JSON can hold what no UTF-8 file can."""
     return not isinstance(part, str) or not _SURROGATE.search(part)
 
 
-def gateway_port(raw: bytes, file: str) -> int:
-    """The port that the gateway listens on. ConfigError when the file is no JSON5."""
-    document = _document(raw, file)
-    gateway = document.get("gateway") if isinstance(document, dict) else None
-    port = gateway.get("port") if isinstance(gateway, dict) else None
-    if isinstance(port, bool) or not isinstance(port, int):
-        return DEFAULT_PORT
-    return port if 0 < port < 65536 else DEFAULT_PORT
-
-
-def _document(raw: bytes, file: str) -> object:
+def plain_document(raw: bytes, file: str) -> object:
+    """The file as plain data. ConfigError with the line."""
     fault = ""
     try:
         text = raw.decode("utf-8-sig")

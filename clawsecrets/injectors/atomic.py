@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clawsecrets.errors import ConfigError, Refused, StoreBusy
+from clawsecrets.injectors.mounts import is_mount_point
 
 LOOSEST = 0o640
 """The most that a target's mode may allow, unless the operator said otherwise."""
@@ -34,7 +35,6 @@ TURNS = 5
 LOCK_WAIT = 10.0
 """Seconds to wait for another writer of the same folder."""
 _DRAFT = re.compile(r"\.clawsecrets-[0-9a-f]{16}\.new\Z")
-_MOUNT_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 class Changed(OSError):
@@ -345,22 +345,3 @@ def read_file(name: str | Path, folder: int | None = None, limit: int = LARGEST)
     if len(content) > limit:
         raise Refused(f"{name} is larger than {limit} bytes")
     return content
-
-
-def is_mount_point(path: Path) -> bool:
-    """Whether this file itself is mounted. The table is asked too: a bind mount from the same filesystem has the
-    device number of its parent, which `os.path.ismount` takes for no mount."""
-    if os.path.ismount(path):
-        return True
-    wanted = os.path.join(os.path.realpath(path.parent), path.name)
-    try:
-        table = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-    except OSError:
-        return False
-    return any(_mounted_at(line) == wanted for line in table.splitlines())
-
-
-def _mounted_at(line: str) -> str:
-    """Field 5 of a mountinfo line (proc(5)), its octal escapes undone."""
-    fields = line.split(" ")
-    return _MOUNT_ESCAPE.sub(lambda m: chr(int(m.group(1), 8)), fields[4]) if len(fields) > 4 else ""

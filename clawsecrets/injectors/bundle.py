@@ -21,6 +21,9 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, valid_name
 from clawsecrets.ports import Entry, Injector, Reply
 
+HOLDS = "the sealed file, opened with its key"
+NEEDS = "a reload of the gateway's secrets"
+
 
 class ResolverBundle:
     """A bundle file. Its folder is made (0700, the same owner) when it is missing. ConfigError for a loose mode."""
@@ -65,6 +68,18 @@ class ResolverBundle:
         except (OSError, Refused):
             return None
         return value is not None and SecretValue(value) == entry.value and found.versions()[entry.name] == entry.version
+
+    def kept(self, names: Sequence[str]) -> Sequence[Entry]:
+        """ports.WrittenWhole. Refused when the bundle does not open; nothing where there is none."""
+        if not self._path.exists():
+            return ()
+        try:
+            found = bundle_format.opened(read_file(self._path), read_file(self._key_path))
+            return [Entry(name, version, SecretValue(found.open(name) or b""))
+                    for name, version in found.versions().items() if name in names]
+        except (OSError, StoreDamaged, StoreLocked):
+            pass
+        raise Refused(f"{self._path} cannot be read", bundle_format.HINT)
 
     def preflight(self) -> Reply:
         """Whether both files can be written there for their owner. Leaves nothing."""

@@ -17,6 +17,9 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, valid_name
 from clawsecrets.ports import Entry, Injector, Reply
 
+HOLDS = "the file"
+NEEDS = "the folder mounted into containers, never a single file of it; then nothing, for what reads it at every use"
+
 
 class Directory:
     """A folder of secret files. It is made (0700, the files' owner) when it is missing."""

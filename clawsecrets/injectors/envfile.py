@@ -21,6 +21,9 @@ from clawsecrets.injectors.dialects.systemd import swallows
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.ports import Entry, Injector, Reply
 
+HOLDS = "the file, read back as its reader parses it"
+NEEDS = "a restart (systemd, shell), or a recreation (docker, Compose): an environment is frozen when a process starts"
+
 
 class EnvFile:
     """An env file in one dialect. `variables` (secret name -> variable) goes before the name that an entry brings."""

@@ -11,6 +11,9 @@ Environment variables ([A-Z0-9_], no leading digit), from `[a-z0-9][a-z0-9._/-]*
 A single `_` is therefore always a hyphen (or guards a digit, at the start), and `__` always begins an escape.
 
 Files: the name itself, with `+` for `/` (`acme/admin` is `acme+admin`). Names never begin with a dot.
+
+Podman's secrets ([A-Za-z0-9._-], a letter or digit at both ends): the name itself, with `-S-` for `/`, and `-E` behind
+a name that ends otherwise (`acme/admin` is `acme-S-admin`). A capital letter is in no name.
 """
 
 from __future__ import annotations
@@ -53,6 +56,18 @@ def name_of_file(file: str) -> str | None:
     """The secret's name that `file_name` maps to this file; None when there is none."""
     name = file.replace("+", "/")
     return name if valid_name(name) and "/" not in file else None
+
+
+def engine_name(name: str) -> str:
+    """The name of Podman's secret for a secret's name."""
+    mapped = name.replace("/", "-S-")
+    return mapped if mapped[-1:].isalnum() else f"{mapped}-E"
+
+
+def name_of_engine(mapped: str) -> str | None:
+    """The secret's name that `engine_name` maps to this one; None when there is none."""
+    name = mapped.removesuffix("-E").replace("-S-", "/")
+    return name if valid_name(name) and engine_name(name) == mapped else None
 
 
 def variable(entry: Entry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from clawsecrets.issuers.http import HttpIssuer
 from clawsecrets.model.provider import Provider
@@ -11,12 +12,19 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Issuer, Listed, Reply, Request
 
 
+class Backing(Issuer, Protocol):
+    """An issuer that does for a person's credential what can be done without the person."""
+
+    def with_handle(self, reply: Reply, request: Request) -> Reply:
+        """The reply of a creation with the credential's id, where it can be told."""
+
+
 class AssistedIssuer:
     """The issuer of a provider whose credentials are made by hand (strategy assisted, or its fallback)."""
 
-    def __init__(self, provider: Provider, http: HttpIssuer | None = None) -> None:
+    def __init__(self, provider: Provider, http: Backing | None = None) -> None:
         self.provider = provider
-        self._http = http or HttpIssuer(provider)
+        self._http: Backing = http or HttpIssuer(provider)
 
     def can(self, operation: str) -> bool:
         """What the provider's API can do, but never create or recover."""

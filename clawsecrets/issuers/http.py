@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from clawsecrets.issuers.fill import Unfit, Word, fill, sketch
 from clawsecrets.issuers.judge import Verdict, judge, moment, point
-from clawsecrets.model.provider import Operation, Paging, Provider, Shape, url_fault
+from clawsecrets.model.provider import PLACEHOLDER, Answer, Operation, Paging, Provider, Shape, url_fault
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Issuer, Listed, Reply, Request
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 200
 MAX_EACH = 1000
-_READS = frozenset({"test", "list", "recover"})
+_READS = frozenset({"login", "test", "list", "recover"})
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What an option that stands in a host may be: one label of a name."""
+_TOKEN_LASTS = 300.0
+"""Seconds that what a login yields is used for, where its answer does not say how long it lives."""
 
 
 class HttpIssuer:
@@ -35,6 +40,7 @@ class HttpIssuer:
     def __init__(self, provider: Provider, limits: Limits | None = None,
                  clock: Callable[[], float] = time.time, *, public_only: bool = False) -> None:
         self.provider, self._limits, self._clock, self._public_only = provider, limits, clock, public_only
+        self._token, self._token_ends = "", 0.0
 
     def can(self, operation: str) -> bool:
         """Whether the file declares that operation."""
@@ -49,6 +55,8 @@ class HttpIssuer:
         trouble = self._trouble(operation.request, request, words)
         if trouble:
             return Reply(Outcome.REFUSED, trouble)
+        if not all(answer.value for answer in operation.ok):  # it says nothing of the value: that is read
+            return self._read_after(operation, request, words)
         return self.with_handle(self._valued("create", operation, request, words), request)
 
     def recover(self, request: Request) -> Reply:
@@ -141,6 +149,25 @@ class HttpIssuer:
             handle = listed[0].handle if len(listed) == 1 else ""
         return replace(reply, handle=handle)
 
+    def login(self, request: Request) -> Reply:
+        """Exchange the admin credential for a token that lives shortly, and is then sent in its place. Changes nothing
+        at the provider, so that a lost answer is LATER."""
+        if self._token and self._clock() < self._token_ends:
+            return Reply(Outcome.OK, value=SecretValue(self._token))
+        operation = self.provider.operation("login")
+        if operation is None:
+            return Reply(Outcome.REFUSED, f"{self.provider.code} has no login")
+        words = self._words(request)
+        trouble = self._trouble(operation.request, request, words)
+        if trouble:
+            return Reply(Outcome.REFUSED, trouble)
+        reply = self._valued("login", operation, request, words)
+        if reply.outcome is Outcome.OK:
+            self._token = _text(reply.value)
+            left = max(0.0, reply.expires_at - self._clock() - 60.0) if reply.expires_at else _TOKEN_LASTS
+            self._token_ends = self._clock() + min(left, _TOKEN_LASTS)
+        return replace(reply, outcome=Outcome.LATER) if reply.outcome is Outcome.UNKNOWN else reply
+
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def _words(self, request: Request, *, value: SecretValue | None = None, handle: str = "") -> dict[str, Word]:
@@ -161,10 +188,14 @@ class HttpIssuer:
         return self.provider.handle_of(_text(value)) if value is not None else ""
 
     def _base(self, shape: Shape, request: Request) -> str:
-        return request.options.get("base_url") or shape.host or self.provider.host
+        own = PLACEHOLDER.sub(lambda m: self.provider.option_text(m[1], request.options) or "", shape.host)
+        return request.options.get("base_url") or own or self.provider.host
 
     def _trouble(self, shape: Shape, request: Request, words: Mapping[str, Word]) -> str:
         """Why the request cannot be made at all, for people; empty when it can."""
+        for name in PLACEHOLDER.findall(shape.host):
+            if name in words and not _LABEL.fullmatch(str(words[name])):
+                return f"option {name!r} must be one label of a host's name: a-z, 0-9 and -"
         base = self._base(shape, request)
         if not base:
             return "option 'base_url' is not set"
@@ -189,15 +220,29 @@ class HttpIssuer:
         if reply.outcome is not Outcome.OK or verdict is None or verdict.answer is None:
             return reply
         text = verdict.text(verdict.answer.value)
-        if not text or not text.isprintable():
+        if not text or not text.replace("\n", "").isprintable():  # a certificate has several lines
             return Reply(Outcome.UNKNOWN, f"{reply.detail}, but without a value at {verdict.answer.value}")
         return replace(reply, value=SecretValue(text))
+
+    def _read_after(self, operation: Operation, request: Request, words: Mapping[str, Word]) -> Reply:
+        """Create, then read the value. What was made and cannot be read now is UNKNOWN: the old one is dead by it."""
+        made, _ = self._perform("create", operation, request, words)
+        if made.outcome is not Outcome.OK:
+            return made
+        read = self.recover(request)
+        return read if read.outcome is Outcome.OK else replace(read, outcome=Outcome.UNKNOWN, person=False)
 
     def _perform(self, name: str, operation: Operation, request: Request,
                  words: Mapping[str, Word]) -> tuple[Reply, Verdict | None]:
         from clawsecrets.clients.http import Call, Lost, send  # requests is slow to import, most commands need none
 
         base = self._base(operation.request, request)
+        if name != "login" and self.can("login") and "admin" in operation.request.names():
+            entered = self.login(request)
+            if entered.outcome is not Outcome.OK:  # which says nothing about the value that is tested
+                lives = name == "test" and entered.outcome is Outcome.REFUSED
+                return replace(entered, outcome=Outcome.LATER, person=True) if lives else entered, None
+            words = {**words, "admin": _text(entered.value)}
         try:
             url, headers, body = fill(operation.request, base, words)
         except Unfit as unfit:
@@ -209,6 +254,7 @@ class HttpIssuer:
         if isinstance(answered, Lost):
             unsure = answered.sent and name not in _READS
             return Reply(Outcome.UNKNOWN if unsure else Outcome.LATER, f"{where}: {answered.why}"), None
+        operation = _expecting(operation, words)
         verdict = judge(operation, answered.status, answered.headers, answered.body, reads=name in _READS)
         detail = f"{where}: HTTP {answered.status}" + ("" if verdict.declared else " with an undeclared answer")
         return _reply(verdict, detail, self._clock()), verdict
@@ -264,6 +310,16 @@ class HttpIssuer:
                 label = seen.text(seen.answer.label) if seen is not None and seen.answer is not None else ""
             found.append(Listed(handle, label))
         return None
+
+
+def _expecting(operation: Operation, words: Mapping[str, Word]) -> Operation:
+    """The operation with placeholders in what its answers' conditions are compared with."""
+    def told(answer: Answer) -> Answer:
+        return replace(answer, where=tuple(
+            replace(item, equals=str(words.get(found[1], ""))) if isinstance(item.equals, str)
+            and (found := PLACEHOLDER.fullmatch(item.equals)) else item for item in answer.where))
+
+    return replace(operation, ok=tuple(told(answer) for answer in operation.ok))
 
 
 def _page_query(paging: Paging, number: int, seen: int, cursor: str) -> dict[str, str]:

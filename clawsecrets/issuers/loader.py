@@ -17,6 +17,7 @@ from clawsecrets.model.policy import format_duration, parse_duration
 from clawsecrets.model.provider import (
     CONSUMERS,
     OPERATIONS,
+    PROTOCOLS,
     Answer,
     Condition,
     Credential,
@@ -31,7 +32,7 @@ from clawsecrets.model.provider import (
     Shape,
 )
 from clawsecrets.model.secret import Kind
-from clawsecrets.model.strategies import NOT_YET, STRATEGIES
+from clawsecrets.model.strategies import STRATEGIES
 
 MOST = 1 << 20
 """Bytes. A larger file is no provider file."""
@@ -158,9 +159,7 @@ def _provider(top: Reader, stem: str) -> Provider:
     if code != stem:
         top.fault(f"key 'code': {code!r} must be the file's name, {stem!r}")
     strategy = top.text("strategy", need=True)
-    if strategy in NOT_YET:
-        top.fault(f"key 'strategy': {strategy!r} ({NOT_YET[strategy]}) comes with a later version")
-    elif strategy:
+    if strategy:
         strategy = top.text("strategy", among=STRATEGIES)
     admin = top.child("admin")
     provider = Provider(
@@ -184,6 +183,8 @@ def _provider(top: Reader, stem: str) -> Provider:
         options=_options(top.child("options")),
         operations={name: _operation(child, name) for name in OPERATIONS if (child := top.child(name))},
         local=_local(top.child("local")),
+        protocol=top.text("protocol", among=PROTOCOLS),
+        slots=top.mapping("slots"),
         detect=tuple(_detect(child) for child in top.children("detect")),
     )
     if admin:
@@ -370,6 +371,7 @@ def explain(provider: Provider) -> list[str]:
 
 _STRATEGY_WORDS = {
     "overlap": "overlap: the new credential is made and proven before the old one is revoked.",
+    "alternate": "alternate: of two fixed slots the idle one gets a new value; when that is proven, the other ends.",
     "cut-over": "cut-over: making the new credential ends the old one; the gap is as long as the delivery.",
     "refresh": "refresh: a refresh token yields the next one and the next refresh token, before the current one ends.",
     "self-issued": "self-issued: we make a random value, and its consumer is who accepts it.",

@@ -18,10 +18,14 @@ from clawsecrets.model.provider import (
     url_fault,
 )
 
+OPTION_LABEL = re.compile(r"^https://\$\{([a-z][a-z0-9_]*)\}\.(?=[a-z0-9-]+\.[a-z])")
+"""A host whose first label is an option; at least two labels after it are pinned."""
+
 
 def faults(provider: Provider) -> list[str]:
     """What is wrong with a provider as a whole, each line beginning with `[table] key`; empty = sound."""
-    found = [*_strategy_faults(provider), *_refresh_faults(provider), *_host_faults(provider)]
+    found = [*_strategy_faults(provider), *_refresh_faults(provider), *_slot_faults(provider), *_host_faults(provider),
+             *_protocol_faults(provider)]
     for name, operation in provider.operations.items():
         found += [f"[{name}] {line}" for line in _operation_faults(provider, name, operation)]
         if operation.each is not None:
@@ -46,9 +50,17 @@ def _strategy_faults(provider: Provider) -> Iterator[str]:
         yield "[create]: strategy 'assisted' creates by hand, this table would never be used"
     if provider.fallback_strategy not in ("", "assisted"):
         yield "fallback_strategy: only 'assisted' can be a fallback"
-    uses_admin = any("admin" in op.request.names() for op in provider.operations.values())
+    uses_admin = provider.protocol != "" and provider.strategy == "alternate"
+    uses_admin |= any("admin" in op.request.names() for op in provider.operations.values())
     if uses_admin != bool(provider.admin):
         yield "[admin] secret: name it if and only if an operation uses the admin credential"
+
+
+def _protocol_faults(provider: Provider) -> Iterator[str]:
+    if provider.protocol:
+        yield from (f"[{name}]: protocol {provider.protocol!r} makes no HTTP requests" for name in provider.operations)
+        if provider.host:
+            yield "host: where a server of your own is, the configuration's base_url says"
 
 
 def _refresh_faults(provider: Provider) -> Iterator[str]:
@@ -69,6 +81,22 @@ def _refresh_faults(provider: Provider) -> Iterator[str]:
         yield from (f"[refresh] {line}" for line in _exchange_faults(refresh))
 
 
+def _slot_faults(provider: Provider) -> Iterator[str]:
+    if provider.strategy != "alternate" or provider.protocol:
+        if provider.slots:
+            yield f"[slots]: strategy {provider.strategy!r} would never use this table"
+        return
+    if len(provider.slots) != 2 or not all(at.startswith("/") for at in provider.slots.values()):
+        yield "[slots]: strategy 'alternate' needs exactly two, each with the JSON pointer of its value"
+    needed = ("create", "recover", "test", "revoke")
+    yield from (f"[{name}]: missing, and strategy 'alternate' needs it" for name in needed
+                if provider.operation(name) is None)
+    for name in ("create", "revoke"):
+        operation = provider.operation(name)
+        if operation is not None and "handle" not in operation.request.names():
+            yield f"[{name}] request: ${{handle}} does not stand in it: which slot?"
+
+
 def _exchange_faults(refresh: Operation) -> Iterator[str]:
     if "refresh" not in refresh.request.names():
         yield "request: ${refresh} does not stand in it"
@@ -86,8 +114,12 @@ def _exchange_faults(refresh: Operation) -> Iterator[str]:
 def _host_faults(provider: Provider) -> Iterator[str]:
     hosts = {"host": provider.host} | {f"[{n}] request.host": o.request.host for n, o in provider.operations.items()}
     for where, host in hosts.items():
-        if host and (url_fault(host) or not host.startswith("https://")):
-            yield f"{where}: {url_fault(host) or 'must be https'}"
+        pinned = OPTION_LABEL.sub("https://option.", host) if where != "host" else host
+        if host and (url_fault(pinned) or not host.startswith("https://") or "${" in pinned):
+            yield f"{where}: {url_fault(pinned) or 'must be https, and at most its first label an option'}"
+        match = OPTION_LABEL.match(host)
+        if match and match[1] not in provider.options:
+            yield f"{where}: ${{{match[1]}}} is none of [options]"
     for name in RESERVED_OPTIONS & set(provider.options):
         yield f"[options.{name}]: every provider has this option, it cannot be defined"
     for name in set(provider.options) & BUILT_IN:
@@ -109,10 +141,21 @@ def _operation_faults(provider: Provider, name: str, operation: Operation) -> It
         yield "request: ${refresh} may stand in [refresh] only: anywhere else it could be spent unseen"
     if not operation.ok:
         yield "ok: missing"
-    if name in ("create", "recover", "refresh") and not all(answer.value for answer in operation.ok):
-        yield "ok.value: missing, the new value must stand somewhere"
+    yield from _value_faults(provider, name, operation)
     if name == "list":
         yield from _list_faults(operation)
+
+
+def _value_faults(provider: Provider, name: str, operation: Operation) -> Iterator[str]:
+    in_slots = provider.slots and name in ("create", "recover")
+    if in_slots and any(answer.value for answer in operation.ok):
+        yield "ok.value: [slots] says where the values stand"
+    if name == "login" and "admin" not in operation.request.names():
+        yield "request: what is exchanged is the admin credential, and it does not stand in it"
+    read_back = name == "create" and provider.operation("recover") is not None
+    needed = name in ("login", "create", "recover", "refresh") and not in_slots and not read_back
+    if needed and not all(answer.value for answer in operation.ok):
+        yield "ok.value: missing, the new value must stand somewhere"
 
 
 def _request_faults(shape: Shape) -> Iterator[str]:

@@ -13,6 +13,9 @@ _BETWEEN = r"""(?:[^\r\n]{0,32}\r?\n(?:\r?\n)?)??[^\r\n]{0,48}?"""
 """From the name to the value: the rest of the key, and a separator; the end of one line at most, and an empty one
 (nested JSON5, YAML, a paragraph). One optional line and one gap, rather than two alternatives, halves the time that
 Hyperscan takes to compile it."""
+APART = b"\n\n\n\n"
+"""Between texts that are looked at together: no name in one names a value in the other (two newlines may stand between
+a name and its value, and a third directly before the value)."""
 _SHORT = 4
 """A word of so many letters must not follow another letter: `xai` is no part of `maxair`."""
 _BEFORE = r"""(?:["'`\s=:(,>|/@]|\\[nrt])"""

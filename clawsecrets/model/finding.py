@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
+from clawsecrets.model.spot import Spot
 from clawsecrets.model.value import SecretValue
 
 CONFIDENCES = ("high", "medium", "low")
@@ -97,6 +98,8 @@ class Content(NamedTuple):
     column: int = 0
     overlap: int = 0
     whole: Callable[[], BinaryIO] | None = None
+    spots: Sequence[Spot] = ()
+    """Where all its secrets stand, when an earlier scan under the same rules has told that."""
 
 
 class Match(NamedTuple):
@@ -215,7 +218,8 @@ class Coverage(NamedTuple):
     bytes: int = 0
     """Their size, uncompressed."""
     cached: int = 0
-    """Contents left out because an earlier scan found them clean under the same rules."""
+    """Contents left out because an earlier scan has looked at them under the same rules: they were clean, or what it
+    found is said again."""
     refs: int = 0
     commits: int = 0
     layers: int = 0

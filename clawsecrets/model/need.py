@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from clawsecrets.model.hosts import AWAITED
 from clawsecrets.model.policy import format_duration
 from clawsecrets.model.record import Record, retry_at
 from clawsecrets.model.rotation import Rotation, State, Wait
@@ -23,6 +24,8 @@ from clawsecrets.model.schedule import Pace, Rule, Slot, due, past_hard_age, slo
 from clawsecrets.model.secret import paused
 
 NEVER = math.inf
+WAITS_FOR_WINDOW = "waits for its window"
+"""Why it is not begun: none of its windows is open."""
 
 
 class Act(StrEnum):
@@ -100,6 +103,8 @@ def needs(records: Iterable[Record], rules: Mapping[str, Rule], pace: Pace, now:
 def _alone(record: Record, rule: Rule, pace: Pace, now: float) -> Need:
     name, current, rotation = record.secret.name, record.current, record.rotation
     when, rule = due(rule, record), unhindered(rule, record)
+    if record.elsewhere:
+        return Need(name, Act.NONE, f"kept in {record.elsewhere}")
     if record.reconcile:
         return Need(name, Act.HELD, "restored, not confirmed", due=when)
     if rotation is not None and not rotation.final:
@@ -126,7 +131,7 @@ def _to_begin(record: Record, rule: Rule, pace: Pace, when: float, now: float) -
         return Need(name, Act.WAIT, f"paused: {record.secret.pause_reason}", place.begins, when, place)
     if place.begins <= now:
         return Need(name, Act.BEGIN, f"due since {format_duration(now - when)}", place.begins, when, place)
-    why = "not due yet" if when > now else "its last rotation failed" if again > now else "waits for its window" \
+    why = "not due yet" if when > now else "its last rotation failed" if again > now else WAITS_FOR_WINDOW \
         if place.span.opens > now else "spread by its name"
     return Need(name, Act.WAIT, why, place.begins, when, place)
 
@@ -142,7 +147,8 @@ def _unfinished(name: str, rotation: Rotation, when: float | None, now: float) -
         return Need(name, Act.ASK, f"waiting for a person ({rotation.state.value})", now, when)
     if rotation.until <= now or rotation.entered_at > now:  # the latter: the clock was put back
         return Need(name, Act.GO_ON, f"unfinished ({rotation.state.value})", now, when)
-    return Need(name, Act.WAIT, f"unfinished ({rotation.state.value})", rotation.until, when)
+    why = rotation.note if rotation.note.startswith(AWAITED) else f"unfinished ({rotation.state.value})"
+    return Need(name, Act.WAIT, why, rotation.until, when)
 
 
 def _in_grace(record: Record) -> bool:

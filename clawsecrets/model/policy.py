@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+HOUR = 3600.0
 DAY = 86400.0
 LONGEST = 36500 * DAY
 """A hundred years: nothing here is kept, awaited or repeated for longer."""

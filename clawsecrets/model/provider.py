@@ -20,13 +20,15 @@ from urllib.parse import urlsplit
 from clawsecrets.model.expression import expression
 from clawsecrets.model.secret import Kind
 
-OPERATIONS = ("create", "refresh", "test", "revoke", "list", "recover")
+OPERATIONS = ("login", "create", "refresh", "test", "revoke", "list", "recover")
 SECRETS = frozenset({"value", "old", "admin", "refresh"})
 """Placeholders that stand for a secret value."""
 BUILT_IN = SECRETS | {"label", "handle", "expiry_date"}
 RESERVED_OPTIONS = frozenset({"base_url", "ca_bundle"})
 """Options that every provider has: another base URL, and a CA bundle file for it. They come from the configuration of
 a host, never from a secret's record."""
+PROTOCOLS = ("postgresql",)
+"""Protocols that an issuer module speaks by itself; a provider file for one has no operations."""
 CONSUMERS = ("openclaw",)
 """Kinds of consumer that have a credential of their own, which a provider file may be about (`opens`)."""
 PLACEHOLDER = re.compile(r"\$\{([a-z][a-z0-9_]*)\}")
@@ -61,10 +63,11 @@ class Shape:
     json: object = None
     form: Mapping[str, str] | None = None
     host: str = ""
-    """Another host than the provider's, pinned as well. Empty: the provider's."""
+    """Another host than the provider's, pinned as well. Empty: the provider's. Its first label may be an option."""
 
     def texts(self) -> Iterator[str]:
         """Every text of it in which placeholders may stand."""
+        yield self.host
         yield self.path
         yield from self.query.values()
         yield from self.headers.values()
@@ -261,16 +264,23 @@ class Provider:
     options: Mapping[str, Option] = field(default_factory=dict)
     operations: Mapping[str, Operation] = field(default_factory=dict)
     local: Local | None = None
+    protocol: str = ""
+    """What is spoken instead of HTTPS requests of this file: one of PROTOCOLS, or empty."""
+    slots: Mapping[str, str] = field(default_factory=dict)
+    """alternate over HTTP: the two slots, each with the JSON pointer of its value in the answers of `create` and
+    `recover`."""
     detect: tuple[Detect, ...] = ()
 
     def operation(self, name: str) -> Operation | None:
-        """`create`, `refresh`, `test`, `revoke`, `list` or `recover`, if the file has it."""
+        """`login`, `create`, `refresh`, `test`, `revoke`, `list` or `recover`, if the file has it."""
         return self.operations.get(name)
 
     @property
     def needs_admin(self) -> bool:
         """Whether creating (or refreshing) needs the admin credential."""
         making = (self.operation("create"), self.operation("refresh"))
+        if self.protocol and self.strategy == "alternate":
+            return True
         return any(operation is not None and "admin" in operation.request.names() for operation in making)
 
     def missing_options(self, given: Mapping[str, str]) -> tuple[str, ...]:
@@ -278,7 +288,9 @@ class Provider:
         needed = {name for item in self.operations.values() for name in item.request.names()}
         absent = {n for n in needed if n in self.options and self.option_text(n, given) is None
                   and not self.options[n].optional}
-        if self.operations and not self.host and not given.get("base_url"):
+        if self.protocol and self.strategy != "assisted":
+            absent = {n for n, item in self.options.items() if not item.optional and self.option_text(n, given) is None}
+        if (self.operations or self.protocol) and not self.host and not given.get("base_url"):
             absent.add("base_url")
         return tuple(sorted(absent))
 

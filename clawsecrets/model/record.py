@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from clawsecrets.errors import UsageError
-from clawsecrets.model.rotation import FAILED, Rotation, State
+from clawsecrets.model.rotation import FAILED, Outcome, Rotation, State
 from clawsecrets.model.secret import Secret, Stage, Version
 from clawsecrets.model.strategies import MARKS, SERVES, Mark
 
@@ -65,9 +65,15 @@ class Ack:
     target: str
     """`name` or `name@host`"""
     version: int
+    """0 = its host is about to write it, or was when it was last heard of: what the target holds is not known."""
     at: float
     proof: str
     """What shows it; empty = delivered, not proven."""
+    outcome: Outcome = Outcome.OK
+    """OK: so it is. Else the host has tried and says in `note` why not."""
+    note: str = ""
+    person: bool = False
+    """A consumer that has no means to show what it uses: only a person's word can stand in for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,9 @@ class Record:
     revision: int = 0
     reconcile: bool = False
     """After a restore: nothing is delivered or rotated until a person confirms."""
+    elsewhere: str = ""
+    """The URL of the store that keeps this secret instead: it was copied from there, or moved there. Comes with
+    `reconcile`: of two stores with one secret only one acts."""
 
     def staged(self, stage: Stage) -> Version | None:
         """The version with that label, if any (RETIRED and REVOKED: the newest)."""
@@ -129,6 +138,10 @@ class Record:
         """With the newest acknowledgements (one per target)."""
         told = {ack.target for ack in acks}
         return replace(self, acks=(*(a for a in self.acks if a.target not in told), *acks))
+
+    def acked(self, target: str) -> Ack | None:
+        """The newest word about a target."""
+        return next((ack for ack in self.acks if ack.target == target), None)
 
     def change(self, number: int, edit: Callable[[Version], Version]) -> Record:
         """With one version edited; unknown numbers change nothing."""

@@ -23,12 +23,14 @@ class State(StrEnum):
     """Where a rotation stands. The four last are final; STUCK waits for a person."""
 
     PLANNED = "planned"
+    VACATING = "vacating"
     CREATING = "creating"
     DISCARDING = "discarding"
     WITHDRAWING = "withdrawing"
     PROBING_OLD = "probing-old"
     RECOVERING = "recovering"
     CREATING_AGAIN = "creating-again"
+    CLEARING = "clearing"
     RECREATING = "recreating"
     DOUBTFUL = "doubtful"
     AWAITING = "awaiting"
@@ -61,8 +63,8 @@ FINAL = frozenset({State.DONE, State.DONE_OWED, State.ABORTED, State.ABORTED_OWE
 FAILED = frozenset({State.ABORTED, State.ABORTED_OWED})
 """Final states in which the old value stays."""
 TURNED = frozenset({
-    State.DISCARDING, State.WITHDRAWING, State.UNSTAGING, State.UNSTAGED, State.FALLING_BACK, State.REVERTING,
-    State.REVERT_STAGED, State.REVERT_PROBING, State.DEMOTED, State.RESTORED, State.UNDOING,
+    State.DISCARDING, State.WITHDRAWING, State.CLEARING, State.UNSTAGING, State.UNSTAGED, State.FALLING_BACK,
+    State.REVERTING, State.REVERT_STAGED, State.REVERT_PROBING, State.DEMOTED, State.RESTORED, State.UNDOING,
 })
 """States of a rotation that has turned back: why it did is kept through them (`Rotation.reason`)."""
 
@@ -71,8 +73,10 @@ class Step(StrEnum):
     """What is done in a state. rotate/steps.py maps each to calls on the ports."""
 
     ANNOUNCE = "announce"
+    VACATE = "vacate"
     CREATE = "create"
     DISCARD = "discard"
+    CLEAR = "clear"
     RECOVER = "recover"
     RECREATE = "recreate"
     OBTAIN = "obtain"
@@ -146,6 +150,8 @@ class Row:
 
 Table = Mapping[State, Row]
 
+STILL_IN = "still in "
+"""How a caveat begins that names a place where the old value still stands."""
 MAX_TRIES = 4
 """UNKNOWN outcomes in one state before it is given up."""
 MAX_ROUNDS = 3
@@ -201,6 +207,11 @@ class Rotation:
     def labels(self) -> tuple[str, ...]:
         """The labels of all rounds so far, the oldest first."""
         return tuple(f"{self.id}-{turn}" for turn in range(1, self.turn + 1))
+
+    @property
+    def done(self) -> bool:
+        """Whether it ended with the new value in use."""
+        return self.state in (State.DONE, State.DONE_OWED)
 
     @property
     def final(self) -> bool:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clawsecrets.model.hosts import SILENT, behind
 from clawsecrets.model.need import Act, Need
 from clawsecrets.model.notice import REMIND_DAYS, Notice, Severity, Topic
 from clawsecrets.model.policy import DAY, format_duration
@@ -42,6 +43,8 @@ class _Told:
 
 def standing(record: Record, rule: Rule, need: Need, now: float, since: float) -> Iterator[Notice]:
     """The notices that stand for one secret. `since`: what ended before that time is no news."""
+    if record.elsewhere:
+        return  # whoever keeps the other store tells of it
     told, rotation = _Told(record, need, now), record.rotation
     if rotation is not None:
         yield from _of_rotation(told, rotation, since)
@@ -51,6 +54,23 @@ def standing(record: Record, rule: Rule, need: Need, now: float, since: float) -
         yield told.notice(Topic.STUCK, Severity.ERROR, rotation.id, f"{need.why[7:]}: {rotation.note}",
                           command=f"clawsecrets rotate {record.secret.name}", again=DAY)
     yield from _of_age(told, rule, need, now)
+    yield from _of_hosts(told, now)
+
+
+def _of_hosts(told: _Told, now: float) -> Iterator[Notice]:
+    """Hosts that have been behind for a while: each blocks what is to be revoked."""
+    record, rotation = told.record, told.record.rotation
+    late = behind(record)
+    since = max([record.current.created_at if record.current is not None else 0.0,
+                 rotation.entered_at if rotation is not None and record.rotating else 0.0])
+    for host in dict.fromkeys(item.host for item in late):
+        mine = [item for item in late if item.host == host]
+        began = max([since, *(item.ack.at for item in mine if item.ack is not None)])
+        if now - began >= SILENT:
+            yield told.notice(Topic.WAITING, Severity.WARNING, f"host:{host}:{mine[0].version}",
+                              f"host {host} has not shown that it has version {mine[0].version}: "
+                              f"{', '.join(item.words for item in mine)}; if it is gone for good: clawsecrets hosts "
+                              f"forget {host}", at=began, command="clawsecrets hosts", again=DAY)
 
 
 def _of_rotation(told: _Told, rotation: Rotation, since: float) -> Iterator[Notice]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from clawsecrets.model.hosts import AWAITED, Behind, behind
 from clawsecrets.model.policy import RotationPolicy, due_at, format_duration
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import FAILED, Rotation, State, Wait
+from clawsecrets.model.rotation import FAILED, STILL_IN, Rotation, State, Wait
 from clawsecrets.model.secret import paused
+
+OTHER_SLOT = "waiting for your word that nobody uses the other slot"
 
 
 class Urgency(IntEnum):
@@ -24,6 +27,8 @@ class Urgency(IntEnum):
     IDLE = 7
 
 
+STILL_ELSEWHERE = "replaced, but still elsewhere"
+"""The old value is gone where it was delivered, and stands in another place that a process reads."""
 SOON = 7 * 86400.0
 """Seconds before it is due in which a secret counts as soon due; of one that ends by itself soon, the last
 quarter."""
@@ -87,7 +92,7 @@ def status(record: Record, policy: RotationPolicy, now: float, due: float | None
 def _state(record: Record, due: float | None, now: float, soon: float) -> tuple[str, str, Urgency]:
     rotation = record.rotation
     if record.reconcile:
-        return "restored, not confirmed", "clawsecrets restore --confirm", Urgency.WAITING
+        return _held(record)
     if rotation is not None and not rotation.final:
         return _unfinished(rotation, now)
     if record.current is None:
@@ -102,12 +107,37 @@ def _state(record: Record, due: float | None, now: float, soon: float) -> tuple[
         return "paused", record.secret.pause_reason, urgency
     if due is not None and due <= now:
         return "overdue", format_duration(now - due), Urgency.OVERDUE
-    if rotation is not None and rotation.state in FAILED:
-        return "last rotation failed", rotation.note, Urgency.FAILED
+    troubled = _troubled(record, rotation)
+    if troubled is not None:
+        return troubled
     if due is not None and due - now <= soon:
         return "due soon", "", Urgency.SOON
     caveats = "; ".join(rotation.caveats) if rotation is not None else ""
     return "ok", caveats, Urgency.FINE if due is not None else Urgency.IDLE
+
+
+def _troubled(record: Record, rotation: Rotation | None) -> tuple[str, str, Urgency] | None:
+    """What a finished rotation left to do."""
+    late = behind(record)
+    if late:
+        return "a host is behind", _late(late), Urgency.WORK
+    if shadowed(rotation):
+        return STILL_ELSEWHERE, "; ".join(shadowed(rotation)), Urgency.WORK
+    if rotation is not None and rotation.state in FAILED:
+        return "last rotation failed", rotation.note, Urgency.FAILED
+    return None
+
+
+def _held(record: Record) -> tuple[str, str, Urgency]:
+    """One that nothing is done with."""
+    if record.elsewhere:
+        return "kept in another store", record.elsewhere, Urgency.IDLE
+    return "restored, not confirmed", "clawsecrets restore --confirm", Urgency.WAITING
+
+
+def _late(late: tuple[Behind, ...]) -> str:
+    names = dict.fromkeys(item.host for item in late)
+    return "; ".join(f"{host}: {', '.join(item.words for item in late if item.host == host)}" for host in names)
 
 
 def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
@@ -116,13 +146,23 @@ def _unfinished(rotation: Rotation, now: float) -> tuple[str, str, Urgency]:
     if rotation.waits_for is Wait.PERSON:
         words = {
             State.AWAITING: _awaited(rotation),
+            State.VACATING: OTHER_SLOT,
             State.DELIVERED: "delivered, consumer not proven",
             State.RETIRING: "waiting for you to revoke the old one",
         }
         return words.get(rotation.state, "waiting for a person"), rotation.note, Urgency.WAITING
     if rotation.parked and rotation.state is State.PROVEN:
         return "in grace", f"old one lives {format_duration(max(0.0, rotation.until - now))} more", Urgency.WORK
+    if rotation.note.startswith(AWAITED):
+        return "waiting for another host", rotation.note, Urgency.WAITING
     return f"rotating ({rotation.state.value})", rotation.note, Urgency.WORK
+
+
+def shadowed(rotation: Rotation | None) -> tuple[str, ...]:
+    """The caveats that name places where the old value still stands and is read; none while it is unfinished."""
+    if rotation is None or not rotation.done:
+        return ()
+    return tuple(caveat for caveat in rotation.caveats if caveat.startswith(STILL_IN))
 
 
 def _awaited(rotation: Rotation) -> str:
@@ -132,7 +172,11 @@ def _awaited(rotation: Rotation) -> str:
 def outcome_words(rotation: Rotation) -> str:
     """How a finished or waiting rotation is announced. `rotated` is said only when everything was shown."""
     if rotation.state is State.DONE:
+        if shadowed(rotation):
+            return STILL_ELSEWHERE
         return "replaced, with caveats" if rotation.caveats else "rotated"
+    if rotation.state is State.VACATING and rotation.waits_for is Wait.PERSON:
+        return OTHER_SLOT
     words = {
         State.DONE_OWED: "rotated, but the old one is not proven dead: revocation pending",
         State.ABORTED: "not rotated; the old one is still in use",

@@ -90,6 +90,19 @@ ASSISTED: Table = {
 }
 """A person makes the new one; a value that the provider refuses sends us back to asking."""
 
+ALTERNATE: Table = {
+    S.PLANNED: Row(Step.ANNOUNCE, S.VACATING, S.ABORTED, abort=S.ABORTED),
+    S.VACATING: Row(Step.VACATE, S.CREATING, S.ABORTED, abort=S.ABORTED, deadline=DAY, vouch=True),
+    S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, unknown=S.CREATING_AGAIN, abort=S.ABORTED),
+    S.CREATING_AGAIN: Row(Step.CREATE, S.CREATED, S.CLEARING, abort=S.CLEARING),
+    S.CLEARING: Row(Step.CLEAR, S.ABORTED, S.STUCK, vouch=True),
+    S.CREATED: Row(Step.TEST, S.PUBLISHED, S.UNDOING, abort=S.UNDOING),
+    **_AFTER_PUBLISHED,
+}
+"""Two fixed slots, one in use: the idle one is proven unused and given a new value, which ends what stood in it. A slot
+whose answer was lost is simply given another; it is emptied where that is given up. The handle of a version is the name
+of its slot, so the one in use is never touched before its value is proven replaced."""
+
 CUT_OVER: Table = {
     S.PLANNED: Row(Step.ANNOUNCE, S.CREATING, S.ABORTED, abort=S.ABORTED),
     S.CREATING: Row(Step.CREATE, S.CREATED, S.ABORTED, unknown=S.PROBING_OLD, abort=S.ABORTED),
@@ -148,16 +161,12 @@ with it."""
 
 STRATEGIES: Mapping[str, Table] = {
     "overlap": OVERLAP,
+    "alternate": ALTERNATE,
     "cut-over": CUT_OVER,
     "refresh": REFRESH,
     "self-issued": SELF_ISSUED,
     "assisted": ASSISTED,
 }
-
-NOT_YET: Mapping[str, str] = {
-    "alternate": "two fixed slots or accounts",
-}
-"""Strategies of the design that this version refuses by name."""
 
 BACKING_OUT = frozenset({S.FALLING_BACK, S.REVERTING, S.REVERT_STAGED, S.REVERT_PROBING, S.DEMOTED, S.RESTORED})
 """States on the way back to the old value. A compromised one is never gone back to."""

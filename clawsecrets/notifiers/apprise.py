@@ -24,6 +24,8 @@ from clawsecrets.clients.straight import never_redirect
 _HTTP, _SMTP = re.compile(r"error=(\d{3})\b"), re.compile(r"\((\d{3}), b['\"]")
 _UNTRUSTED, _LATE = "CERTIFICATE_VERIFY_FAILED", re.compile(r"timed out|timeout", re.IGNORECASE)
 _NAMELESS = re.compile(r"Name or service not known|NameResolutionError|failure in name resolution")
+_NOT_NOW = frozenset({"408", "425", "429"})
+"""HTTP: too slow, too early, too many. Each is 4xx, and says nothing against the address."""
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
@@ -34,6 +36,8 @@ class Hearing(logging.Handler):
         super().__init__(logging.DEBUG)
         self.why = ""
         self.refused = False
+        """A service said no, for good: HTTP 4xx, SMTP 5xx (RFC 5321, 4.2.1). HTTP 5xx and SMTP 4xx are not now."""
+        self._answered = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """The most telling line wins: a service's answer, then what kept it from answering."""
@@ -41,11 +45,12 @@ class Hearing(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):
             return
-        for sign, words in ((_HTTP, "HTTP"), (_SMTP, "SMTP")):
+        for sign, words, final in ((_HTTP, "HTTP", "4"), (_SMTP, "SMTP", "5")):
             if found := sign.search(text):
-                self.why, self.refused = f"the service answered {words} {found[1]}", found[1][0] in "45"
+                self.why, self._answered = f"the service answered {words} {found[1]}", True
+                self.refused = found[1][0] == final and found[1] not in _NOT_NOW
                 return
-        if not self.refused:
+        if not self._answered:
             self.why = _hindrance(text) or self.why
 
 

@@ -1,4 +1,4 @@
-"""Formats of a scan's report. Each is one file with one class that implements `ports.Reporter`.
+"""Formats of a scan's report. Each is one file with one class that implements `scan_ports.Reporter`.
 
 Findings come without secrets; what a reporter must take care of is the rest: names of files, branches and people are
 written by strangers, and each format has its own way of being broken by them. Formats are imported when they are used.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from clawsecrets.errors import UsageError
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Reporter
+    from clawsecrets.scan_ports import Reporter
 
 FORMATS = {
     "text": ("text", "Text"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from clawsecrets.model.finding import Coverage, Dropped, Finding, Known, Location, Report, Skipped
-from clawsecrets.reporters.visible import as_json, without_bytes
+from json import JSONEncoder
+from json.encoder import encode_basestring
+
+from clawsecrets.model.finding import Coverage, Dropped, Finding, Known, Location, Provenance, Report, Skipped
+from clawsecrets.reporters.visible import Ready, as_json, escaped, without_bytes
 
 SCHEMA = 1
 
@@ -13,10 +16,11 @@ class Json:
 
     def write(self, report: Report) -> str:
         """The whole text."""
+        findings = _Findings()
         return as_json({
             "schema": SCHEMA,
-            "findings": [finding_json(item) for item in report.findings],
-            "baselined": [finding_json(item) for item in report.baselined],
+            "findings": [findings.ready(item) for item in report.findings],
+            "baselined": [findings.ready(item) for item in report.baselined],
             "skipped": [_skipped(item) for item in report.coverage.skipped],
             "coverage": _coverage(report.coverage, report),
             "dropped": [_dropped(item) for item in report.dropped],
@@ -24,33 +28,52 @@ class Json:
         })
 
 
-def finding_json(finding: Finding) -> dict[str, object]:
-    """One finding: what it is, then its first place, then every place."""
-    places = [location_json(item) for item in finding.locations]
-    return {
-        "rule": finding.rule, "name": finding.rule_name, "provider": finding.provider,
-        "confidence": finding.confidence, "severity": finding.severity, "masked": finding.masked,
-        "length": finding.length, "fingerprint": finding.fingerprint, "known": _known(finding.known),
-        "live": finding.live, "live_detail": without_bytes(finding.live_detail), "baseline": finding.baseline,
-        "next": [without_bytes(line) for line in finding.next],
-        **places[0],
-        "locations": places,
-    }
+class _Findings:
+    """Findings as text, each: what it is, then its first place, then every place. Many matches stand at one place, and
+    a place is most of the text: its parts are written once."""
+
+    def __init__(self) -> None:
+        self._encode = JSONEncoder(ensure_ascii=False).encode
+        self._refs: dict[tuple[str, ...], str] = {}
+        self._places: dict[int, tuple[str, str]] = {}
+        """By the identity of those that the report holds: what comes before the lines, and after them."""
+
+    def ready(self, finding: Finding) -> Ready:
+        """One of them."""
+        own = escaped(self._encode({
+            "rule": finding.rule, "name": finding.rule_name, "provider": finding.provider,
+            "confidence": finding.confidence, "severity": finding.severity, "masked": finding.masked,
+            "length": finding.length, "fingerprint": finding.fingerprint, "known": _known(finding.known),
+            "live": finding.live, "live_detail": without_bytes(finding.live_detail), "baseline": finding.baseline,
+            "next": [without_bytes(line) for line in finding.next],
+        }))
+        places = [self._location(item) for item in finding.locations]
+        return Ready(f'{own[:-1]}, {places[0][1:-1]}, "locations": [{", ".join(places)}]}}')
+
+    def _location(self, location: Location) -> str:
+        """One place. Fields that do not apply are empty."""
+        where = location.provenance
+        parts = self._places.get(id(where))
+        if parts is None:
+            parts = self._places[id(where)] = self._parts(where)
+        _, start, end, column, encoding = location
+        return (f'{parts[0]}, "start_line": {start}, "end_line": {end}, "start_column": {column}, "encoding": '
+                f'{escaped(encode_basestring(encoding))}, {parts[1]}')
+
+    def _parts(self, where: Provenance) -> tuple[str, str]:
+        _, path, commit, author, date, message, reachable, _, image, platform, layer, made, container = [
+            _quoted(text) if isinstance(text, str) else "" for text in where]
+        refs = self._refs.get(where.refs)
+        if refs is None:
+            refs = self._refs[where.refs] = ", ".join(map(_quoted, where.refs))
+        return (escaped(f'{{"kind": {_quoted(where.kind.value)}, "path": {path}'),
+                escaped(f'"commit": {commit}, "author": {author}, "date": {date}, "message": {message}, "reachable": '
+                        f'{reachable}, "image": {image}, "platform": {platform}, "layer": {layer}, "instruction": '
+                        f'{made}, "container": {container}, "refs": [{refs}]}}'))
 
 
-def location_json(location: Location) -> dict[str, object]:
-    """One place. Fields that do not apply are empty."""
-    where = location.provenance
-    return {
-        "kind": where.kind.value, "path": without_bytes(where.path), "start_line": location.start_line,
-        "end_line": location.end_line, "start_column": location.start_column, "encoding": location.encoding,
-        "commit": without_bytes(where.commit), "author": without_bytes(where.author),
-        "date": without_bytes(where.date), "message": without_bytes(where.message),
-        "reachable": without_bytes(where.reachable), "image": without_bytes(where.image),
-        "platform": without_bytes(where.platform), "layer": without_bytes(where.layer),
-        "instruction": without_bytes(where.instruction), "container": without_bytes(where.container),
-        "refs": [without_bytes(ref) for ref in where.refs],
-    }
+def _quoted(text: str) -> str:
+    return encode_basestring(text if text.isascii() else without_bytes(text))
 
 
 def _known(known: Known | None) -> dict[str, object] | None:

@@ -48,16 +48,25 @@ def without_bytes(text: str) -> str:
     return "".join(_written(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
 
 
+class Ready(str):
+    """A part of JSON that is written already, and escaped."""
+
+    __slots__ = ()
+
+
 def as_json(data: Mapping[str, object] | list[object], depth: int = 2) -> str:
     """JSON, readable, with a newline at its end; what lies deeper than `depth` stands on one line. Characters that a
     terminal obeys or that nobody sees are escaped (in JSON that changes nothing of what it says)."""
     import json  # not for the other formats
 
     encoded = json.JSONEncoder(ensure_ascii=False).encode
-    return "".join([*map(_escaped, _lines(data, depth, "\n", encoded)), "\n"])
+    return "".join([*map(escaped, _lines(data, depth, "\n", encoded)), "\n"])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """JSON with characters escaped that a terminal obeys or that nobody sees."""
+    if isinstance(text, Ready):
+        return text
     rest = text.encode("utf-8", "surrogatepass").translate(None, _ORDINARY)  # most of it is gone at once
     if not rest or not _IN_JSON.search(rest.decode("utf-8", "surrogatepass")):
         return text
@@ -87,4 +96,4 @@ def _lines(data: object, depth: int, margin: str, encoded: Callable[[object], st
             between = ","
         yield margin + "]"
     else:
-        yield encoded(data)
+        yield data if isinstance(data, Ready) else encoded(data)

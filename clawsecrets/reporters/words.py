@@ -68,7 +68,7 @@ def coverage_words(coverage: Coverage) -> str:
     parts += [_count(number, word) for number, word in
               ((coverage.commits, "commit"), (coverage.refs, "ref"), (coverage.layers, "layer")) if number]
     if coverage.cached:
-        parts.append(f"{coverage.cached:,} known to be clean from an earlier scan")
+        parts.append(f"{coverage.cached:,} known from an earlier scan")
     return f"{', '.join(coverage.sources) or 'nothing'}: {', '.join(parts)}"
 
 

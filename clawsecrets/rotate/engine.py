@@ -6,13 +6,14 @@ is durable before its step runs, so that after a kill the next run settles it wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from clawsecrets.errors import ClawError, Fenced, StaleRecord, StoreBusy, StoreError, UsageError
 from clawsecrets.model.audit import AuditEvent
+from clawsecrets.model.hosts import AWAITED
 from clawsecrets.model.record import Record, Revocation, owe_late
 from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wait
 from clawsecrets.model.secret import SecretValue
@@ -20,6 +21,7 @@ from clawsecrets.model.strategies import BACKING_OUT, table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
 from clawsecrets.rotate.commits import TURNS, Commits
 from clawsecrets.rotate.delivery import Delivered
+from clawsecrets.rotate.elsewhere import carriers
 from clawsecrets.rotate.fenced import end_spare, make_good
 from clawsecrets.rotate.gear import Gear
 from clawsecrets.rotate.job import Done, Job
@@ -73,6 +75,8 @@ class Engine:
             raise UsageError(f"{name} has no version {expected}", f"version {self._current(record)} is current")
         if not self._concerns(record, order, expected) or not (order.begin or record.rotating):
             return Result(record, already=True)
+        if record.rotating and self._rotation(record).state is not State.PLANNED and self._carriers(record):
+            return Result(record)  # begun here, gone on with there
         if not record.rotating:
             return Result(self._advance(self._begin(record, order, lease), lease, order.supplied))
         record = self._advance(self._join(record, order, lease), lease, order.supplied)
@@ -121,16 +125,17 @@ class Engine:
     # --- the loop -----------------------------------------------------------------------------------------------
 
     def _advance(self, record: Record, lease: Lease, supplied: SecretValue | None) -> Record:
-        start, asked = self._clock.now(), False
+        start, asked, first = self._clock.now(), False, True
         while record.rotating and self._rotation(record).state is not State.STUCK:
             rotation = self._rotation(record)
             if self._settings.stopping():
                 parked = rotation.park(self._clock.now())
                 return record if rotation.parked else self._commit(record, parked, lease, "", "")
             if rotation.parked:
-                if not self._awaited(rotation, lease, start, past=asked and supplied is None):
+                heard = first and rotation.note.startswith(AWAITED)  # another host may have spoken: look at once
+                if not heard and not self._awaited(rotation, lease, start, past=asked and supplied is None):
                     break
-                asked = True
+                asked, first = True, False
                 record = self._commit(record, rotation.arm(), lease, "", "")
             before = self._rotation(record)
             record = self._step(record, lease, supplied)
@@ -161,7 +166,7 @@ class Engine:
         outfit = self._gear.outfit(record.secret, rotation.strategy)
         self._progress.step(rotation.secret, rotation.state.value, row.step.value)
         job = Job(record, rotation, outfit, self._store, self._gear, self._clock.now(), supplied, vouched,
-                  partial(self._store.renew, lease))
+                  partial(self._store.renew, lease), self._settings.actor)
         done = STEPS[row.step](job)
         self._progress.result(rotation.secret, row.step.value, done.reply.outcome.value, done.reply.detail)
         try:
@@ -231,8 +236,11 @@ class Engine:
         if reply.outcome is Outcome.LATER and not reply.person:
             until = now + max(0.2, reply.after or min(60.0, max(1.0, (now - rotation.entered_at) / 2)))
         settled = rotation.settle(table, reply.outcome, now, reply.detail, until=until, person=reply.person)
-        if done.caveat and done.caveat not in settled.caveats:
-            settled = replace(settled, caveats=(*settled.caveats, done.caveat))
+        for caveat in filter(None, (done.caveat, *done.more)):
+            if caveat not in settled.caveats:
+                settled = replace(settled, caveats=(*settled.caveats, caveat))
+        if done.note and settled.done:
+            settled = replace(settled, note=done.note)
         value = reply.value if minting and reply.outcome is Outcome.OK else None
         return self._commit(record, settled, lease, table[rotation.state].step.value, reply.detail, done, value)
 
@@ -308,10 +316,20 @@ class Engine:
         record = self._ready(name)
         if not record.rotating:
             raise UsageError(f"{name} has no unfinished rotation", "clawsecrets rotations lists them")
+        others = self._carriers(record)
+        if others and self._rotation(record).state is not State.PLANNED:
+            raise UsageError(f"{name} is validated by a consumer on host {' or '.join(others)}: its rotation goes on "
+                             "there", "run it on that host")
         return record, self._rotation(record)
+
+    def _carriers(self, record: Record) -> Sequence[str]:
+        """Other hosts of which one must carry its rotation out; none: this one can."""
+        return carriers(self._gear.outfit(record.secret, self._rotation(record).strategy), record.secret)
 
     def _ready(self, name: str) -> Record:
         record = self._store.load(name)
+        if record.elsewhere:
+            raise UsageError(f"{name} is kept in another store: {record.elsewhere}", "work with that one (--store)")
         if record.reconcile:
             raise UsageError(f"{name} comes from a restored backup and waits for your confirmation",
                              "clawsecrets restore --confirm")
@@ -320,14 +338,19 @@ class Engine:
         return record
 
     def _acquire(self, name: str) -> Lease:
-        end = self._clock.now() + self._settings.queue
+        end, pause, told = self._clock.now() + self._settings.queue, 0.1, False
         while True:
             try:
                 return self._store.acquire(name, self._settings.holder, self._settings.lease)
             except StoreBusy as busy:
                 if self._clock.now() >= end:
-                    raise StoreBusy(busy.message, busy.hint or "wait for it to end, then run it again") from None
-            self._clock.sleep(0.1)
+                    raise StoreBusy(busy.message, busy.hint or "wait for it to end, then run it again",
+                                    busy.left) from None
+                if not told:
+                    self._progress.waits(name, busy.message, self._clock.now() + busy.left if busy.left else 0.0)
+                told = True
+            self._clock.sleep(pause)
+            pause = min(2 * pause, 2.0)  # on a cluster each look is a write there
 
     def _sleep(self, seconds: float, lease: Lease) -> None:
         """Wait without losing the lease."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
-from clawsecrets.ports import Consumer, Injector, Issuer, Refresher, Reply, Request
+from clawsecrets.ports import Consumer, Injector, Issuer, Refresher, Reply, Request, Shadows, Slots
 
 
 def _no_admin() -> SecretValue | None:
@@ -36,8 +36,14 @@ class Outfit:
     options: Mapping[str, str] = field(default_factory=dict)
     refresher: Refresher | None = None
     """Who exchanges the refresh token (strategy refresh)."""
+    slots: Slots | None = None
+    """Who knows the two slots (strategy alternate)."""
     tests_elsewhere: bool = False
     """The consumers validate the value (self-issued), the issuer cannot."""
+    shadows: Shadows | None = None
+    """Who looks for places that hold the old value still; None: nobody."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Targets whose host only the configuration says -> that host (others say it themselves: `name@host`)."""
 
     def request(self, secret: str, label: str, *, old: SecretValue | None = None, old_handle: str = "",
                 supplied: SecretValue | None = None, refresh: SecretValue | None = None) -> Request:
@@ -62,9 +68,3 @@ class Gear(Protocol):
 
     def is_admin(self, secret: Secret) -> bool:
         """Whether it may create or revoke others, by its kind or by name: such a one is never delivered."""
-
-
-def local(target: str, host: str) -> bool:
-    """Whether a target name (`name` or `name@host`) belongs to `host`."""
-    _, at, where = target.partition("@")
-    return not at or where == host

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.ports import Entry, Injector
 from clawsecrets.rotate.delivery import deliver_one
+from clawsecrets.rotate.elsewhere import Voice, owner
 from clawsecrets.rotate.job import Job
 
 
@@ -38,6 +39,12 @@ def held(job: Job) -> Held:
     return Held(caveat=f"could not look at what is in {', '.join(unseen)}" if unseen else "")
 
 
+def holds_all(job: Job) -> bool:
+    """Whether no target of this host is seen to hold another version than it is to. Writes nothing."""
+    served = ((injector, _served(job, target)) for target, injector in job.outfit.injectors.items())
+    return all(entry is None or injector.holds(entry) is not False for injector, entry in served)
+
+
 def _served(job: Job, target: str) -> Entry | None:
     version = job.record.serving(staged=target in job.outfit.staged)
     value = job.value(version.number) if version is not None else None
@@ -50,7 +57,9 @@ def _served(job: Job, target: str) -> Entry | None:
 def _again(job: Job, target: str, injector: Injector, entry: Entry) -> tuple[bool | None, str]:
     """Write it once more and look again. Fenced when another process has taken over: its value may stand there."""
     job.renew()
-    reply = deliver_one(job.store, job.gear, job.record, target, injector)
+    voice = Voice(job.store, job.now, job.actor)
+    named = owner(job.outfit, target)
+    reply = deliver_one(job.store, job.gear, job.record, target, injector, *([voice.about_to] if named else []))
     if reply.outcome is not Outcome.OK:
         return False, reply.detail
     return injector.holds(entry), ""

@@ -40,6 +40,10 @@ class Done:
     reply: Reply
     edit: Edit = unchanged
     caveat: str = ""
+    more: tuple[str, ...] = ()
+    """Further caveats."""
+    note: str = ""
+    """What else there is to know once it is done."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Job:
     """A person's word stands in for what cannot be seen, never against what is seen."""
     renew: Callable[[], None] = _nothing
     """Extends the lease; Fenced when it was taken over. Called before each of several effects of one step."""
+    actor: str = ""
 
     def known_now(self, item: Listed) -> bool:
         """Whether it is a version's, in the newest record: such a one is no orphan. Asked right before each
@@ -121,7 +126,9 @@ class Job:
         secret = self.record.secret
         if value is None:
             return None
-        return Handover(secret.name, secret.provider, secret.kind.value, value, new, self.value(old))
+        written = [ack.at for ack in self.record.acks if ack.version == new and ack.target in self.outfit.injectors]
+        return Handover(secret.name, secret.provider, secret.kind.value, value, new, self.value(old),
+                        max(written, default=0.0))
 
 
 GONE = Reply(Outcome.REFUSED, "the value to hand over is no longer in the store")

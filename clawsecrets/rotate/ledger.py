@@ -10,7 +10,7 @@ from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import WATCHED, Record, Revocation, in_use, left_by, owe_late, owing, same_value_in_use
 from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import SecretValue, Stage
-from clawsecrets.ports import Change, Clock, Handover, Lease, Reply, Request, Store
+from clawsecrets.ports import Broken, Change, Clock, Handover, Lease, Reply, Request, Store
 from clawsecrets.rotate.gear import Gear, Outfit
 from clawsecrets.rotate.job import known
 from clawsecrets.rotate.proof import BY_WORD
@@ -61,15 +61,16 @@ class Ledger:
         self._ttl = lease
         self._keep = keep
 
-    def owed(self) -> Iterator[tuple[str, Revocation]]:
-        """Every open debt."""
-        for record in self._store.records():
+    def owed(self, broken: Broken | None = None) -> Iterator[tuple[str, Revocation]]:
+        """Every open debt; `broken` as for the store's records."""
+        for record in self._store.records(broken=broken):
             for entry in record.debts:
                 yield record.secret.name, entry
 
-    def due(self, now: float) -> list[str]:
-        """Names of the secrets whose ledger has an entry to be worked on now; watches too."""
-        return [record.secret.name for record in self._store.records() if not record.reconcile
+    def due(self, now: float, broken: Broken | None = None) -> list[str]:
+        """Names of the secrets whose ledger has an entry to be worked on now; watches too. `broken` as for the store's
+        records."""
+        return [record.secret.name for record in self._store.records(broken=broken) if not record.reconcile
                 and any(e.next_at <= now and not _of_unfinished(record, e) for e in record.revocations)]
 
     def work(self, name: str, *, force: bool = False) -> list[Tried]:

@@ -11,6 +11,7 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.strategies import table_for
 from clawsecrets.ports import Handover, Injector, Reply, Request, Store
 from clawsecrets.rotate.delivery import TURNS, entries_for
+from clawsecrets.rotate.elsewhere import elsewhere, heard
 from clawsecrets.rotate.gear import Gear, Outfit
 
 
@@ -21,7 +22,7 @@ def checks(record: Record, outfit: Outfit, store: Store, gear: Gear | None = Non
     Under `compromised` a consumer that is not well stops nothing: it is told as a note.
     """
     yield from essential(record, outfit, store, gear)
-    for reply in of_consumers(record, outfit, store):
+    for reply in of_others(record, outfit, store):
         if compromised and reply.outcome is not Outcome.OK:
             reply = replace(reply, outcome=Outcome.OK,
                             detail=f"{reply.detail} (does not stop the replacement of a compromised one)")
@@ -47,11 +48,17 @@ def _whole(record: Record, target: str, injector: Injector, store: Store, gear: 
     in for it."""
     for _ in range(TURNS):
         try:
-            entries = entries_for(store, gear, target, record)
+            entries = entries_for(store, gear, target, record, injector)
         except NotFound:  # erased between the look at its record and at its value, or a sleeper's record
             continue
         return injector.could(entries)
     return Reply(Outcome.OK)
+
+
+def of_others(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:
+    """What stops an ordinary rotation, but no urgent one: other hosts, and consumers that are not well."""
+    yield from of_hosts(record, outfit)
+    yield from of_consumers(record, outfit, store)
 
 
 def of_consumers(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply]:
@@ -61,6 +68,20 @@ def of_consumers(record: Record, outfit: Outfit, store: Store) -> Iterator[Reply
         if handover is None:
             continue
         yield named(f"consumer {target}", consumer.preflight(handover))
+
+
+def of_hosts(record: Record, outfit: Outfit) -> Iterator[Reply]:
+    """Has every other host shown that it holds and uses the current value? One that has not would not have the next
+    one in time either."""
+    hosts = elsewhere(outfit, record.secret)
+    if record.current is None or not hosts:
+        return
+    for targets, proven in ((record.secret.injectors, False), (record.secret.consumers, True)):
+        found = heard(record, record.current.number, targets, hosts, proven=proven)
+        for words in found.absent:
+            yield Reply(Outcome.REFUSED, f"host {words} has not shown that it has the current version")
+        if found.refused:
+            yield Reply(Outcome.REFUSED, found.refused)
 
 
 def named(what: str, reply: Reply) -> Reply:
@@ -107,6 +128,7 @@ def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
         return issuer.describe(operations[step], request)
     words = {
         "announce": f"check targets; record the intent (version {version.number if version else 0} is current)",
+        "vacate": "see that nobody uses what stands in the idle slot",
         "stage": f"write the new value to {', '.join(sorted(outfit.staged)) or 'no target'}",
         "reload": f"reload {validators}; then the new one is current",
         "deliver": f"write the new value to {injectors}",

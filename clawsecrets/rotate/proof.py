@@ -11,9 +11,9 @@ from clawsecrets.model.secret import SecretValue, Version
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Consumer, Handover, Reply
 from clawsecrets.rotate import refreshing
-from clawsecrets.rotate.delivery import missing_hosts
+from clawsecrets.rotate.elsewhere import LOOK_AGAIN, elsewhere, heard, waiting
 from clawsecrets.rotate.held import held
-from clawsecrets.rotate.job import BACKWARDS, GONE, Done, Job
+from clawsecrets.rotate.job import GONE, Done, Job
 
 FORCE = "revoking now may break it (--revoke-unproven does it)"
 STILL_ALIVE = Reply(Outcome.LATER, "the provider still accepts it", after=5.0)
@@ -22,6 +22,8 @@ PROOF_LASTS = 60.0
 back to it, and consumers may have been added."""
 HURRY = 20.0
 """Seconds that a consumer may be unreachable before the replacement of a compromised value stops for a person."""
+FAR = 120.0
+"""The same for another host, whose daemon looks at the store from time to time."""
 NOT_RELOADED = "not reloaded"
 BY_WORD = "on a person's word"
 
@@ -60,19 +62,19 @@ def probe(job: Job) -> Done:
     return Done(_worst(replies, (Outcome.UNKNOWN, Outcome.LATER, Outcome.REFUSED)) or Reply(Outcome.OK))
 
 
-def overridden(job: Job, reply: Reply) -> bool:
+def overridden(job: Job, reply: Reply, patience: float = HURRY) -> bool:
     """Whether the order (`--revoke-unproven`) stands in for a consumer that was tried long enough and is down."""
     if reply.outcome is Outcome.UNKNOWN:
         return job.forced and job.rotation.tries + 1 >= MAX_TRIES
     known_down = any(caveat.startswith(NOT_RELOADED) for caveat in job.rotation.caveats)
-    waited = known_down or job.now - job.rotation.entered_at >= HURRY
+    waited = known_down or job.now - job.rotation.entered_at >= patience
     return job.forced and reply.outcome is Outcome.LATER and waited
 
 
-def urgent(job: Job, reply: Reply) -> Reply:
+def urgent(job: Job, reply: Reply, patience: float = HURRY) -> Reply:
     """Under `compromised` nobody waits for a consumer that is down: a person must decide whether to revoke."""
     waits = reply.outcome is Outcome.LATER and not reply.person
-    if not (waits and job.rotation.compromised and job.now - job.rotation.entered_at >= HURRY):
+    if not (waits and job.rotation.compromised and job.now - job.rotation.entered_at >= patience):
         return reply
     return replace(reply, outcome=Outcome.REFUSED, detail=f"{reply.detail}; {FORCE}")
 
@@ -96,14 +98,14 @@ def confirm(job: Job) -> Done:
     if targets.trouble:
         hurry = job.rotation.compromised and job.now - job.rotation.entered_at >= HURRY
         return Done(Reply(Outcome.REFUSED if hurry else Outcome.LATER, targets.trouble, after=15.0))
-    done = _asked(job, handover)
+    done = asked(job, handover)
     if done.reply.outcome is not Outcome.OK or not targets.caveat:
         return done
     return replace(done, caveat="; ".join(filter(None, (done.caveat, targets.caveat))))
 
 
-def _asked(job: Job, handover: Handover) -> Done:
-    """Ask every consumer for its proof."""
+def asked(job: Job, handover: Handover) -> Done:
+    """Ask every consumer for its proof that it uses the new value of `handover`."""
     shown: list[tuple[str, str]] = []
     unshown: list[str] = []
     failed: list[tuple[str, Reply]] = []
@@ -118,16 +120,38 @@ def _asked(job: Job, handover: Handover) -> Done:
     worst = _worst(failed, (Outcome.REFUSED, Outcome.UNKNOWN, Outcome.LATER))
     if worst is not None:
         return Done(urgent(job, worst))
-    absent = missing_hosts(job.record, handover.new_version, job.outfit.consumers, job.record.secret.consumers,
-                           proven=True)
-    if absent and not job.vouched:
-        return Done(Reply(Outcome.LATER, f"waiting for {', '.join(absent)} to prove it", after=30.0))
-    unshown.extend(f"{target}: its host has not proven it" for target in absent)
+    far = _far(job, handover.new_version)
+    if far is not None and not job.vouched:
+        if far.outcome is Outcome.REFUSED or not overridden(job, far, FAR):
+            return Done(urgent(job, far, FAR))
+        unshown.append(far.detail)
+    unshown.extend(_unshown_far(job, handover.new_version))
     if not job.record.secret.consumers:
         unshown.append("no consumer is configured that could show it")
     if unshown:
         return _unproven(job, "; ".join(unshown))
-    return Done(Reply(Outcome.OK, "; ".join(proof for _, proof in shown)), lambda record: _proven(record, job, shown))
+    return Done(Reply(Outcome.OK, "; ".join(proof for _, proof in shown)), 
+                lambda record: _proven(record, job, handover.new_version, shown))
+
+
+def _far(job: Job, version: int) -> Reply | None:
+    """What other hosts have not shown yet, or have seen to be otherwise; None: nothing."""
+    hosts = elsewhere(job.outfit, job.record.secret)
+    holding = heard(job.record, version, job.record.secret.injectors, hosts)
+    using = heard(job.record, version, job.record.secret.consumers, hosts, proven=True)
+    refused = holding.refused or using.refused
+    if refused:
+        return Reply(Outcome.REFUSED, refused)
+    if holding.absent:
+        return waiting(holding, "deliver it")
+    return waiting(using, "prove it") if using.absent else None
+
+
+def _unshown_far(job: Job, version: int) -> Sequence[str]:
+    hosts = elsewhere(job.outfit, job.record.secret)
+    found = heard(job.record, version, job.record.secret.consumers, hosts, proven=True)
+    absent = tuple(f"host {host} has not proven it" for host in found.absent) if job.vouched else ()
+    return (*found.unshown, *absent)
 
 
 def _word_will_do(job: Job, reply: Reply) -> bool:
@@ -138,8 +162,7 @@ def _word_will_do(job: Job, reply: Reply) -> bool:
     return (job.vouched or overridden(job, reply)) and reply.outcome is not Outcome.REFUSED
 
 
-def _proven(record: Record, job: Job, proofs: Proofs) -> Record:
-    number = job.rotation.old_version if job.rotation.state in BACKWARDS else job.rotation.new_version
+def _proven(record: Record, job: Job, number: int, proofs: Proofs) -> Record:
     record = record.change(number, lambda v: replace(v, proven_at=job.now))
     return record.ack(*(Ack(target, number, job.now, proof) for target, proof in proofs))
 
@@ -169,10 +192,19 @@ def wait(job: Job) -> Done:
     trouble = held(job).trouble
     if trouble:
         return Done(Reply(Outcome.REFUSED, trouble))
+    far = _far(job, job.rotation.new_version)
+    if far is not None and not _by_word(job):  # it was proven, and its host says otherwise since
+        return Done(replace(far, outcome=Outcome.LATER, after=LOOK_AGAIN))
     new = job.record.version(job.rotation.new_version)
     if new is not None and new.proven_at and job.now - new.proven_at > PROOF_LASTS:
         return confirm(job)
     return Done(Reply(Outcome.OK))
+
+
+def _by_word(job: Job) -> bool:
+    """Whether the rotation has come past CONFIRM on a person's word, or by the order, without every proof."""
+    return any(caveat.startswith(("confirm:", "not proven", "not delivered", NOT_RELOADED))
+               for caveat in job.rotation.caveats)
 
 
 def revoke_old(job: Job) -> Done:

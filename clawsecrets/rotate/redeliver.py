@@ -39,7 +39,7 @@ def redeliver(store: Store, gear: Gear, clock: Clock, lease: Lease, actor: str) 
     rotation = record.rotation
     outfit = gear.outfit(record.secret, rotation.strategy if rotation is not None and not rotation.final else "")
     store.renew(lease)
-    done = deliver(store, gear, record, outfit, clock.now())
+    done = deliver(store, gear, record, outfit, clock.now(), actor=actor)
     failed = done.reply.outcome is not Outcome.OK
     note = f"{done.reply.outcome.value}: {done.reply.detail}" if failed else done.reply.detail
     if done.acks:

@@ -7,25 +7,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from clawsecrets.model.record import RETRY_AFTER, WATCH, Record, Revocation
+from clawsecrets.model.hosts import AWAITED
+from clawsecrets.model.record import RETRY_AFTER, WATCH, Ack, Record, Revocation
 from clawsecrets.model.rotation import Outcome, State, Step
-from clawsecrets.ports import Reply
-from clawsecrets.rotate import preflight, proof, refreshing
-from clawsecrets.rotate.delivery import deliver, missing_hosts
+from clawsecrets.ports import Handover, Reply
+from clawsecrets.rotate import preflight, proof, refreshing, shadowing, slots
+from clawsecrets.rotate.delivery import deliver
+from clawsecrets.rotate.elsewhere import LOOK_AGAIN, Voice, carriers, elsewhere, heard, owner, waiting
+from clawsecrets.rotate.held import holds_all
 from clawsecrets.rotate.job import GONE, Done, Job
-from clawsecrets.rotate.proof import NOT_RELOADED, each, overridden, probe, urgent
+from clawsecrets.rotate.proof import FAR, NOT_RELOADED, each, overridden, probe, urgent
 
 
 def announce(job: Job) -> Done:
     """Look before anything happens. What is unsure now is refused now: nothing was done yet.
 
-    A consumer that is not well stops neither the replacement of a compromised value nor that of a dead one.
+    A consumer that is not well stops neither the replacement of a compromised value nor that of a dead one. Where the
+    consumer that validates the value is on another host, that one goes on from here.
     """
+    others = carriers(job.outfit, job.record.secret)
+    if others:
+        return Done(Reply(Outcome.LATER, f"{AWAITED}{' or '.join(others)} to carry it out", after=LOOK_AGAIN))
     for reply in preflight.essential(job.record, job.outfit, job.store, job.gear):
         if reply.outcome is not Outcome.OK:
             return Done(Reply(Outcome.REFUSED, reply.detail))
     notes: list[str] = []
-    for reply in preflight.of_consumers(job.record, job.outfit, job.store):
+    for reply in preflight.of_others(job.record, job.outfit, job.store):
         if reply.outcome is not Outcome.OK:
             if not job.rotation.compromised and not (notes or _current_is_dead(job)):
                 return Done(Reply(Outcome.REFUSED, reply.detail))
@@ -148,7 +155,7 @@ def stage(job: Job) -> Done:
         return Done(GONE)
     if not job.outfit.staged:
         return Done(Reply(Outcome.REFUSED, "no consumer that validates it reads any of its injectors"))
-    done = deliver(job.store, job.gear, job.record, job.outfit, job.now, job.outfit.staged)
+    done = deliver(job.store, job.gear, job.record, job.outfit, job.now, job.outfit.staged, job.actor)
     return Done(done.reply, lambda record: record.ack(*done.acks))
 
 
@@ -162,7 +169,34 @@ def deliver_all(job: Job) -> Done:
     handover = job.handover(forward=False) if job.rotation.state is State.UNSTAGING else job.handover()
     if handover is None:
         return Done(GONE)
-    done = deliver(job.store, job.gear, job.record, job.outfit, job.now)
+    hosts = elsewhere(job.outfit, job.record.secret)
+    done = Done(Reply(Outcome.OK)) if hosts and _was_done(job, handover.new_version) else _deliver_here(job, handover)
+    if done.reply.outcome is not Outcome.OK or not hosts:
+        return done
+    found = heard(job.record, handover.new_version, job.record.secret.injectors, hosts)
+    if found.refused:
+        return replace(done, reply=urgent(job, Reply(Outcome.REFUSED, found.refused)))
+    if not found.absent:
+        return done
+    reply = waiting(found, "deliver it")
+    if overridden(job, reply, FAR):
+        without = f"not delivered: host {', host '.join(found.absent)}"
+        return replace(done, caveat="; ".join(filter(None, (done.caveat, without))))
+    return replace(done, reply=urgent(job, reply, FAR))
+
+
+def _was_done(job: Job, version: int) -> bool:
+    """Whether this host's part was done by an earlier try, which only waited for other hosts: no consumer is reloaded
+    again and again for that."""
+    mine = (*job.outfit.injectors, *job.outfit.consumers)
+    acks = [job.record.acked(target) for target in mine]
+    return holds_all(job) and all(ack is not None and ack.version == version for ack in acks)
+
+
+def _deliver_here(job: Job, handover: Handover) -> Done:
+    name, hosted = job.record.secret.name, [t for t in job.outfit.consumers if owner(job.outfit, t)]
+    Voice(job.store, job.now, job.actor).unsay(name, hosted, handover.new_version)
+    done = deliver(job.store, job.gear, job.record, job.outfit, job.now, actor=job.actor)
 
     def edit(record: Record) -> Record:
         return record.ack(*done.acks)
@@ -176,16 +210,18 @@ def deliver_all(job: Job) -> Done:
         if not overridden(job, told.reply):
             return Done(urgent(job, told.reply), edit)
         caveat = f"{NOT_RELOADED}: {told.reply.detail}"
-    absent = missing_hosts(job.record, handover.new_version, job.outfit.injectors, job.record.secret.injectors)
-    if absent:
-        return Done(Reply(Outcome.LATER, f"waiting for {', '.join(absent)} to deliver it", after=30.0), edit, caveat)
-    return Done(done.reply, edit, caveat)
+    if not elsewhere(job.outfit, job.record.secret):
+        return Done(done.reply, edit, caveat)
+    reloaded = tuple(Ack(target, handover.new_version, job.now, "") for target in job.outfit.consumers)
+    return Done(done.reply, lambda record: record.ack(*done.acks, *reloaded), caveat)
 
 
 STEPS: Mapping[Step, Callable[[Job], Done]] = {
     Step.ANNOUNCE: announce,
+    Step.VACATE: slots.vacate,
     Step.CREATE: create,
     Step.DISCARD: discard,
+    Step.CLEAR: slots.clear,
     Step.RECOVER: recover,
     Step.RECREATE: recreate,
     Step.OBTAIN: obtain,
@@ -201,6 +237,6 @@ STEPS: Mapping[Step, Callable[[Job], Done]] = {
     Step.CONFIRM: proof.confirm,
     Step.WAIT: proof.wait,
     Step.REVOKE_OLD: proof.revoke_old,
-    Step.PROVE_DEAD: proof.prove_dead,
+    Step.PROVE_DEAD: shadowing.prove_dead,
     Step.REVOKE_NEW: proof.revoke_new,
 }

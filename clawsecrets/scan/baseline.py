@@ -1,6 +1,6 @@
 """The baseline: values that somebody looked at and decided to live with, for a while.
 
-    # clawsecrets baseline 1 salt=0123456789abcdef0123456789abcdef
+    # clawsecrets baseline 2 salt=0123456789abcdef0123456789abcdef
     FINGERPRINT <TAB> RULE <TAB> 2027-02-19 <TAB> WHO <TAB> "reason"
 
 UTF-8, one entry a line, sorted by fingerprint, so that two people's additions merge without conflict. The fingerprint
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from clawsecrets.errors import ConfigError
 from clawsecrets.scan.fingerprint import STANDARD_SALT
 
-VERSION = 1
+VERSION = 2
 LIMIT = 16 << 20
 """Bytes of a baseline; a larger one is none."""
 _HEAD = re.compile(r"# clawsecrets baseline (\d{1,9}) salt=([0-9a-f]{32})\Z")
@@ -122,7 +122,8 @@ def _header(line: str, name: str) -> bytes:
         raise _fault(name, 1, "this is not the header of a baseline")
     if int(found[1]) != VERSION:
         raise _fault(name, 1, f"it is of format {int(found[1])}, and only {VERSION} is known here",
-                     "a newer clawsecrets made it: update this one")
+                     "a newer clawsecrets made it: update this one" if int(found[1]) > VERSION else
+                     "its fingerprints are of another kind: move it away, and add what `clawsecrets scan` finds")
     return bytes.fromhex(found[2])
 
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from clawsecrets.model.expression import APART
 from clawsecrets.model.finding import Content, Dropped, Match
 from clawsecrets.scan.ranges import Events, Seen, joined
 
@@ -19,7 +20,6 @@ ENOUGH = 128 << 10
 """Bytes to be looked at that are not waited beyond."""
 PINNED = 8 << 20
 """Bytes of contents that are kept waiting."""
-_APART = b"\n\n\n"
 
 Ends = Callable[[bytes], tuple[Events, Events]]
 """Where something ends in text that is worth a closer look: candidates of rules, and what may be encoded."""
@@ -94,9 +94,9 @@ class Batching:
         starts, at = [], 0
         for text in texts:
             starts.append(at)
-            at += len(text) + len(_APART)
+            at += len(text) + len(APART)
         touched: dict[int, Seen] = {}
-        for which, events in enumerate(ends(_APART.join(texts))):
+        for which, events in enumerate(ends(APART.join(texts))):
             for what, end in events:
                 number = bisect_right(starts, end - 1) - 1
                 if number not in touched:

@@ -1,15 +1,23 @@
-"""What an earlier scan found clean under the same rules, so that it need not be looked at again.
+"""What an earlier scan found clean under the same rules, so that it need not be looked at again; and where the rest
+came from.
 
-One file a rule set (`scan-HASH.cache` in the cache folder, 0600): a line with the format, a seal (cachekey.py), and one
-JSON object. It holds only what was read completely and had no match:
+One file a rule set (`scan-HASH.cache` in the cache folder, 0600): a line with the format, a seal (cachekey.py; it hides
+nothing), and one JSON object. It holds only what was read completely:
 
     repositories   each a git database as a complete scan left it: its packs by their checksums with a bitmap of the
-                   clean objects in the order of the index, and the loose objects' ids with such a bitmap
-    layers         digests of image layers
+                   clean objects in the order of the index, and the loose objects' ids with such a bitmap; and of
+                   objects with findings the first commit that brought each, its path there (unless a value stands in
+                   it), and which tips and latest commits reach those commits (sources/git/memory.py); of blobs
+                   with secrets which rules found them, on which lines, in which columns, and of how many bytes; and
+                   the findings of the last report, as it told them (scan/recalled.py), with what they depend on
+    layers         digests of image layers that were clean
+    images         by the identity of an image (all that its layers and documents hash to): the findings that were told
 
-Of content that was skipped, that had a match, or that an interrupted scan read, nothing is kept. A file that is
-damaged, forged, another version's or another key's is as good as none. Objects are believed only where *all* of their
-repository is still there: what was complete then is complete now.
+So its reader learns which objects had findings, where they stand in them and where those came from, and what the
+report says, masks and fingerprints, but no value: a scan takes them out of the objects. Of content that was skipped,
+or that an interrupted scan read, nothing is kept. A file that is damaged, forged, another version's or another key's
+is as good as none. Objects are believed only where *all* of their repository is still there: what was complete then is
+complete now.
 """
 
 from __future__ import annotations
@@ -20,21 +28,20 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from clawsecrets.scan.cachekey import MAC, SIGNATURE, CacheKey
 from clawsecrets.scan.kept import read_kept, unshared
 
-FORMAT = b"clawsecrets scan cache 1\n"
+FORMAT = b"clawsecrets scan cache 4\n"
 LARGEST = 64 << 20
 """Bytes. A larger file is not read; entries are dropped, the oldest first, so that none is written."""
-REPOSITORIES, LAYERS, FILES = 64, 20_000, 6
+REPOSITORIES, LAYERS, IMAGES, FILES = 64, 20_000, 32, 6
 """How many are kept."""
 PATIENCE = 10.0
 """Seconds that another writer is waited for."""
@@ -43,15 +50,14 @@ _LEFT = 3600.0
 _NOT_FULL = re.compile(rb"[^\xff]")
 
 
-@dataclass(frozen=True, slots=True)
-class PackSeen:
+class PackSeen(NamedTuple):
     """One pack of a repository."""
 
     checksum: bytes
     """The pack's own, as it stands at its end."""
-    index: bytes
+    listing: bytes
     """The checksum at the end of its index."""
-    count: int
+    total: int
     stamp: bytes
     """Of both files' place, size and times on the machine that read them."""
     clean: bytes
@@ -70,15 +76,22 @@ class RepositorySeen(NamedTuple):
     """... and which of them were clean."""
     used: int = 0
     """Unix seconds."""
+    memory: Mapping[str, Any] | None = None
+    """What its source wants to remember of where findings came from: ids and paths, no value."""
+    spots: Mapping[str, Any] | None = None
+    """Where the secrets stand in blobs that have some (scan/spots.py): rules, lines, columns and sizes, no value."""
+    report: Mapping[str, Any] | None = None
+    """The findings of the scan of this repository alone (wiring/recalling.py), no value."""
 
 
-@dataclass
-class Seen:
+class Seen(NamedTuple):
     """What a cache holds."""
 
-    repositories: list[RepositorySeen] = field(default_factory=list)
-    layers: dict[str, int] = field(default_factory=dict)
+    repositories: Sequence[RepositorySeen] = ()
+    layers: Mapping[str, int] = MappingProxyType({})
     """Digest -> when it was used last, Unix seconds."""
+    images: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    """Identity -> what was told of it (wiring/recalling.py), and when it was: no value."""
 
 
 def bitmap(count: int, unclean: Iterable[int]) -> bytes:
@@ -109,6 +122,8 @@ class Cache:
         """`rules`: what `rules_name` gives. `say`: hears why a cache is not used."""
         self._path, self._rules, self._key, self._say = folder / f"scan-{rules}.cache", rules, key, say
         self._seen: Seen | None = None
+        self._was: tuple[int, ...] | None = None
+        """What told the file that was read from another one."""
 
     @property
     def seen(self) -> Seen:
@@ -117,17 +132,19 @@ class Cache:
             self._seen = self._read()
         return self._seen
 
-    def keep(self, repositories: Iterable[RepositorySeen], layers: Iterable[str], now: float) -> None:
+    def keep(self, repositories: Iterable[RepositorySeen], layers: Iterable[str], now: float,
+             images: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> None:
         """Add what a scan has found clean to what stands there now. A cache that cannot be written costs time, and is
         no fault."""
         if not self._key.writes:
             return
         repositories, layers = list(repositories), list(layers)
-        if not repositories and not layers:
+        if not repositories and not layers and not images:
             return
         try:
             with self._locked():
-                whole = _merged(self._read(), repositories, layers, int(now))
+                same = self._seen is not None and self._was is not None and self._was == self._is()
+                whole = _merged(self.seen if same else self._read(), repositories, layers, images, int(now))
                 self._write(self._body(whole))
                 self._drop_others()
         except OSError as error:
@@ -135,7 +152,15 @@ class Cache:
 
     # --- the file -----------------------------------------------------------------------------------------------------
 
+    def _is(self) -> tuple[int, ...] | None:
+        try:
+            at = self._path.stat()
+        except OSError:
+            return None
+        return at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns
+
     def _read(self) -> Seen:
+        self._was = self._is()
         data = read_kept(self._path, LARGEST, (os.geteuid(),))
         if data is None:
             return Seen()
@@ -155,14 +180,17 @@ class Cache:
     def _body(self, seen: Seen) -> bytes:
         """As JSON, small enough."""
         repositories = sorted(seen.repositories, key=lambda one: -one.used)
+        images = list(seen.images.items())
         while True:
             body = json.dumps({"rules": self._rules, "repositories": [_plain(one) for one in repositories],
-                               "layers": seen.layers}, separators=(",", ":")).encode()
-            if len(body) < LARGEST - 1024 or not repositories:
+                               "layers": dict(seen.layers), "images": dict(images)}, separators=(",", ":")).encode()
+            if len(body) < LARGEST - 1024 or not (repositories or images):
                 return body
-            repositories.pop()
+            (images or repositories).pop()
 
     def _write(self, body: bytes) -> None:
+        import tempfile
+
         handle, draft = tempfile.mkstemp(prefix=".scan-", dir=self._path.parent)  # 0600
         try:
             with open(handle, "wb") as file:
@@ -210,7 +238,8 @@ def _lock(handle: int) -> None:
         time.sleep(0.02)
 
 
-def _merged(before: Seen, repositories: Iterable[RepositorySeen], layers: Iterable[str], now: int) -> Seen:
+def _merged(before: Seen, repositories: Iterable[RepositorySeen], layers: Iterable[str],
+            images: Mapping[str, Mapping[str, Any]], now: int) -> Seen:
     """With what is new. A repository takes the place of one with which it has a pack in common, or loose objects."""
     fresh = [one._replace(used=now) for one in repositories]
     packs = {pack.checksum for one in fresh for pack in one.packs}
@@ -218,14 +247,17 @@ def _merged(before: Seen, repositories: Iterable[RepositorySeen], layers: Iterab
     old = [one for one in before.repositories
            if not any(pack.checksum in packs for pack in one.packs) and one.loose[:one.width] not in loose]
     kept = sorted(old, key=lambda one: -one.used)[:max(0, REPOSITORIES - len(fresh))]
-    every = before.layers | dict.fromkeys(layers, now)
+    every = {**before.layers} | dict.fromkeys(layers, now)
     newest = sorted(every.items(), key=lambda item: -item[1])[:LAYERS]
-    return Seen([*fresh, *kept], dict(newest))
+    told = {**{name: {**one, "used": now} for name, one in images.items()},
+            **{name: one for name, one in before.images.items() if name not in images}}
+    return Seen([*fresh, *kept], dict(newest), dict(list(told.items())[:IMAGES]))
 
 
 def _plain(one: RepositorySeen) -> dict[str, object]:
     return {"width": one.width, "used": one.used, "loose": _text(one.loose), "clean": _text(one.clean),
-            "packs": [[_text(pack.checksum), _text(pack.index), pack.count, _text(pack.stamp), _text(pack.clean)]
+            "memory": one.memory, "spots": one.spots, "report": one.report,
+            "packs": [[_text(pack.checksum), _text(pack.listing), pack.total, _text(pack.stamp), _text(pack.clean)]
                       for pack in one.packs]}
 
 
@@ -237,8 +269,10 @@ def _parsed(table: Mapping[str, Any], rules: str) -> Seen:
         int(one["width"]),
         tuple(PackSeen(_bytes(checksum), _bytes(index), int(count), _bytes(stamp), _bytes(clean))
               for checksum, index, count, stamp, clean in one["packs"]),
-        _bytes(one["loose"]), _bytes(one["clean"]), int(one["used"])) for one in table["repositories"]]
-    return Seen(repositories, {str(digest): int(used) for digest, used in table["layers"].items()})
+        _bytes(one["loose"]), _bytes(one["clean"]), int(one["used"]), one["memory"], one["spots"], one["report"])
+        for one in table["repositories"]]
+    return Seen(repositories, {str(digest): int(used) for digest, used in table["layers"].items()},
+                {str(name): dict(one) for name, one in table["images"].items()})
 
 
 def _text(data: bytes) -> str:

@@ -17,7 +17,6 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from clawsecrets.errors import ConfigError
@@ -29,14 +28,14 @@ MAC, SIGNATURE = 32, 64
 """Bytes of the HMAC-SHA256 and of the Ed25519 signature (zeros: not signed)."""
 
 
-@dataclass(frozen=True)
 class CacheKey:
     """What a cache is authenticated with. The key itself is in no repr."""
 
-    secret: bytes = field(default=b"", repr=False)
-    public: bytes = b""
-    signs: bool = False
-    """Whether what is written is signed too, for readers who have only the public key."""
+    __slots__ = ("public", "secret", "signs")
+
+    def __init__(self, secret: bytes = b"", *, public: bytes = b"", signs: bool = False) -> None:
+        """`signs`: what is written is signed too, for readers who have only the public key."""
+        self.secret, self.public, self.signs = secret, public, signs
 
     @property
     def writes(self) -> bool:

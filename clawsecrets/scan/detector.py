@@ -61,7 +61,7 @@ class Detector:
         if seen is None:
             seen = self.candidates(data) if fresh is None else self._in_ranges(data, fresh)
         if fresh is not None and (before := self._found.get(content.base)):
-            seen = [*seen, *_again(data, before)]
+            seen = [*seen, *self._again(data, before)]
         if not seen:
             return []
         where = Position(content)
@@ -74,6 +74,18 @@ class Detector:
         """Candidates that end in ranges of the data."""
         events = self.candidates(joined(data, ranges))
         return [(index, end) for index, end, _ in placed(events, ranges)]
+
+    def _again(self, data: bytes, values: Sequence[tuple[int, bytes]]) -> Events:
+        """Where values stand again that were found in what the data is built on: their rules are asked again, too."""
+        seen: Events = []
+        for index, value in values:
+            # no farther than the rule looks: what it saw of a PEM block is the beginning (`pem_end`)
+            length = min(len(value), self.ruleset.exact(index).reach)
+            at = data.find(value)
+            while at >= 0:
+                seen.append((index, at + length))
+                at = data.find(value, at + len(value))
+        return seen
 
     def _teller(self, content: Content) -> Tell:
         where = Position(content)
@@ -161,18 +173,6 @@ class Position:
         last = line + data.count(b"\n", hit.start, hit.end)
         return Match(hit.rule, self._content.place, SecretValue(data[hit.start:hit.end]), line, last, column, encoding,
                      hit.prefix)
-
-
-def _again(data: bytes, values: Sequence[tuple[int, bytes]]) -> Events:
-    """Where values stand again that were found in what the data is built on: their rules are asked again, too."""
-    seen: Events = []
-    for index, value in values:
-        at = data.find(value)
-        while at >= 0:
-            at += len(value)
-            seen.append((index, at))
-            at = data.find(value, at)
-    return seen
 
 
 def _allowed(data: bytes, hit: Hit) -> bool:

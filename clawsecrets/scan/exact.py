@@ -23,18 +23,18 @@ _PEM_END = late(rb"-----END [A-Z0-9 ]{3,40}-----")
 class Exact:
     """One rule's expression. Remembers windows: versions of a file hold the same lines again and again."""
 
-    __slots__ = ("_group", "_known", "_pattern", "_reach", "_words")
+    __slots__ = ("_group", "_known", "_pattern", "_words", "reach")
 
     def __init__(self, text: str, reach: int) -> None:
         """`reach`: bytes that a match has at most."""
         self._pattern = re.compile(text.encode())
-        self._reach, self._group = reach, 1 if self._pattern.groups else 0
+        self.reach, self._group = reach, 1 if self._pattern.groups else 0
         self._words = words(text)
         self._known: dict[tuple[bytes, int], list[tuple[int, int]]] = {}
 
     def spans(self, data: bytes, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Spans of the secrets. `ends` are where matches end, ascending."""
-        reach, size, seen, free = self._reach, len(data), 0, 0
+        reach, size, seen, free = self.reach, len(data), 0, 0
         for number, end in enumerate(ends):
             if end <= seen:
                 continue
@@ -62,7 +62,7 @@ class Exact:
 
     def _matches(self, data: bytes, low: int, high: int, last: int) -> tuple[list[tuple[int, int]], bool]:
         """The same, and whether only the window decides."""
-        pattern, reach, group, size = self._pattern, self._reach, self._group, len(data)
+        pattern, reach, group, size = self._pattern, self.reach, self._group, len(data)
         find = pattern.search if self._words is None else self._beginning(data, low, high, last)
         found: list[tuple[int, int]] = []
         sure = True

@@ -1,12 +1,12 @@
 """A name for a value that tells nothing of it: stable over commits, lines, squashes and moves of files.
 
     fingerprint = hex(scrypt(value, salt, n, r=8, p=1, 16 bytes))      32 hex digits
-    n           = 2**6 when bits(value) >= 80, else 2**12
+    n           = 2**12 when bits(value) < 40, 2**9 when < 60, 2**6 when < 80, else 2
 
 scrypt is RFC 7914. Stretching buys something for values that can be guessed only (a password, a word with a year):
-there each guess must cost. 80 bits of chance cannot be tried out whatever a try costs, and most findings are such
-keys; so thousands of them take a second. The salt stands in the baseline's header; without a baseline it is
-`STANDARD_SALT`, so that a report is comparable with the next one anyway.
+there each guess must cost, the more the fewer it takes. 80 bits of chance cannot be tried out whatever a try costs, and
+most findings are such keys; so thousands of them take no time. The salt stands in the baseline's header; without a
+baseline it is `STANDARD_SALT`, so that a report is comparable with the next one anyway.
 
 `bits` is part of the format, since it chooses n.
 """
@@ -24,8 +24,12 @@ STANDARD_SALT = hashlib.sha256(b"clawsecrets fingerprint 1").digest()[:16]
 """The salt where no baseline says another."""
 STRONG = 80.0
 """Bits from which on a value cannot be guessed."""
-QUICK, SLOW = 2 ** 6, 2 ** 12
-"""scrypt's n for a strong value, and for a weak one."""
+COSTS = ((40.0, 2 ** 12), (60.0, 2 ** 9), (STRONG, 2 ** 6))
+"""scrypt's n for values of fewer bits."""
+LEAST = 2
+"""The same for strong ones: the smallest that scrypt has."""
+_SLOW = 2 ** 9
+"""From this n on they are done in threads."""
 LOOKED_AT = 512
 """Bytes of a value that `bits` looks at: more cannot make it weaker than what it asks for."""
 
@@ -119,7 +123,8 @@ def fingerprint(value: bytes, salt: bytes = STANDARD_SALT) -> str:
 
 
 def _cost(value: bytes) -> int:
-    return QUICK if bits(value, STRONG) >= STRONG else SLOW
+    its = bits(value, STRONG)
+    return next((n for least, n in COSTS if its < least), LEAST)
 
 
 def _stretched(value: bytes, salt: bytes, cost: int) -> str:
@@ -136,23 +141,22 @@ def begun(values: Collection[bytes], salt: bytes = STANDARD_SALT) -> Callable[[]
     The others are done when they are asked for: a thread that needs the lock a thousand times for a moment waits a
     thousand times for whoever works."""
     costs = {value: _cost(value) for value in dict.fromkeys(values)}
-    if len(costs) < 5:  # to import what runs them side by side takes as long
+    slow = [value for value, cost in costs.items() if cost >= _SLOW]
+    if len(slow) < 5:  # to import what runs them side by side takes as long
         return lambda: {value: _stretched(value, salt, cost) for value, cost in costs.items()}
     from concurrent.futures import ThreadPoolExecutor  # a scan that finds nothing does not pay for it
 
     count = os.cpu_count() or 1
     pool = ThreadPoolExecutor(count)
 
-    def some(cost: int, part: int) -> dict[bytes, str]:
-        mine = [value for value, its in costs.items() if its == cost][part::count]
-        return {value: _stretched(value, salt, cost) for value in mine}
+    def some(part: int) -> dict[bytes, str]:
+        return {value: _stretched(value, salt, costs[value]) for value in slow[part::count]}
 
-    running = [pool.submit(some, SLOW, part) for part in range(count)]
+    running = [pool.submit(some, part) for part in range(count)]
 
     def made() -> dict[bytes, str]:
-        running.extend(pool.submit(some, QUICK, part) for part in range(count))
         with pool:
             found = {value: name for share in running for value, name in share.result().items()}
-        return {value: found[value] for value in costs}
+        return {value: found.get(value) or _stretched(value, salt, cost) for value, cost in costs.items()}
 
     return made

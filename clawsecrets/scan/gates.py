@@ -13,6 +13,7 @@ from itertools import accumulate
 
 import hyperscan
 
+from clawsecrets.model.expression import APART
 from clawsecrets.model.late import late
 
 BASE64, BASE64_PACKED, HEX, PERCENT, ESCAPE, ENTITY, JOINED, CONTINUED, NEWLINE, WIDE, LISTED, COLOUR = range(12)
@@ -21,6 +22,9 @@ _QUAD = "[I-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/
 _WIDE_QUADS = "[I-Za-f][AQgw][AB][A-Za-z0-9+/_-]A[C-H][AEIMQUYcgkosw048]A"
 """Eight that stand for three of UTF-16, either byte order."""
 _PAIR = "[2-7][0-9A-Fa-f]"
+_LIST = r"(?:[^ ,]|[^,] |[0189A-Fa-f][0-9A-Fa-f], ?|(?m:^)[0-9A-Fa-fxX]{0,4},? ?)"
+"""What stands before the first byte of text in a list of bytes: of a long list, only its beginning is to be told. It
+may be cut off before that, in the middle of a number."""
 _ESC = r"(?:\\u(?:00[2-7][0-9A-Fa-f]|\{0{0,4}[2-7][0-9A-Fa-f]\})|\\x[2-7][0-9A-Fa-f]|\\[01][0-7][0-7])"
 _ENT = r"&(?:#[xX]?[0-9A-Fa-f]{2,5}|lowbar|colon|sol|commat|equals|hyphen|dash|period|plus|num|dollar|percnt|amp);"
 _PCT = r"%(?:25){0,2}(?:2[1-9A-Fa-f]|[3-7][0-9A-Fa-f])"
@@ -38,7 +42,7 @@ SHAPES: tuple[tuple[int, str], ...] = (
     (BASE64_PACKED, r"(?:eJ[w-z0-3]|eAE|eN[o-r])[A-Za-z0-9+/_-]{29}"),
     (HEX, rf"(?:{_PAIR}){{16}}"),
     (HEX, rf"(?:{_PAIR}00){{8}}"),
-    (HEX, rf"(?:0[xX]{_PAIR}, ?){{11}}0[xX]{_PAIR},"),
+    (HEX, rf"{_LIST}(?:0[xX]{_PAIR}, ?){{11}}0[xX]{_PAIR},"),
     (HEX, rf"(?:{_PAIR}[ :]){{12}}"),
     (HEX, r"1[fF]8[bB]08[0-9A-Fa-f]{26}"),
     (PERCENT, rf"{_PCT}(?:{_TOKEN}{{2}}|{_PCT})"),
@@ -50,7 +54,7 @@ SHAPES: tuple[tuple[int, str], ...] = (
     (JOINED, rf"{_TOKEN}\$\{{\s?{_QUOTE}{_TOKEN}{{3}}"),
     (LISTED, rf"{_QUOTE}\s{{0,40}},?\s{{0,40}}\]\s?\.join\("),
     (LISTED, rf"{_QUOTE}\.join\(\s?[\[(]\s{{0,40}}[bruBRU]?{_QUOTE}{_TOKEN}{{3}}"),
-    (CONTINUED, rf"[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}"),
+    (CONTINUED, rf"{_TOKEN}[\\`^]\r?\n\s{{0,40}}{_TOKEN}{{3}}"),
     (NEWLINE, r"\\[nrtbfv](?:[A-Za-z0-9_.:+/|-]{12}|[A-Za-z][A-Za-z0-9+]{1,14}:(?:/|\\/){2})"),
     (COLOUR, r"(?:\x1b|\\(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m[A-Za-z0-9_-]{8}"),
     (NEWLINE, r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----\\{1,4}[nr]"),
@@ -77,7 +81,6 @@ _LINE_END = 52
 """The same, of a line that goes on."""
 
 
-_APART = b"\n\n\n"
 """Between fresh ranges that are looked at together."""
 _SECOND = 28
 """Bytes between the beginning of the second literal and the end of the hint, at most."""
@@ -111,7 +114,7 @@ class Gate:
         found: dict[int, list[int]] = {}
         events, note, text, scratch = self._events, self._note, self._databases[0], self._scratches[0]
         parts = [data] if fresh is None else [data[low:high] for low, high in fresh]
-        joined = parts[0] if len(parts) == 1 else _APART.join(parts)
+        joined = parts[0] if len(parts) == 1 else APART.join(parts)
         events.clear()
         text.scan(joined, note, scratch=scratch)
         if b"\0" in joined:
@@ -120,7 +123,7 @@ class Gate:
             for kind, end in events:
                 found.setdefault(kind, []).append(end)
         elif events:
-            starts = [0, *accumulate(len(part) + len(_APART) for part in parts)]
+            starts = [0, *accumulate(len(part) + len(APART) for part in parts)]
             for kind, end in events:
                 number = bisect_right(starts, end - 1) - 1
                 place = end - starts[number]

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from clawsecrets.formats.bounds import DEFAULT, Budget, Limits
 from clawsecrets.formats.sniff import HEAD, ends_in_zip, sniff
+from clawsecrets.model.expression import APART
 from clawsecrets.model.finding import Content, Dropped, Match, Place, Skipped
 from clawsecrets.model.value import SecretValue
 from clawsecrets.scan import decode
@@ -22,7 +23,6 @@ from clawsecrets.scan.detector import Hit, Position
 from clawsecrets.scan.ranges import Events, Seen
 from clawsecrets.scan.ruleset import GENERIC
 
-_APART = b"\n\n\n"
 _ENCODED = Limits(output=64 << 20, members=10_000, depth=3, whole=16 << 20)
 """Bounds of a container that is encoded in text."""
 
@@ -130,8 +130,8 @@ class Inspector:
         starts, size = [], 0
         for text in decoded:
             starts.append(size)
-            size += len(text.data) + len(_APART)
-        hits = self._detector.hits(_APART.join([text.data for text in decoded]))
+            size += len(text.data) + len(APART)
+        hits = self._detector.hits(APART.join([text.data for text in decoded]))
         found: list[tuple[int, int, Hit, bytes, str]] = []
         for hit in hits:
             owner = bisect_right(starts, hit.start) - 1

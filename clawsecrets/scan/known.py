@@ -8,11 +8,11 @@ from typing import NamedTuple
 import hyperscan
 
 from clawsecrets.model.finding import Known, Rule
+from clawsecrets.model.forms import LEAST, forms
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue, Stage, Version
 from clawsecrets.ports import Store
 from clawsecrets.scan.fingerprint import STRONG, bits
-from clawsecrets.scan.forms import LEAST, forms
 from clawsecrets.scan.sought import Found, rule_for
 
 _ANCHOR = 48

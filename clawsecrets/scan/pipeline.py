@@ -13,14 +13,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clawsecrets.model.finding import Content, Dropped, Match, Skipped
 from clawsecrets.scan import wire
+from clawsecrets.scan.counting import counted
 
 if TYPE_CHECKING:
     from clawsecrets.model.finding import Rule
-    from clawsecrets.ports import Notes, Part, Source
+    from clawsecrets.scan_ports import Notes, Part, Source
 
 MATCHES = 100_000
 """A worker keeps at most so many matches of one source: more are counted, told, and make the scan incomplete."""
@@ -45,8 +47,15 @@ class Looks(Protocol):
 class Told(Protocol):
     """Who is told how far the scan is."""
 
-    def moved(self, objects: int, size: int) -> None:
-        """So much was looked at since the last call."""
+    @property
+    def counts(self) -> bool:
+        """Whether it shows how much is left, and so must be told how much there is."""
+
+    def expects(self, work: int) -> None:
+        """So many bytes, as they are stored, are to be read in all. From another thread, beside the scan."""
+
+    def moved(self, objects: int, size: int, work: int) -> None:
+        """So much was looked at since the last call; `work`: bytes as they are stored that are done with."""
 
     def say(self, message: str) -> None:
         """A line for the person."""
@@ -69,17 +78,18 @@ class _Notes:
 
     def __init__(self, source: int, send: Callable[..., None]) -> None:
         self.source, self._send = source, send
-        self._objects = self._bytes = self._cached = 0
+        self._objects = self._bytes = self._cached = self._work = 0
         self._next = 0.0
 
     def skipped(self, skipped: Skipped) -> None:
         """Something could not be looked at."""
         self._send(wire.SKIPPED, self.source, wire.pack_skipped(skipped))
 
-    def looked(self, objects: int, size: int) -> None:
+    def looked(self, objects: int, size: int, work: int = 0) -> None:
         """So many contents of so many bytes were given."""
         self._objects += objects
         self._bytes += size
+        self._work += work
         if (now := time.monotonic()) >= self._next:
             self._next = now + TICK
             self.flush()
@@ -98,9 +108,9 @@ class _Notes:
 
     def flush(self) -> None:
         """Send the counts."""
-        if self._objects or self._bytes or self._cached:
-            self._send(wire.TICK, self.source, self._objects, self._bytes, self._cached)
-            self._objects = self._bytes = self._cached = 0
+        if self._objects or self._bytes or self._cached or self._work:
+            self._send(wire.TICK, self.source, self._objects, self._bytes, self._cached, self._work)
+            self._objects = self._bytes = self._cached = self._work = 0
 
 
 class _Desk:
@@ -118,7 +128,7 @@ class _Desk:
             outcome.objects += rest[0]
             outcome.bytes += rest[1]
             outcome.cached += rest[2]
-            self._told.moved(rest[0], rest[1])
+            self._told.moved(rest[0], rest[1], rest[3])
         elif kind == wire.MATCH:
             outcome.matches.append(wire.unpack(rest[0], self._rules()))
         elif kind == wire.DROPPED:
@@ -146,8 +156,9 @@ def run(sources: Sequence[Source], make: Make, rules: Callable[[], dict[str, Rul
     before = signal.signal(signal.SIGINT, stop.ask)
     try:
         if len(shares) == 1:
-            return desk.outcomes, _read(shares[0], make, lambda kind, *values: desk.take(kind, values), stop.check)
-        return desk.outcomes, bool(shares) and _fork_all(shares, make, desk, stop)
+            with counted(sources, told):
+                return desk.outcomes, _read(shares[0], make, lambda kind, *values: desk.take(kind, values), stop.check)
+        return desk.outcomes, bool(shares) and _fork_all(shares, make, desk, stop, lambda: counted(sources, told))
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -200,7 +211,9 @@ def _looked(part: Part, inspector: Looks, notes: _Notes, check: Callable[[], Non
     yield inspector.rest()
 
 
-def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _Desk, stop: _Stop) -> bool:
+def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _Desk, stop: _Stop,
+              beside: Callable[[], AbstractContextManager[None]]) -> bool:
+    """`beside`: what runs in the parent from when all are forked (a thread is not forked with it) until they end."""
     sys.stdout.flush()
     sys.stderr.flush()
     readers: dict[int, tuple[int, int]] = {}
@@ -216,7 +229,8 @@ def _fork_all(shares: Sequence[Sequence[tuple[int, Part]]], make: Make, desk: _D
         readers[out] = (pid, number)
     interrupted = False
     try:
-        interrupted = _collect(readers, shares, desk, stop)
+        with beside():
+            interrupted = _collect(readers, shares, desk, stop)
     finally:
         for pid, _ in readers.values():
             os.kill(pid, signal.SIGKILL)

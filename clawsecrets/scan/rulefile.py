@@ -24,6 +24,7 @@ _TEXTS = ("examples", "negative", "near")
 _KEYS = (*_TEXT, *_TEXTS, "entropy")
 _NEEDED = ("id", "provider", "name", "pattern", "examples")
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,15}\Z")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)+\Z")
 
 
@@ -51,7 +52,7 @@ def read_rules(path: Path) -> list[Rule]:
 
 
 def _rules(path: Path, table: dict[str, object]) -> list[Rule]:
-    found = [f"key {key!r} is not known: a file of rules holds only [[detect]] tables" for key in table
+    found = [f"{_key(key)} is not known: a file of rules holds only [[detect]] tables" for key in table
              if key != "detect"]
     items = table.get("detect", [])
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -59,7 +60,7 @@ def _rules(path: Path, table: dict[str, object]) -> list[Rule]:
         items = []
     for number, item in enumerate(items, 1):
         shown = item.get("id")
-        where = f"[[detect]] {shown if isinstance(shown, str) else f'number {number}'}"
+        where = f"[[detect]] {shown if isinstance(shown, str) and _ID.match(shown) else f'number {number}'}"
         found += [f"{where}: {fault}" for fault in faults(item)]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -75,7 +76,7 @@ def _rule(item: dict[str, object]) -> Rule:
 
 def faults(item: dict[str, object]) -> list[str]:
     """What is wrong with one table, each line beginning with its key; empty = sound."""
-    found = [f"key {key!r} is not known{_meant(key)}" for key in item if key not in _KEYS]
+    found = [f"{_key(key)} is not known{_meant(key)}" for key in item if key not in _KEYS]
     found += [f"key {key!r} is missing" for key in _NEEDED if not item.get(key)]
     found += [f"key {key!r} must be text" for key in _TEXT if not isinstance(item.get(key, ""), str)]
     found += [f"key {key!r} must be a list of text" for key in _TEXTS if not _is_texts(item.get(key, []))]
@@ -92,7 +93,8 @@ def _rule_faults(rule: Rule) -> Iterator[str]:
     if rule.confidence not in CONFIDENCES:
         yield f"key 'confidence' must be one of {', '.join(CONFIDENCES)}"
     if rule.checksum and rule.checksum not in ALGORITHMS:
-        yield f"key 'checksum': {rule.checksum!r} is not one of {', '.join(sorted(ALGORITHMS))}"
+        told = f": {rule.checksum!r}" if _WORD.match(rule.checksum) else ""
+        yield f"key 'checksum'{told} is not one of {', '.join(sorted(ALGORITHMS))}"
     if not 0 <= rule.entropy <= 8:
         yield "key 'entropy' must be 0 to 8 bits a character"
     if fault := pattern_fault(rule.pattern):
@@ -104,6 +106,11 @@ def _rule_faults(rule: Rule) -> Iterator[str]:
         return
     yield from (f"key 'examples': number {n} is not found" for n, text in enumerate(rule.examples, 1)
                 if not detect.find(text))
+
+
+def _key(key: str) -> str:
+    """A key that is not known, as it may be repeated: as a word, not as what could be a value in the wrong place."""
+    return f"key {key!r}" if _WORD.match(key) else "a key"
 
 
 def _is_texts(value: object) -> bool:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from clawsecrets.model.expression import APART
 from clawsecrets.model.finding import Content, Coverage, Dropped, Kind, Match, Place, Provenance
+from clawsecrets.scan.mask import mask
 
-_APART = "\n\n\n"
+_APART = APART.decode()
 
 
 class _Looks(Protocol):
@@ -32,3 +34,8 @@ def hidden(inspector: _Looks, texts: Sequence[str]) -> list[Match]:
     """The matches in them. They are not reported: the scan was not asked to look there."""
     data = (_APART + _APART.join(texts) + _APART).encode("utf-8", "surrogateescape")
     return list(inspector.look(Content(data, Place(Kind.FILE, ""))))
+
+
+def masks(matches: Iterable[Match]) -> dict[bytes, str]:
+    """Their values, each with its mask."""
+    return {match.secret.reveal(): mask(match.secret.reveal(), match.prefix) for match in matches}

@@ -20,6 +20,7 @@ from clawsecrets.scan.fingerprint import begun, fingerprints
 from clawsecrets.scan.mask import mask
 from clawsecrets.scan.scrub import ALONE, Scrubber
 from clawsecrets.scan.severity import rank, severity, urgency
+from clawsecrets.scan.shown import masks
 
 NO_REASON = "(no reason was given)"
 
@@ -118,21 +119,17 @@ def conclude(groups: Sequence[Group], baseline: Baseline | None = None, pages: M
     of the baseline have expired."""
     baseline = baseline or Baseline()
     names = names or fingerprints([one.secret.reveal() for one in groups], baseline.salt)
-    masks = [mask(one.secret.reveal(), one.prefix) for one in groups]
+    shown = [mask(one.secret.reveal(), one.prefix) for one in groups]
     weak = {id(match) for match in unshown if not match.known and len(match.secret) < ALONE}
-    values = _masked(match for match in (*unshown, *hidden) if id(match) not in weak)
-    values |= {one.secret.reveal(): masked for one, masked in zip(groups, masks, strict=True)}
-    scrubber = Scrubber(values.items(), _masked(match for match in unshown if id(match) in weak).items())
+    values = masks(match for match in (*unshown, *hidden) if id(match) not in weak)
+    values |= {one.secret.reveal(): masked for one, masked in zip(groups, shown, strict=True)}
+    scrubber = Scrubber(values.items(), masks(match for match in unshown if id(match) in weak).items())
     judge = _Judge(baseline, pages or {}, today or datetime.datetime.now(datetime.UTC).date(), scrubber)
     every = [judge.finding(one, masked, names[one.secret.reveal()])
-             for one, masked in zip(groups, masks, strict=True)]
+             for one, masked in zip(groups, shown, strict=True)]
     every.sort(key=urgency)
     return Judged(tuple(item for item in every if not item.baseline), tuple(item for item in every if item.baseline),
                   {one.rule.id: one.rule for one in groups}, scrubber)
-
-
-def _masked(matches: Iterable[Match]) -> dict[bytes, str]:
-    return {match.secret.reveal(): mask(match.secret.reveal(), match.prefix) for match in matches}
 
 
 def triage(matches: Iterable[Match], provenances: Mapping[Place, Sequence[Provenance]],

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from clawsecrets.model.finding import Content, Dropped, Match, Skipped
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
     from clawsecrets.scan.ranges import Seen
+    from clawsecrets.scan_ports import Notes
 
 UNREAD = "unread"
 """First value of what the parent hears by `Notes.extra`: then the key of the content's place, and how many faults."""
@@ -39,9 +39,9 @@ class _Counting:
             self.count += 1
         self._notes.skipped(skipped)
 
-    def looked(self, objects: int, size: int) -> None:
+    def looked(self, objects: int, size: int, work: int = 0) -> None:
         """As it is."""
-        self._notes.looked(objects, size)
+        self._notes.looked(objects, size, work)
 
     def cached(self, objects: int) -> None:
         """As it is."""

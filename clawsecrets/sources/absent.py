@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clawsecrets.model.finding import Coverage, Place, Provenance, Skipped
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Part
+    from clawsecrets.scan_ports import Part
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Absent:
         """None."""
         return ()
 
-    def size(self) -> int:
-        """Nothing."""
-        return 0
+    def work(self) -> Iterable[int]:
+        """None to be done."""
+        return ()
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """Nothing was found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zlib
@@ -10,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from clawsecrets.errors import UsageError
-from clawsecrets.formats.pieces import PIECE, cut
+from clawsecrets.formats.pieces import PIECE, Piece, cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
+from clawsecrets.sources.sizes import size_of, sizes
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 WHOLE = 2 * PIECE
 """Bytes. Larger files are read in pieces."""
@@ -55,9 +57,9 @@ class FileSource:
         count = 1 if single else workers
         return [FilePart(self, number, count) for number in range(count)]
 
-    def size(self) -> int:
-        """Not known before all folders were walked."""
-        return 0
+    def work(self) -> Iterator[int]:
+        """Every regular file of it that its parts open."""
+        return sizes(self)
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """A file stands where it stands."""
@@ -94,7 +96,11 @@ class FilePart:
             notes.skipped(Skipped(root, _why(error)))
             return
         many = len(self.source.roots) > 1
-        if not stat.S_ISDIR(mode):
+        if special := _SPECIAL.get(stat.S_IFMT(mode)):  # it was named: to leave it out is no choice of anybody's
+            if self._mine(root):
+                notes.skipped(Skipped(root, f"{special}: `clawsecrets scan stdin` reads what it is given there",
+                                      by_choice=self.source.optional))
+        elif not stat.S_ISDIR(mode):
             if self._mine(root):
                 path = root if many else os.path.basename(root)
                 yield from self._file(os.path.realpath(root), path, notes)
@@ -183,7 +189,9 @@ class FilePart:
             handle = os.open(full, _FLAGS)
         except OSError as error:
             try:
-                special = _SPECIAL.get(stat.S_IFMT(os.lstat(full).st_mode), "")
+                found = os.lstat(full)
+                special = _SPECIAL.get(stat.S_IFMT(found.st_mode), "")
+                notes.looked(0, 0, size_of(found))
             except OSError:
                 special = ""
             notes.skipped(Skipped(path, special or _why(error), by_choice=bool(special)))
@@ -205,17 +213,56 @@ class FilePart:
         if size <= WHOLE:
             data = os.read(handle, size + 1)
             if len(data) == size:  # it neither grew nor is it one of /proc's, whose size is no size
-                notes.looked(1, size)
+                notes.looked(1, size, size)
                 yield Content(data, place)
                 return
             os.lseek(handle, 0, os.SEEK_SET)
-        for number, piece in enumerate(cut(lambda n: os.read(handle, n))):
-            notes.looked(0 if number else 1, len(piece.data) - piece.overlap)
+        left, number = size, -1
+        for number, piece in enumerate(_pieces(handle, size)):
+            looked = len(piece.data) - piece.overlap
+            notes.looked(0 if number else 1, looked, min(looked, left))
+            left -= min(looked, left)
             yield Content(piece.data, place, offset=piece.offset, line=piece.line, column=piece.column,
-                          overlap=piece.overlap, whole=None if number else lambda: _opened(full))
+                          overlap=piece.overlap, whole=None if piece.offset else lambda: _opened(full))
+        notes.looked(1 if number < 0 else 0, 0, left)
 
     def _mine(self, path: str) -> bool:
         return self.count == 1 or zlib.crc32(os.fsencode(path)) % self.count == self.number
+
+
+def _pieces(handle: int, size: int) -> Iterator[Piece]:
+    """A large file from its beginning; of one that is mostly holes (a virtual disk, `lastlog`), what is written in it:
+    nothing stands in a hole, and there can be terabytes of them. OSError."""
+    if os.fstat(handle).st_blocks * 512 >= size // 2:
+        yield from cut(lambda n: os.read(handle, n))
+        return
+    end = line = column = 0
+    while (begin := _next(handle, end, os.SEEK_DATA)) >= 0:
+        column += begin - end
+        end = _next(handle, begin, os.SEEK_HOLE)
+        os.lseek(handle, begin, os.SEEK_SET)
+        for piece in cut(_until(handle, end)):
+            yield Piece(piece.data, begin + piece.offset, line + piece.line,
+                        piece.column if piece.line else column + piece.column, piece.overlap)
+        newlines = piece.data.count(b"\n")
+        after = len(piece.data) - piece.data.rfind(b"\n") - 1
+        column = after if newlines else len(piece.data) + (piece.column if piece.line else column + piece.column)
+        line += piece.line + newlines
+
+
+def _until(handle: int, end: int) -> Callable[[int], bytes]:
+    """Reads up to there."""
+    return lambda n: os.read(handle, min(n, end - os.lseek(handle, 0, os.SEEK_CUR)))
+
+
+def _next(handle: int, offset: int, what: int) -> int:
+    """Where the next data or the next hole begins; -1 behind the last data. OSError."""
+    try:
+        return os.lseek(handle, offset, what)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return -1
+        raise
 
 
 def _opened(path: str) -> BinaryIO:

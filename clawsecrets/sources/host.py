@@ -13,7 +13,7 @@ from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance
 from clawsecrets.sources.files import Chosen, FileSource, everything
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes, Part
+    from clawsecrets.scan_ports import Notes, Part
 
 
 class Said(Protocol):
@@ -58,9 +58,9 @@ class HostSource:
         parts[-1] = _Both(parts[-1], self.engines)
         return parts
 
-    def size(self) -> int:
-        """Not known."""
-        return 0
+    def work(self) -> Iterable[int] | None:
+        """The files; how much containers say is not known before."""
+        return None if self.engines else self._files.work()
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """A file by its path; a container by its name."""

@@ -10,7 +10,7 @@ from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class StreamSource:
         except OSError as error:
             notes.skipped(Skipped(self.name, error.strerror or "it could not be read"))
 
-    def size(self) -> int:
-        """Not known."""
-        return 0
+    def work(self) -> None:
+        """It is over when it is."""
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """It stands there."""

@@ -52,10 +52,15 @@ def plan(change: Change, stored: Record | None, held: Collection[int]) -> Plan:
     )
 
 
-def _check_base(record: Record, stored: Record | None) -> None:
-    name = record.secret.name
+def require_name(name: str) -> None:
+    """UsageError when it is not a secret's name."""
     if not valid_name(name):
         raise UsageError(f"{name!r} is not a secret name", "use a-z, 0-9 and . _ / -, starting with a letter or digit")
+
+
+def _check_base(record: Record, stored: Record | None) -> None:
+    name = record.secret.name
+    require_name(name)
     newest = 0 if stored is None else stored.revision
     if record.revision != newest:
         raise StaleRecord(f"{name} was changed by somebody else (revision {newest}, this builds on {record.revision})",

@@ -65,6 +65,14 @@ def event_from_plain(plain: object) -> AuditEvent:
     return AuditEvent(event.at, event.actor, event.action, event.secret, event.version, event.rotation, detail)
 
 
+def as_text(thing: Record | Version | AuditEvent) -> str:
+    """A record (without its revision), version or event as canonical JSON, for a store whose own JSON rewrites
+    numbers."""
+    if isinstance(thing, AuditEvent):
+        return canonical({**_plain(thing), "detail": dict(thing.detail)}).decode()
+    return canonical(record_to_plain(thing) if isinstance(thing, Record) else version_to_plain(thing)).decode()
+
+
 def _plain(thing: Any) -> Any:
     if isinstance(thing, Enum):
         return thing.value

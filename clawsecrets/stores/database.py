@@ -124,12 +124,15 @@ def raw_connect(path: Path, query: str, wait: float) -> sqlite3.Connection:
 
 
 def _settled(db: sqlite3.Connection) -> sqlite3.Connection:
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BLOB_BYTES)
-    db.execute("PRAGMA trusted_schema = OFF")
-    db.execute("PRAGMA cell_size_check = ON")
-    db.execute("PRAGMA secure_delete = ON")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA temp_store = MEMORY")
+    """The connection with our settings; closed where it is no database, however long the error is kept."""
+    try:
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_BLOB_BYTES)
+        for setting in ("trusted_schema = OFF", "cell_size_check = ON", "secure_delete = ON", "synchronous = FULL",
+                        "temp_store = MEMORY"):
+            db.execute(f"PRAGMA {setting}")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 

@@ -74,7 +74,7 @@ def process_start(pid: int) -> str:
     return f"{fields[19]} {_namespace()}"
 
 
-def _alive(row: Row) -> bool:
+def alive(row: Row) -> bool:
     """Whether the holder must be waited for. In doubt, yes."""
     if row.boot != boot_id():
         return False
@@ -103,9 +103,10 @@ def acquire(db: sqlite3.Connection, key: bytes, name: str, holder: str, ttl: flo
     if not valid_name(name) or not holder or not ttl > 0:
         raise UsageError(f"a lease needs a secret's name, a holder and a time to live (name {name!r})")
     row, now = _find(db, key, name), boottime()
-    if row is not None and row.holder and now < row.expires and _alive(row):
+    if row is not None and row.holder and now < row.expires and alive(row):
         raise StoreBusy(f"{name} is being worked on by {row.holder}",
-                        f"wait for it to end; if it hangs, it is replaced in {row.expires - now:.0f} s")
+                        f"wait for it to end; if it hangs, it is replaced in {row.expires - now:.0f} s",
+                        row.expires - now)
     epoch = 1 if row is None else row.epoch + 1
     _put(db, key, Row(name, holder, epoch, now + ttl, boot_id(), os.getpid(), process_start(os.getpid())))
     return Lease(name, holder, epoch, ttl)

@@ -4,7 +4,9 @@
    The view is renewed when the manifest row has changed.
 2. What is written goes in one transaction with its audit events and a new manifest (generation + 1). The anchor is
    drafted before COMMIT and published after it (anchor.py).
-3. Nothing of SQLite, the file system or the crypto gets out but errors.StoreError.
+3. Nothing is read from or written to a file that no longer stands at its path: SQLite would go on with it, and what it
+   keeps would be gone with the last process that has it open.
+4. Nothing of SQLite, the file system or the crypto gets out but errors.StoreError.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clawsecrets.errors import NotFound, StoreDamaged, StoreError, StoreOlder
+from clawsecrets.errors import NotFound, StoreDamaged, StoreError, StoreGone, StoreLocked, StoreOlder
 from clawsecrets.model import audit
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.stores import manifest, rows
 from clawsecrets.stores.anchor import Anchor, Seen
 from clawsecrets.stores.database import rollback, shed_log, translated
-from clawsecrets.stores.faults import RESTORE, not_writable
+from clawsecrets.stores.faults import RESTORE, io_failed, not_writable
 from clawsecrets.stores.keys import KeySource
 from clawsecrets.stores.manifest import Head, Manifest, View
 from clawsecrets.stores.rows import Body
@@ -63,6 +65,7 @@ class Session:
         """The last commit is durable, but its anchor could not be published: doctor says so."""
         self._db = db
         self._view = view
+        self._file = _identity(path) if writable else None
         self._turn = threading.RLock()
 
     @contextmanager
@@ -118,15 +121,27 @@ class Session:
 
     def _refresh(self) -> View:
         """The view of the snapshot that is open, verified anew where the manifest row is another."""
+        if self._file is not None and _identity(self.path) != self._file:
+            raise StoreGone(f"{self.path} was removed or replaced while it was open",
+                            "put it back where it is missing, then start again what was using it")
         sealed = manifest.read_sealed(self._db)
         if sealed != self._view.sealed:
             if read_slots(self._db) != self.unlocked.slots:  # another process has changed the master key
-                self.unlocked = unlock(self._db, self.sources)
+                self.unlocked = self._unlocked_anew()
             view = manifest.verified(self._db, self._keys, sealed, self.unlocked.slots)
             if view.manifest.generation <= self._view.manifest.generation:
                 raise StoreOlder(f"{self.path} went back to an older state while it was open", RESTORE)
             self._view = view
         return self._view
+
+    def _unlocked_anew(self) -> Unlocked:
+        """With the keys of the sources that it was opened with. StoreGone where the new one is elsewhere."""
+        try:
+            return unlock(self._db, self.sources)
+        except StoreLocked:
+            pass
+        raise StoreGone(f"{self.path} was given a master key in another place while it was open",
+                        "start again what was using it")
 
     def _seen(self, view: View, *, accept: bool) -> Seen | None:
         """What the anchor remembers; held against the view unless that is overruled."""
@@ -183,3 +198,16 @@ class Session:
         draft.audit_head = audit.link(draft.unlocked.keys.audit, draft.audit_head, seq, event)
         draft.audit_count = seq
         rows.put_event(self._db, seq, event, draft.audit_head)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file stands there: device and inode; (0, 0) = none. StoreError when that cannot be seen now."""
+    failed: OSError | None = None
+    try:
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    except FileNotFoundError:
+        return 0, 0
+    except OSError as error:
+        failed = error
+    raise io_failed("look at the store", path, failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from clawsecrets.model import audit
 from clawsecrets.model.audit import AuditEvent, ChainedEvent
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue, Version
-from clawsecrets.ports import Change, Lease
+from clawsecrets.ports import Broken, Change, Lease
 from clawsecrets.stores import lease as leases
 from clawsecrets.stores import manifest, rows
 from clawsecrets.stores.anchor import Anchor, Seen
@@ -40,9 +41,15 @@ _BATCH = 256
 class SqliteStore(Session):
     """ports.Store on one SQLite file. One connection per process."""
 
+    @property
+    def identity(self) -> str:
+        """store_ports.Identified. A restored backup is another store, with the same id in it."""
+        there = os.stat(self.path)
+        return f"sqlite {there.st_dev} {there.st_ino}"
+
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def names(self, *, deleted: bool = False) -> Sequence[str]:
+    def names(self, *, deleted: bool = False, broken: Broken | None = None) -> Sequence[str]:
         with self.reading() as view:
             return sorted(name for name, head in view.heads.items() if bool(head.deleted) is deleted)
 
@@ -50,10 +57,13 @@ class SqliteStore(Session):
         with self.reading() as view:
             return self.body(view.heads, name).record
 
-    def records(self) -> Iterable[Record]:
+    def records(self, *, broken: Broken | None = None) -> Iterable[Record]:
         names = self.names()
         for start in range(0, len(names), _BATCH):
-            yield from self._some(names[start : start + _BATCH])
+            yield from self._some(names[start : start + _BATCH], broken)
+
+    def bound(self, target: str, *, broken: Broken | None = None) -> Iterable[Record]:
+        return (record for record in self.records(broken=broken) if target in record.secret.injectors)
 
     def history(self, name: str) -> Sequence[Version]:
         with self.reading() as view:
@@ -68,6 +78,9 @@ class SqliteStore(Session):
                 raise NotFound(f"{name} has no value for version {number}: it was erased, or never there",
                                f"`clawsecrets history {name}` shows its versions")
             return rows.get_value(self._db, self._keys, body, number)
+
+    def values(self, wanted: Sequence[tuple[str, int]]) -> Sequence[SecretValue]:
+        return [self.value(name, number) for name, number in wanted]
 
     def fingerprint(self, value: SecretValue) -> str:
         return mac(self.unlocked.lasting.fingerprint, value.reveal()).hex()[:16]
@@ -147,10 +160,18 @@ class SqliteStore(Session):
 
     # --- parts -------------------------------------------------------------------------------------------------
 
-    def _some(self, names: Sequence[str]) -> list[Record]:
+    def _some(self, names: Sequence[str], broken: Broken | None) -> list[Record]:
+        found = []
         with self.reading() as view:
-            present = [name for name in names if name in view.heads and not view.heads[name].deleted]
-            return [self.body(view.heads, name).record for name in present]
+            for name in names:
+                if name in view.heads and not view.heads[name].deleted:
+                    try:
+                        found.append(self.body(view.heads, name).record)
+                    except StoreDamaged as error:
+                        if broken is None:
+                            raise
+                        broken(name, error)
+        return found
 
     def _apply(self, draft: Draft, change: Change) -> Record:
         name = change.record.secret.name

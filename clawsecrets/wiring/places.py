@@ -14,8 +14,8 @@ from clawsecrets.errors import ClawError, UsageError
 from clawsecrets.model.late import late
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Source
     from clawsecrets.scan.pipeline import Told
+    from clawsecrets.scan_ports import Source
     from clawsecrets.wiring.caching import Caching
     from clawsecrets.wiring.scanning import Order
 

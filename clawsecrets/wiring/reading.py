@@ -57,11 +57,21 @@ def read_deployment(files: Sequence[Path], providers: Iterable[Provider]) -> tup
 
 def gateway_url(file: Path) -> str:
     """Where the gateway of an openclaw.json listens on this machine. ConfigError."""
+    return f"ws://127.0.0.1:{gateway_port(file)}"
+
+
+def gateway_port(file: Path) -> int:
+    """The port that the gateway of an openclaw.json, or of a file that it includes, listens on. ConfigError."""
+    from clawsecrets.importers import includes
+
+    return includes.gateway_port(includes.parts(str(file), configuration))
+
+
+def configuration(file: str) -> bytes:
+    """A configuration's content. ConfigError."""
     from clawsecrets.importers import MOST
-    from clawsecrets.importers.openclaw_json import gateway_port
 
     try:
-        raw = read_regular(file, MOST)
+        return read_regular(Path(file), MOST)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}", "it must be a file that you may read") from None
-    return f"ws://127.0.0.1:{gateway_port(raw, str(file))}"

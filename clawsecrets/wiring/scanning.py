@@ -18,7 +18,7 @@ from clawsecrets.model.finding import CONFIDENCES, Coverage, Match, Report
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
-    from clawsecrets.ports import Notes, Source, Store
+    from clawsecrets.ports import Store
     from clawsecrets.scan.baseline import Baseline
     from clawsecrets.scan.inspect import Inspector
     from clawsecrets.scan.pipeline import Looks, Outcome, Told
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from clawsecrets.scan.ruleset import Ruleset
     from clawsecrets.scan.sought import Finder
     from clawsecrets.scan.triage import Group, Seen
+    from clawsecrets.scan_ports import Notes, Source
     from clawsecrets.wiring.caching import Caching
+    from clawsecrets.wiring.recalling import Again
 
 
 class Order(NamedTuple):
@@ -74,6 +76,8 @@ class Scan:
         self.began = time.monotonic()
         self.config: Config | None = None
         """None: there is no configuration file."""
+        self.shown: Callable[[str], bool] = lambda path: True
+        """Whether no value stands in a path of the report."""
 
     def run(self) -> Report:
         """All of it. ClawError when it cannot begin."""
@@ -88,13 +92,48 @@ class Scan:
         ruleset, baseline, finders = self.ruleset(), self.baseline(), self.finders()
         rules = {**ruleset.by_id, **{name: rule for finder in finders for name, rule in finder.rules.items()}}
         caching = self.caching(ruleset)
-        make = self.maker(ruleset, finders)
+        make = self.maker(ruleset, finders, caching)
         with contextlib.ExitStack() as stack:
             sources = Places(self.order, self.chosen(), self.told, caching, stack).sources()
+            judged = self._judged(baseline) if caching is not None else ""
+            verify = self.order.verify  # what a provider said is not said again, and nobody goes unasked
+            again = caching.recalling(sources, judged, ruleset.by_id) if caching is not None and not verify else None
             outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
+            if caching is not None and again is not None:
+                if again.holds(outcomes[0]):
+                    if not interrupted:
+                        caching.remember_new(again)
+                    return self._said_again(again, outcomes[0], ruleset, interrupted)
+                if not interrupted:
+                    outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
+            report = self.report(sources, outcomes, ruleset, baseline, interrupted)
             if caching is not None:
-                caching.remember(sources, outcomes, interrupted)
-            return self.report(sources, outcomes, ruleset, baseline, interrupted)
+                caching.remember(sources, outcomes, interrupted, self.shown, None if verify else (report, judged))
+            return report
+
+    def _judged(self, baseline: Baseline | None) -> str:
+        """A hash of all that findings depend on besides the rules and what was read."""
+        import hashlib
+
+        from clawsecrets import __version__
+
+        config, entries = self.config.scan if self.config else None, []
+        if baseline is not None:
+            from datetime import UTC, datetime
+
+            today = datetime.now(UTC).date()
+            entries = [(entry, entry.expired(today)) for entry in baseline.entries.values()]
+        text = repr((__version__, self._least(), config and (config.disable, config.exclude), entries,
+                     baseline and baseline.salt))
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def _said_again(self, again: Again, outcome: Outcome, ruleset: Ruleset, interrupted: bool) -> Report:
+        """The report of a scan to which nothing but clean content was new."""
+        found, coverage = again.found, again.source.coverage()
+        coverage = coverage._replace(sources=found.sources, objects=outcome.objects, bytes=outcome.bytes,
+                                     cached=coverage.cached + outcome.cached, layers=found.layers)
+        return Report(found.findings, coverage, found.baselined, (), found.rules,
+                      self._stats(ruleset, found.not_shown), interrupted)
 
     def caching(self, ruleset: Ruleset) -> Caching | None:
         """What earlier scans found clean under the same rules. None where more is looked for than the rules say."""
@@ -139,7 +178,7 @@ class Scan:
 
         return known_finders(order.known, self.open_store, order.fingerprints, self.warn)
 
-    def maker(self, ruleset: Ruleset, finders: Sequence[Finder]) -> Callable[[Notes], Looks]:
+    def maker(self, ruleset: Ruleset, finders: Sequence[Finder], caching: Caching | None) -> Callable[[Notes], Looks]:
         """Makes what looks at content, in each worker."""
         from clawsecrets.scan import gates
         from clawsecrets.scan.batch import Batching
@@ -158,7 +197,12 @@ class Scan:
                 named = Naming(Noting(notes, lambda told: Inspector(seeking, notes=told)), finders)
                 return Batching(named, None, kind_of)
             inner = Noting(notes, lambda told: Inspector(detector, notes=told))
-            return Batching(inner, None if order.explain else both(detector), kind_of)
+            looks = Batching(inner, None if order.explain else both(detector), kind_of)
+            if caching is None or not caching.spotted:
+                return looks
+            from clawsecrets.scan.spots import Spotted
+
+            return Spotted(looks, ruleset.by_id)
 
         def both(detector: Detector) -> Callable[[bytes], tuple[Events, Events]]:
             return lambda text: (detector.candidates(text), gates.events(text))
@@ -215,8 +259,7 @@ class Scan:
         for source, outcome in zip(sources, outcomes, strict=True):
             coverage = coverage.plus(source.coverage()).plus(Coverage(
                 objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached, skipped=tuple(outcome.skipped)))
-        stats = {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules),
-                 "not_shown": len(below)}
+        stats = self._stats(ruleset, len(below))
         if not (seen or below or dropped or coverage.skipped):
             return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
         from clawsecrets.scan import triage
@@ -228,9 +271,15 @@ class Scan:
             self._verify(groups)
         judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named(),
                                  hidden=inside)
+        scrubbed = judged.scrubber.path
+        self.shown = lambda path: scrubbed(path) == path
         stats["seconds"] = round(time.monotonic() - self.began, 3)
         return Report(judged.findings, judged.coverage(coverage), judged.baselined,
                       tuple(map(judged.scrubber.dropped, dropped)), judged.rules, stats, interrupted)
+
+    def _stats(self, ruleset: Ruleset, not_shown: int) -> dict[str, float]:
+        return {"seconds": round(time.monotonic() - self.began, 3), "rules": len(ruleset.rules),
+                "not_shown": not_shown}
 
     def _verify(self, groups: Sequence[Group]) -> None:
         """Ask the providers which of them are live."""
@@ -263,10 +312,12 @@ class Scan:
 
     def _wanted(self, match: Match) -> bool:
         """Whether it is to be reported: confident enough, and by a rule that is not disabled."""
-        least = self.order.confidence or (self.config.scan.confidence if self.config else "medium")
         disabled = self.config.scan.disable if self.config else ()
-        return CONFIDENCES.index(match.rule.confidence) <= CONFIDENCES.index(least) and not any(
+        return CONFIDENCES.index(match.rule.confidence) <= CONFIDENCES.index(self._least()) and not any(
             match.rule.id == word or (word.endswith(".*") and match.rule.provider == word[:-2]) for word in disabled)
+
+    def _least(self) -> str:
+        return self.order.confidence or (self.config.scan.confidence if self.config else "medium")
 
     def _pages(self, groups: Sequence[Group]) -> dict[str, str]:
         """Where each provider's credentials are kept, for those that were found and have a file."""

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from clawsecrets.config import Config, Paths, require_provider_folder
+from clawsecrets.config.place import StoreUrl
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.model.policy import RotationPolicy
@@ -24,15 +25,19 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret, SecretValue
 from clawsecrets.model.strategies import STRATEGIES
 from clawsecrets.ports import Clock, Consumer, Injector, Issuer, Lease, Progress, Reply, Request, Store
+from clawsecrets.wiring.shadows import Lazily
 from clawsecrets.wiring.targets import make_consumer, make_injector
 
 if TYPE_CHECKING:
     from clawsecrets.clients.http import Limits
     from clawsecrets.issuers.loader import ProviderFiles
+    from clawsecrets.issuers.postgres import PostgresIssuer
     from clawsecrets.issuers.refresh import RefreshIssuer
+    from clawsecrets.issuers.slots import SlotIssuer
     from clawsecrets.rotate.engine import Engine
     from clawsecrets.rotate.gear import Outfit
     from clawsecrets.rotate.ledger import Ledger
+    from clawsecrets.rotate.sync import Sync
 
 LONGEST_REQUEST = 30.0
 """Seconds that one request takes at most where no `timeout` is configured (clients.http.Limits.total)."""
@@ -74,10 +79,18 @@ def ledger(config: Config, store: Store, shop: Workshop, clock: Clock, actor: st
     return Ledger(store, shop, clock, actor, holder(), lease_for(config), config.rotation.retention)
 
 
+def sync(config: Config, store: Store, shop: Workshop, clock: Clock, engine: Engine, actor: str) -> Sync:
+    """What delivers and acknowledges for this host; `engine` carries out what only this host can."""
+    from clawsecrets.rotate.sync import Sync
+
+    return Sync(store, shop, engine, clock, shop.host, shop.owner, actor, holder(), lease_for(config))
+
+
 def lease_for(config: Config) -> float:
-    """Seconds that a lease lasts: at least the longest step, which calls every consumer once. It is renewed between
-    steps only, and a step that outlives it could be taken over while it is still at work."""
-    slowest = sum(getattr(target, "timeout", 0.0) for target in config.consumers.values())
+    """Seconds that a lease lasts: at least the longest step, which writes every target and calls every consumer once.
+    It is renewed between steps only, and a step that outlives it could be taken over while it is still at work."""
+    targets = [*config.injectors.values(), *config.consumers.values()]
+    slowest = sum(getattr(target, "longest", getattr(target, "timeout", 0.0)) for target in targets)
     request = max([LONGEST_REQUEST, *(own.timeout for own in config.providers.values() if own.timeout)])
     return max(config.rotation.lease, slowest + 2 * request)
 
@@ -100,7 +113,9 @@ class Workshop:
         self._paths = paths
         self._store = store
         self._clock = clock
-        self.host = socket.gethostname()
+        self.host = config.host or socket.gethostname()
+        self.shared = bool(config.host) or not isinstance(config.store.url, StoreUrl)
+        """Whether several hosts may use the store: then a target belongs to the host that its name says."""
 
     @cached_property
     def providers(self) -> ProviderFiles:
@@ -150,6 +165,7 @@ class Workshop:
         self._refuse_places(secret)
         chosen = strategy or self.strategy(secret)
         bound = secret if targets and not self.is_admin(secret) else replace(secret, injectors=(), consumers=())
+        self._require_named(bound)
         return Outfit(
             strategy=chosen,
             issuer=self._issuer(secret, chosen),
@@ -160,7 +176,10 @@ class Workshop:
             admin_test=lambda: self._admin_test(secret, chosen),
             options=self._options(secret),
             refresher=self._refresher(secret) if chosen == "refresh" else None,
+            slots=self._slots(secret) if chosen == "alternate" else None,
             tests_elsewhere=chosen == "self-issued",
+            shadows=Lazily(self._config) if self._config.shadows.look else None,
+            hosts={target: host for target in (*bound.injectors, *bound.consumers) if (host := self.owner(target))},
         )
 
     def check(self, secret: Secret) -> None:
@@ -178,8 +197,8 @@ class Workshop:
 
     def writable(self) -> bool:
         """Whether the store could be written now."""
-        path = self._config.store.url.path
-        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+        path = self._config.store.file
+        return path is None or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
     # --- issuers ----------------------------------------------------------------------------------------------------
 
@@ -191,11 +210,25 @@ class Workshop:
             return LocalIssuer(provider)
         if strategy == "refresh":
             return self._refresher(secret)
+        if strategy == "alternate":
+            return self._slots(secret)
         from clawsecrets.issuers.assisted import AssistedIssuer
         from clawsecrets.issuers.http import HttpIssuer
 
+        if strategy == "assisted" and (provider.protocol or provider.slots):
+            return AssistedIssuer(provider, self._slots(secret))
         http = HttpIssuer(provider, self._limits(secret.provider), self._clock.now)
         return AssistedIssuer(provider, http) if strategy == "assisted" else http
+
+    def _slots(self, secret: Secret) -> SlotIssuer | PostgresIssuer:
+        provider = self.provider(secret.provider)
+        if provider.protocol:
+            from clawsecrets.issuers.postgres import PostgresIssuer
+
+            return PostgresIssuer(provider, self._override(secret.provider).timeout)
+        from clawsecrets.issuers.slots import SlotIssuer
+
+        return SlotIssuer(provider, self._limits(secret.provider), self._clock.now)
 
     def _refresher(self, secret: Secret) -> RefreshIssuer:
         from clawsecrets.issuers.refresh import RefreshIssuer
@@ -257,7 +290,7 @@ class Workshop:
 
     def _admin_test(self, secret: Secret, strategy: str) -> Reply:
         provider, name = self.provider(secret.provider), self._admin_name(secret)
-        missing = provider.missing_options(self._options(secret)) if strategy == "refresh" else ()
+        missing = provider.missing_options(self._options(secret)) if strategy in ("alternate", "refresh") else ()
         if missing:
             return Reply(Outcome.REFUSED, f"option {missing[0]} is not set: clawsecrets configure {secret.name} "
                          f"--option {missing[0]}=TEXT")
@@ -284,14 +317,36 @@ class Workshop:
 
     # --- targets ----------------------------------------------------------------------------------------------------
 
-    def _here(self, target: str) -> bool:
-        """Whether this host serves the target: neither the record's `@host` nor the configuration's `host` says that
-        another one does. Another host's targets are acknowledged by it."""
-        from clawsecrets.rotate.gear import local
-
-        name = target.partition("@")[0]
+    def owner(self, target: str) -> str:
+        """The host that a target is named to be on, by its own name or by `host` of the configuration's target; empty:
+        none is named, and it is this one's where the store is nobody else's."""
+        name, _, host = target.partition("@")
         config = self._config.injectors.get(name) or self._config.consumers.get(name)
-        return local(target, self.host) and (config is None or config.host in ("", self.host))
+        return host or (config.host if config is not None else "")
+
+    def bound(self, target: str) -> str:
+        """How a target that a person names here is written in the record: with its host, where the store may have
+        several."""
+        name, _, host = target.partition("@")
+        if self.shared:
+            return target if self.owner(target) else f"{name}@{self.host}"
+        return name if host == self.host else target
+
+    def knows(self, target: str) -> bool:
+        """Whether the configuration has a target of that name."""
+        return target.partition("@")[0] in (*self._config.injectors, *self._config.consumers)
+
+    def _here(self, target: str) -> bool:
+        """Whether this host serves the target. Another host's targets are acknowledged by it."""
+        return self.owner(target) in ("", self.host)
+
+    def _require_named(self, secret: Secret) -> None:
+        """ConfigError for a target without a host in a store that several hosts may use: each would take it for its
+        own, and none would wait for the other."""
+        nameless = next((t for t in (*secret.injectors, *secret.consumers) if not self.owner(t)), "")
+        if self.shared and nameless:
+            raise ConfigError(f"{secret.name}: its target {nameless} names no host, and this store may have several",
+                              "on the host that has it: clawsecrets hosts adopt")
 
     def _injector(self, target: str) -> Injector:
         config = self._config.injectors.get(target.partition("@")[0])
@@ -303,7 +358,8 @@ class Workshop:
         config = self._config.consumers.get(target.partition("@")[0])
         if config is None:
             raise ConfigError(f"there is no [consumers.{target}] in the configuration", self._where())
-        return make_consumer(config, self._opens_gateway, lambda: self._gateway_tokens(config.name))
+        return make_consumer(config, self._opens_gateway, lambda: self._gateway_tokens(config.name),
+                             self._paths.state)
 
     def _where(self) -> str:
         return f"add it to {self._config.file or self._paths.config}"

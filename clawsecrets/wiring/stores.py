@@ -1,30 +1,76 @@
-"""Makes and opens the store that the configuration names, and the sources of its key."""
+"""Makes and opens the store that the configuration names, and the sources of the embedded one's key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawsecrets.config import Config, KeyPlace, Paths
-from clawsecrets.errors import ConfigError, StoreLocked, StoreMissing
+from clawsecrets.config import Config, KeyPlace, Paths, VaultUrl
+from clawsecrets.errors import ConfigError, StoreLocked, StoreMissing, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.secret import SecretValue
 
 if TYPE_CHECKING:
+    from clawsecrets.ports import Store
     from clawsecrets.stores.keys import KeySource, Slot
     from clawsecrets.stores.sqlite import SqliteStore
 
 Ask = Callable[[], SecretValue]
+SNAPSHOT = "back up the cluster: bao operator raft snapshot save FILE (vault operator raft snapshot save FILE)"
+"""What a backup is where the store is in a cluster."""
+RESTORING = "restore a snapshot of the cluster: bao operator raft snapshot restore FILE"
+KEYS_OF_A_CLUSTER = "the cluster has keys of its own: bao operator rotate, bao operator rekey"
 
 
-def open_store(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: bool = False) -> SqliteStore:
+def open_store(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: bool = False) -> Store:
     """The configured store, opened and verified. StoreMissing says how to make one."""
+    if isinstance(config.store.url, VaultUrl):
+        from clawsecrets.wiring import vault
+
+        return vault.open_store(config, config.store.url, paths)
+    return _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
+
+
+def open_for_reading(config: Config, paths: Paths, ask_passphrase: Ask, now: Callable[[], float],
+                     say: Callable[[str], None], *, accept_older: bool = False) -> Store:
+    """The configured store for a command that only reads; `say` is told where a copy of it answers."""
+    if isinstance(config.store.url, VaultUrl):
+        from clawsecrets.wiring import vault
+
+        return vault.open_for_reading(config, config.store.url, paths, now, say)
+    return _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
+
+
+def is_there(config: Config, paths: Paths) -> bool:
+    """Whether the store was made. StoreError where it cannot be reached."""
+    if config.store.file is not None:
+        return config.store.file.exists()
+    try:
+        open_store(config, paths, _no_passphrase).close()
+    except StoreMissing:
+        return False
+    return True
+
+
+def _no_passphrase() -> SecretValue:
+    raise StoreLocked("no passphrase was asked for")
+
+
+def embedded(config: Config, doing: str, instead: str) -> Path:
+    """The file of the embedded store. UsageError for another one, which cannot do that; `instead`: what does."""
+    if config.store.file is None:
+        raise UsageError(f"{doing} is of the embedded store; this one is {config.store.url}", instead)
+    return config.store.file
+
+
+def _open_embedded(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: bool = False) -> SqliteStore:
     from clawsecrets.stores.slots import described
     from clawsecrets.stores.sqlite import open_store as open_sqlite
 
-    path = config.store.url.path
+    path = embedded(config, "a master key", "the cluster keeps its own")
     if not path.exists():
         raise StoreMissing(f"there is no store at {path}", "clawsecrets init makes one")
     place = config.store.key
@@ -144,10 +190,19 @@ def create_store(config: Config, sources: Sequence[KeySource], *, recovery: bool
     elsewhere."""
     from clawsecrets.stores.sqlite import create
 
+    path = embedded(config, "a master key", "the cluster keeps its own")
     _require_findable(config, sources)
-    store, code = create(config.store.url.path, config.store.anchor, sources, recovery=recovery, event=event)
+    store, code = create(path, config.store.anchor, sources, recovery=recovery, event=event)
     store.close()
     return code
+
+
+def create_in_cluster(config: Config, paths: Paths, event: AuditEvent) -> None:
+    """Make the configured store in Vault or OpenBao. StoreError when there is one already."""
+    from clawsecrets.wiring import vault
+
+    assert isinstance(config.store.url, VaultUrl)
+    vault.create_store(config, config.store.url, paths, event)
 
 
 def rekey(config: Config, paths: Paths, ask_passphrase: Ask, event: AuditEvent,
@@ -156,8 +211,9 @@ def rekey(config: Config, paths: Paths, ask_passphrase: Ask, event: AuditEvent,
     when the configuration would look for the key elsewhere: for a new place, change `[store] key` or remove it."""
     from clawsecrets.stores.rekey import rekey as rekey_store
 
+    embedded(config, "rekey", KEYS_OF_A_CLUSTER)
     _require_findable(config, sources)
-    store = open_store(config, paths, ask_passphrase, accept_older=accept_older)
+    store = _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
     try:
         return rekey_store(store, event, sources)
     finally:
@@ -168,7 +224,8 @@ def backup(config: Config, paths: Paths, ask_passphrase: Ask, file: Path, *, acc
     """A verified copy; gives its generation."""
     from clawsecrets.stores.backup import backup as backup_store
 
-    store = open_store(config, paths, ask_passphrase, accept_older=accept_older)
+    embedded(config, "backup", SNAPSHOT)
+    store = _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
     try:
         return backup_store(store, file)
     finally:
@@ -180,19 +237,50 @@ def restore(config: Config, file: Path, code: SecretValue, sources: Sequence[Key
     the key elsewhere."""
     from clawsecrets.stores.backup import restore as restore_store
 
+    path = embedded(config, "restore", RESTORING)
     _require_findable(config, sources)
-    store = restore_store(file, config.store.url.path, config.store.anchor, code, sources, event)
+    store = restore_store(file, path, config.store.anchor, code, sources, event)
     try:
         return len(store.names())
     finally:
         store.close()
 
 
-def notes(store: SqliteStore) -> Sequence[str]:
-    """What weakens this store without being a fault."""
-    from clawsecrets.stores.doctor import notes as store_notes
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a look at all of the store found, in words."""
 
-    return store_notes(store)
+    where: str
+    faults: Sequence[str]
+    log_fault: str
+    """Empty: the audit log is whole."""
+    writable: bool
+    notes: Sequence[str]
+    """What weakens it without being a fault."""
+    mend: str
+    """What brings back what is damaged."""
+
+
+def health(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: bool = False) -> Health:
+    """Open the store and look at every part of it. StoreError and its kin."""
+    if isinstance(config.store.url, VaultUrl):
+        from clawsecrets.wiring import vault
+
+        store = vault.open_store(config, config.store.url, paths)
+        try:
+            return Health(str(config.store.url), store.check(), store.verify_log(), True,
+                          vault.weaknesses(config, config.store.url, paths),
+                          "compare with a snapshot of the cluster: bao operator raft snapshot restore FILE")
+        finally:
+            store.close()
+    from clawsecrets.stores.doctor import notes
+
+    opened = _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
+    try:
+        return Health(str(config.store.file), opened.check(), opened.verify_log(), opened.writable, notes(opened),
+                      "clawsecrets restore BACKUP brings it back")
+    finally:
+        opened.close()
 
 
 # --- private files --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import warm
 from tests.cli.desk import ROOT, SCRIPT
 from tests.waiting import LONG
 
@@ -32,7 +33,7 @@ class Ran:
 
 @dataclass
 class Stage:
-    """A scratch folder with a home of its own. The compiled rules are kept beside the folders of all tests."""
+    """A scratch folder with a home of its own, and compiled rules in its cache."""
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -40,10 +41,11 @@ class Stage:
     def __post_init__(self) -> None:
         (self.root / "home").mkdir(parents=True)
         (self.root / "tmp").mkdir()
+        warm.put(self.root / "cache" / "clawsecrets")
         self.env = {
             "PATH": f"{SCRIPT.parent}:{os.environ['PATH']}", "HOME": str(self.root / "home"), "LANG": "C.UTF-8",
             "XDG_CONFIG_HOME": str(self.root / "config"), "XDG_DATA_HOME": str(self.root / "data"),
-            "XDG_STATE_HOME": str(self.root / "state"), "XDG_CACHE_HOME": str(self.root.parent.parent / "cache"),
+            "XDG_STATE_HOME": str(self.root / "state"), "XDG_CACHE_HOME": str(self.root / "cache"),
             "TMPDIR": str(self.root / "tmp"), "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_AUTHOR_NAME": "Eve", "GIT_AUTHOR_EMAIL": "eve@example.org", "GIT_COMMITTER_NAME": "Eve",
             "GIT_COMMITTER_EMAIL": "eve@example.org", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "init.defaultBranch",

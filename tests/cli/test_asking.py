@@ -22,7 +22,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         made.provider(f'[injectors.out]\nkind = "directory"\npath = "{made.root}/out"\n{CONSUMER}')
         made.init()
         made.seeded()
-        made.ok("configure", "acme-api-key", "--inject", "out", "--consume", "app", "--strategy", "assisted")
+        made.quick("configure", "acme-api-key", "--inject", "out", "--consume", "app", "--strategy", "assisted")
         yield made
 
 
@@ -37,7 +37,7 @@ def test_on_a_terminal_it_asks_at_once_and_shows_nothing(desk: Desk) -> None:
     assert ran.code == 0 and value not in ran.out, ran
     assert ran.out.index("Paste it here") < ran.out.index("new value of acme-api-key (hidden")
     assert "--new-value-stdin" not in ran.out
-    assert desk.ok("get", "acme-api-key", "--raw").out == value
+    assert desk.quick("get", "acme-api-key", "--raw").out == value
 
 
 @pytest.mark.parametrize("typed", [b"\n", b"\x03"])
@@ -87,6 +87,13 @@ def test_set_warns_and_stores(desk: Desk) -> None:
     assert "warning" not in desk.ok("set", "gw", "--provider", "openclaw-gateway", stdin=b"0123456789abcdef").err
 
 
+def test_set_says_which_provider_may_be_meant(desk: Desk) -> None:
+    named = desk.ok("set", "groq-api-key", stdin=b"something").err
+    assert "if it is groq: clawsecrets configure groq-api-key --provider groq" in named
+    assert "no provider was named" not in desk.ok("set", "plain", stdin=b"something").err
+    assert "no provider was named" not in desk.ok("set", "brave-api-key", "--provider", "brave-search", stdin=b"x").err
+
+
 def test_beginnings_are_those_of_the_providers() -> None:
     files = load_providers([])
     found = {code: [_beginning(rule) for rule in files[code].detect] for code in ("anthropic", "groq", "telegram")}
@@ -97,7 +104,7 @@ def test_beginnings_are_those_of_the_providers() -> None:
 
 
 def test_a_leaked_current_version_that_an_older_rotation_leaves_is_said(desk: Desk) -> None:
-    desk.ok("configure", "acme-api-key", "--strategy", "default", "--grace", "1h")
+    desk.quick("configure", "acme-api-key", "--strategy", "default", "--grace", "1h")
     assert desk.run("rotate", "acme-api-key").code == 1  # version 2 is current, version 1 in its grace
     ran = desk.run("rotate", "acme-api-key", "--compromised", "--yes")
     assert "version 2, the current one, was NOT replaced by this" in ran.err and ran.code == 1, ran

@@ -31,7 +31,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def stocked(desk: Desk) -> Desk:
     """A store that holds one-key."""
     desk.init()
-    desk.ok("set", "one-key", stdin=VALUE.encode())
+    desk.quick("set", "one-key", stdin=VALUE.encode())
     return desk
 
 
@@ -47,8 +47,8 @@ def complains(ran: Ran, code: int, *, about: str = "") -> None:
 
 def intact(desk: Desk) -> None:
     """The value is there, and the store is sound."""
-    assert desk.ok("get", "one-key", "--raw").out == VALUE
-    assert desk.run("audit-log", "verify").code == 0
+    assert desk.quick("get", "one-key", "--raw").out == VALUE
+    desk.quick("audit-log", "verify")
 
 
 # --- files to import ------------------------------------------------------------------------------------------------
@@ -72,7 +72,7 @@ BAD_KEYS = {
 @pytest.mark.parametrize("kind", BAD_ENV)
 def test_malformed_env(stocked: Desk, kind: str) -> None:
     stocked.write("bad.env", BAD_ENV[kind])
-    ran = stocked.run("import", "bad.env")
+    ran = stocked.typed("import", "bad.env")
     if ran.code != 0:  # what can be read of it may be read
         complains(ran, 2, about="bad.env")
     assert "Traceback" not in ran.err
@@ -82,7 +82,7 @@ def test_malformed_env(stocked: Desk, kind: str) -> None:
 @pytest.mark.parametrize("kind", BAD_JSON5)
 def test_malformed_json5(stocked: Desk, kind: str) -> None:
     stocked.write("openclaw.json", BAD_JSON5[kind])
-    ran = stocked.run("import", "openclaw.json")
+    ran = stocked.typed("import", "openclaw.json")
     if ran.code != 0:
         complains(ran, 2, about="openclaw.json")
     assert "Traceback" not in ran.err and "bug" not in ran.err, ran
@@ -95,14 +95,14 @@ def test_malformed_json5(stocked: Desk, kind: str) -> None:
 def test_wrong_passphrase(desk: Desk) -> None:
     desk.ok("init", "--passphrase-stdin", "--recovery-file", "code", stdin=b"right words")
     env = {"CLAWSECRETS_PASSPHRASE_FILE": str(desk.write("pass", "right words\n"))}
-    assert desk.run("set", "one-key", stdin=VALUE.encode(), env=env).code == 0
+    assert desk.typed("set", "one-key", stdin=VALUE.encode(), env=env).code == 0
     for wrong in ("wrong words\n", "", "right words \n", "x" * 100_000):
         desk.write("pass", wrong)
-        complains(desk.run("get", "one-key", "--raw", env=env), 3)
+        complains(desk.typed("get", "one-key", "--raw", env=env), 3)
     (desk.root / "pass").unlink()
-    complains(desk.run("get", "one-key", "--raw", env=env), 3, about="passphrase file")
+    complains(desk.typed("get", "one-key", "--raw", env=env), 3, about="passphrase file")
     desk.write("pass", "right words\n")
-    assert desk.run("get", "one-key", "--raw", env=env).out == VALUE
+    assert desk.typed("get", "one-key", "--raw", env=env).out == VALUE
 
 
 @pytest.mark.parametrize("kind", BAD_KEYS)
@@ -110,7 +110,7 @@ def test_wrong_key_file(stocked: Desk, kind: str) -> None:
     key = stocked.root / "keys" / "master.key"
     right = key.read_bytes()
     stocked.write("keys/master.key", BAD_KEYS[kind])
-    complains(stocked.run("get", "one-key", "--raw"), 3)
+    complains(stocked.typed("get", "one-key", "--raw"), 3)
     stocked.write("keys/master.key", right)
     intact(stocked)
 
@@ -120,7 +120,7 @@ def test_the_key_of_another_store(stocked: Desk) -> None:
                "--store", f"sqlite://{stocked.root}/o/store.db")
     right = (stocked.root / "keys" / "master.key").read_bytes()
     shutil.copy(stocked.root / "keys" / "other.key", stocked.root / "keys" / "master.key")
-    complains(stocked.run("get", "one-key", "--raw"), 3)
+    complains(stocked.typed("get", "one-key", "--raw"), 3)
     stocked.write("keys/master.key", right)
     intact(stocked)
 
@@ -131,7 +131,7 @@ def test_loose_modes(stocked: Desk, path: str, mode: int) -> None:
     target = stocked.root / path
     kept = target.stat().st_mode
     target.chmod(mode)
-    ran = stocked.run("get", "one-key", "--raw")
+    ran = stocked.typed("get", "one-key", "--raw")
     complains(ran, 2 if path.endswith(".toml") else 3, about=str(target))
     assert "chmod" in ran.err
     target.chmod(kept)
@@ -146,7 +146,7 @@ def test_truncated(stocked: Desk, left: int) -> None:
     whole = stocked.database.read_bytes()
     stocked.database.write_bytes(whole[:left])
     for words in (["get", "one-key", "--raw"], ["status"], ["set", "two"], ["rekey"], ["backup", "copy"]):
-        complains(stocked.run(*words, stdin=b"x"), 3)
+        complains(stocked.typed(*words, stdin=b"x"), 3)
     stocked.database.write_bytes(whole)
     intact(stocked)
 
@@ -158,7 +158,7 @@ def test_flipped_bits(stocked: Desk, random_seed: int) -> None:
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
         stocked.database.write_bytes(flipped)
-        ran = stocked.run("get", "one-key", "--raw")
+        ran = stocked.typed("get", "one-key", "--raw")
         if ran.code == 0:
             assert ran.out == VALUE, place  # the byte says nothing: never a wrong value
         else:
@@ -170,17 +170,17 @@ def test_flipped_bits(stocked: Desk, random_seed: int) -> None:
 
 def test_not_a_database(stocked: Desk) -> None:
     stocked.database.write_bytes(b"SQLite format 3\x00" + os.urandom(8192))
-    complains(stocked.run("status"), 3, about="store.db")
+    complains(stocked.typed("status"), 3, about="store.db")
     stocked.database.unlink()
     stocked.database.mkdir()
-    complains(stocked.run("status"), 3)
+    complains(stocked.typed("status"), 3)
 
 
 def test_an_older_file(stocked: Desk) -> None:
     older = stocked.database.read_bytes()
-    stocked.ok("set", "two-key", stdin=b"x" * 20)
+    stocked.quick("set", "two-key", stdin=b"x" * 20)
     stocked.database.write_bytes(older)
-    ran = stocked.run("get", "one-key", "--raw")
+    ran = stocked.typed("get", "one-key", "--raw")
     complains(ran, 3)
     assert "--accept-older" in ran.err
     assert stocked.ok("get", "one-key", "--raw", "--accept-older").out == VALUE
@@ -202,7 +202,7 @@ def small(tmp_path: Path) -> Iterator[Desk]:
     try:
         with Desk(mount / "s") as desk:
             desk.init()
-            desk.ok("set", "one-key", stdin=VALUE.encode())
+            desk.quick("set", "one-key", stdin=VALUE.encode())
             yield desk
     finally:
         subprocess.run(["umount", "-l", mount], check=True)
@@ -213,14 +213,14 @@ def test_full_disk(small: Desk) -> None:
     with pytest.raises(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(b"\0" * 4096)
-    complains(small.run("set", "two-key", stdin=b"x" * 200_000), 3)
+    complains(small.typed("set", "two-key", stdin=b"x" * 200_000), 3)
     for words in (["configure", "one-key", "--interval", "1d"], ["rekey"], ["backup", "copy"], ["delete", "one-key"]):
-        ran = small.run(*words)
+        ran = small.typed(*words)
         if ran.code:
             complains(ran, 3)
     assert small.ok("get", "one-key").out  # masked: reading needs no room
     filler.unlink()
-    small.run("undelete", "one-key")
+    small.typed("undelete", "one-key")
     intact(small)
 
 
@@ -228,9 +228,9 @@ def test_read_only_disk(small: Desk) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small.root.parent], check=True)
     assert small.ok("get", "one-key").out
     assert "one-key" in small.ok("status").out
-    complains(small.run("set", "two-key", stdin=b"x"), 3)
-    complains(small.run("delete", "one-key"), 3)
-    assert small.run("doctor").code == 1
+    complains(small.typed("set", "two-key", stdin=b"x"), 3)
+    complains(small.typed("delete", "one-key"), 3)
+    assert small.typed("doctor").code == 1
     subprocess.run(["mount", "-o", "remount,rw", small.root.parent], check=True)
     intact(small)
 
@@ -248,7 +248,7 @@ def test_a_reader_that_leaves(stocked: Desk) -> None:
 
 
 def test_a_terminal_that_cannot_show_it(stocked: Desk) -> None:
-    ran = stocked.run("get", "one-key", env={"PYTHONIOENCODING": "ascii", "LANG": "C"})
+    ran = stocked.typed("get", "one-key", env={"PYTHONIOENCODING": "ascii", "LANG": "C"})
     assert (ran.code, ran.out.strip()) == (0, "????????")
 
 
@@ -260,10 +260,10 @@ def test_a_clock_set_back(stocked: Desk) -> None:
     stocked.write("site/sitecustomize.py", "import time\nreal = time.time\ntime.time = lambda: real() - 10 * 86400\n")
     env = {"PYTHONPATH": str(stocked.root / "site")}
     for words in (["status"], ["get", "one-key"], ["audit-log", "verify"], ["doctor"], ["rotate", "--due"]):
-        ran = stocked.run(*words, env=env)
+        ran = stocked.typed(*words, env=env)
         assert "Traceback" not in ran.err and ran.code in (0, 1), (words, ran)
-    assert " -" not in stocked.run("status", env=env).out.replace("  -", "")  # no negative age
-    assert stocked.run("set", "two-key", stdin=b"x" * 20, env=env).code == 0
+    assert " -" not in stocked.typed("status", env=env).out.replace("  -", "")  # no negative age
+    assert stocked.typed("set", "two-key", stdin=b"x" * 20, env=env).code == 0
     intact(stocked)
 
 
@@ -277,12 +277,15 @@ def rented(desk: Desk) -> Desk:
                   '[consumers.app]\nkind = "command"\nprobe = ["true"]\n')
     desk.init()
     desk.seeded()
-    desk.ok("configure", "acme-api-key", "--inject", "out", "--consume", "app")
+    desk.quick("configure", "acme-api-key", "--inject", "out", "--consume", "app")
     return desk
 
 
-TROUBLE = [(operation, fault) for operation in ("create", "whoami", "revoke")
-           for fault in ("500", "429", "garbage", "slow", "drip", "hang", "reset", "302")]
+FAULTS = ("500", "429", "garbage", "slow", "drip", "hang", "reset", "302")
+OPERATIONS = ("create", "whoami", "revoke")
+TROUBLE = [pytest.param(operation, fault, marks=() if number % 3 == place else pytest.mark.soak)
+           for place, operation in enumerate(OPERATIONS) for number, fault in enumerate(FAULTS)]
+"""Each fault once, among all operations; every pair in the soak."""
 
 
 @pytest.mark.parametrize(("operation", "fault"), TROUBLE)
@@ -298,30 +301,36 @@ def test_provider_trouble(rented: Desk, operation: str, fault: str) -> None:
         fake.fault(operation, fault, times=-1, seconds=LIMIT if fault == "hang" else 4)
     usual = (rented.home / "clawsecrets.toml").read_text()
     rented.config(usual.replace('timeout = "5m"', 'timeout = "1s"'))
-    ran = rented.run("rotate", "acme-api-key")
+    ran = rented.typed("rotate", "acme-api-key")
     assert ran.code in (0, 1, 3, 4, 5) and "Traceback" not in ran.err and "bug" not in ran.err, ran
     assert ran.code == 0 or len(ran.err.splitlines()) >= 1, ran
-    assert rented.ok("get", "acme-api-key", "--raw").out in {item.value for item in fake.live().values()}
+    assert rented.quick("get", "acme-api-key", "--raw").out in {item.value for item in fake.live().values()}
     rented.config(usual)  # from here on it answers, and is waited for
     fake.clear()
     fake.let_go()
     until(lambda: not fake.holding, "the end of what it held")
     for _ in range(4):
-        if rented.run("rotations").code == 0 and rented.run("revocations").code == 0:
+        if rented.typed("rotations").code == 0 and rented.typed("revocations").code == 0:
             break
-        rented.run("rotations", "resume", "acme-api-key")
-        rented.run("revocations", "retry")
-    rented.run("revocations", "retry", "acme-api-key")  # a creation that happened late: its label is watched
-    assert {item.value for item in fake.live().values()} == {rented.ok("get", "acme-api-key", "--raw").out}
+        rented.typed("rotations", "resume", "acme-api-key")
+        rented.typed("revocations", "retry")
+    rented.typed("revocations", "retry", "acme-api-key")  # a creation that happened late: its label is watched
+    assert {item.value for item in fake.live().values()} == {rented.quick("get", "acme-api-key", "--raw").out}
 
 
 def test_no_provider_at_all(rented: Desk) -> None:
     fake = rented.fake
     assert fake is not None
-    before = rented.ok("get", "acme-api-key", "--raw").out
+    before = rented.quick("get", "acme-api-key", "--raw").out
     fake.server.server_close()
     fake.server.shutdown()
-    ran = rented.run("rotate", "acme-api-key")
+    ran = rented.typed("rotate", "acme-api-key")
     assert ran.code in (1, 4, 5) and "Traceback" not in ran.err, ran
-    assert rented.ok("get", "acme-api-key", "--raw").out == before
-    assert rented.run("rotate", "acme-api-key", "--dry-run").code in (0, 6)
+    assert rented.quick("get", "acme-api-key", "--raw").out == before
+    assert rented.typed("rotate", "acme-api-key", "--dry-run").code in (0, 6)
+
+
+@pytest.mark.parametrize("text", ["a\nforged  line", "a\x1b[2J", "a\u202eb", "x" * 501])
+@pytest.mark.parametrize(("option", "before"), [("--group", ""), ("--handle", ""), ("--option", "project=")])
+def test_a_free_text_is_one_visible_line(stocked: Desk, option: str, before: str, text: str) -> None:
+    complains(stocked.typed("configure", "one-key", option, before + text), 2, about=f"{option}: one line")

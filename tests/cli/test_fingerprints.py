@@ -23,7 +23,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with Desk(tmp_path / "desk") as one:
         one.init()
         for name, value in (("gateway-key", STRONG), ("other-key", OTHER), ("wifi", WEAK)):
-            one.ok("set", name, stdin=value.encode())
+            one.quick("set", name, stdin=value.encode())
         yield one
 
 

@@ -22,9 +22,12 @@ ANSWERS = {
     "provider": "provider-show", "providers": "providers", "providers-check": "provider-check", "restore": "restore",
     "resume": "rotate", "retry": "retry", "revocations": "revocations", "revocations-none": "revocations",
     "rotate-due": "rotate", "rotate-error": "rotate", "rotate-refused": "rotate", "rotate-self-issued": "rotate",
-    "rotations": "rotations",
+    "hosts": "hosts", "rotation-show": "rotation-show", "rotations": "rotations", "store-check": "store-check",
+    "store-copy": "store-copy", "store-differs": "store-check", "sync": "sync",
     "rule": "rule-show", "rules": "rules", "rules-test": "rule-test",
-    "show": "show", "show-rotated": "show", "status": "status", "status-paused": "status", "version": "version-answer",
+    "adopt": "adopt", "adopt-applied": "adopt", "shadows": "shadows",
+    "show": "show", "show-paused": "show", "show-rotated": "show", "status": "status", "status-paused": "status",
+    "vault-policy": "vault-policy", "version": "version-answer",
 }
 """Golden file -> its section of the document."""
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \|")
@@ -58,7 +61,8 @@ def faults(value: Any, kind: str, where: str) -> list[str]:
         name = "failure" if link[2] == "answer" and value.get("outcome") == "error" else link[2]
         return members(value, name, where)
     types = {"text": str, "bool": bool, "number": int, "bits": (int, float),
-             "time": (int, float, str), "seconds": (int, float, str), "object of text": dict, "object of numbers": dict}
+             "time": (int, float, str), "seconds": (int, float, str), "object of text": dict, "object of numbers": dict,
+             "object of lists": dict}
     return [] if isinstance(value, types[kind]) else [f"{where} is no {kind}"]
 
 

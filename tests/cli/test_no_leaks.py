@@ -66,14 +66,17 @@ class Leaks:
 
     def run(self, *words: str, stdin: bytes = b"", env: dict[str, str] | None = None, pty: bool = False) -> Ran:
         """Run a command, and keep what it said for the search."""
-        ran = self.desk.run(*words, stdin=stdin, env=env, pty=pty)
+        if pty or Watch.watching:
+            ran = self.desk.run(*words, stdin=stdin, env=env, pty=pty)
+        else:
+            ran = self.desk.typed(*words, stdin=stdin, env=env)
         self.heard.append((" ".join(words), ran.everything.encode()))
         return ran
 
     def learn(self) -> None:
         """Every value that the fake provider ever gave out is a canary, too."""
         assert self.desk.fake is not None
-        styles = ("acme", "rollco", "selfroll", "refresher", "refresher-once")
+        styles = ("acme", "rollco", "selfroll", "refresher", "refresher-once", "pairco")
         made = [item for style in styles for item in self.desk.fake.ever(style)]
         known = [text.encode() for item in made for text in (item.value, item.refresh) if text]
         self.values += [value for value in [*known, self.desk.fake.admin.encode()] if value not in self.values]
@@ -106,7 +109,7 @@ def stocked(leaks: Leaks) -> Leaks:
     desk.init()
     leaks.values += [(desk.root / name).read_bytes().strip() for name in ("code", "keys/master.key")]
     desk.seeded()
-    desk.ok("configure", "acme-api-key", "--inject", "app-env", "--inject", "out", "--inject", "refs",
+    desk.quick("configure", "acme-api-key", "--inject", "app-env", "--inject", "out", "--inject", "refs",
             "--consume", "loud")
     leaks.learn()
     return leaks
@@ -147,6 +150,29 @@ def test_ordinary_commands(stocked: Leaks) -> None:
     assert b"clawsecrets" in watch.programs
     assert stocked.found() == []
     assert [form for value in stocked.values for form in canaries.search(watch.everything, value)] == []
+
+
+def test_running_and_rendering(leaks: Leaks) -> None:
+    value = leaks.fresh()
+    leaks.desk.init()
+    assert leaks.run("set", "one-key", stdin=value).code == 0
+    (leaks.desk.root / "out").mkdir()
+    script = 'env; env >&2; env | base64 -w0; cat "$CLAWSECRETS_FILES"/* | od -An -v -tx1 | tr -d " \\n"; exit 3'
+    with Watch() as watch:
+        for words in (["-v"], ["--files"], ["--watch"]):
+            assert leaks.run("run", "--secret", "one-key=ONE", *words, "--", "sh", "-c", script, pty=True).code == 3
+            assert leaks.run("run", "--secret", "one-key=ONE", *words, "--", "true").code == 0
+        for text, code in (("secret('one-key')", 0), ("secret('one-key') + 1", 2), ("{}[secret('one-key')]", 2),
+                           ("secret(secret('one-key'))", 2), ("secret('one-key').x", 2)):
+            leaks.desk.write("t.j2", "{{ " + text + " }}")
+            assert leaks.run("render", "t.j2", "--output", "out/made", "-v").code == code, text
+        assert leaks.run("render", "t.j2", pty=True).code == 2
+    leaks.run("audit-log", "--json")
+    assert (leaks.desk.root / "out" / "made").read_bytes() == value  # it was there to leak
+    assert leaks.found() == []
+    holding = [content for content in watch.seen if canaries.search(content, value)]
+    strangers = [content for content in holding if not content.startswith(b"ONE=") and b"\0ONE=" not in content]
+    assert strangers == []  # only the command itself has it, in the environment that it was given
 
 
 def test_import_of_files(leaks: Leaks) -> None:

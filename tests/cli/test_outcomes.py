@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.desk import SCRIPT, Desk
 
 APP = '[consumers.app]\nkind = "command"\nprobe = ["{probe}"]\n'
 
@@ -27,7 +27,7 @@ def rented(desk: Desk, more: str = "") -> Desk:
                   f'{more or APP.format(probe="true")}')
     desk.init()
     desk.seeded()
-    desk.ok("configure", "acme-api-key", "--inject", "out", "--consume", "app")
+    desk.quick("configure", "acme-api-key", "--inject", "out", "--consume", "app")
     return desk
 
 
@@ -38,13 +38,13 @@ def test_a_supplied_value_that_is_in_use_and_owes_is_work_left(desk: Desk) -> No
     """4 says that nothing is half done: here the new one is published, and only the old one still has to die."""
     fake = rented(desk).fake
     assert fake is not None
-    desk.ok("configure", "acme-api-key", "--strategy", "assisted")
+    desk.quick("configure", "acme-api-key", "--strategy", "assisted")
     fake.fault("revoke", "status", status=403)
     fresh = fake.seed("acme", "by a person").value
-    ran = desk.run("rotate", "acme-api-key", "--new-value-stdin", stdin=fresh.encode())
+    ran = desk.typed("rotate", "acme-api-key", "--new-value-stdin", stdin=fresh.encode())
     assert "revoke-old: refused" in ran.err, ran
     assert ran.code == 1, ran
-    assert desk.ok("get", "acme-api-key", "--raw").out == fresh
+    assert desk.quick("get", "acme-api-key", "--raw").out == fresh
 
 
 def test_backed_out_but_owing_is_work_left(desk: Desk) -> None:
@@ -52,9 +52,9 @@ def test_backed_out_but_owing_is_work_left(desk: Desk) -> None:
     probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {first})" ]\n', 0o700)
     fake = rented(desk, APP.format(probe=probe)).fake
     assert fake is not None
-    desk.write("first", desk.ok("get", "acme-api-key", "--raw").out)
+    desk.write("first", desk.quick("get", "acme-api-key", "--raw").out)
     fake.fault("revoke", "status", status=403)
-    ran = desk.run("rotate", "acme-api-key")
+    ran = desk.typed("rotate", "acme-api-key")
     assert "the new one still has to be revoked" in ran.out, ran
     assert ran.code == 1, ran
 
@@ -64,11 +64,11 @@ def test_a_value_that_was_not_taken_is_said(desk: Desk) -> None:
     assert fake is not None
     desk.ok("rotate", "acme-api-key")
     words = ("rotate", "acme-api-key", "--from-version", "1", "--new-value-stdin")
-    ran = desk.run(*words, stdin=b"acme_live_0123")
+    ran = desk.typed(*words, stdin=b"acme_live_0123")
     assert ran.code == 1 and "was not taken" in ran.err, ran
-    answer = json.loads(desk.run(*words, "--json", stdin=b"acme_live_0123").out)["rotations"][0]
+    answer = json.loads(desk.typed(*words, "--json", stdin=b"acme_live_0123").out)["rotations"][0]
     assert answer["value_unused"] and answer["already"] and answer["exit_code"] == 1
-    assert desk.run(*words[:-1]).code == 0  # nothing was given, nothing is lost
+    assert desk.typed(*words[:-1]).code == 0  # nothing was given, nothing is lost
 
 
 # --- groups ---------------------------------------------------------------------------------------------------------
@@ -78,8 +78,8 @@ def test_two_of_a_group_are_not_rotated_in_one_run(desk: Desk) -> None:
     rented(desk)
     desk.seeded(name="acme-second")
     for name in ("acme-api-key", "acme-second"):
-        desk.ok("configure", name, "--group", "pair", "--interval", "0", "--consume", "app")
-    ran = desk.run("rotate", "--due", "--yes", "--json")
+        desk.quick("configure", name, "--group", "pair", "--interval", "0", "--consume", "app")
+    ran = desk.typed("rotate", "--due", "--yes", "--json")
     document = json.loads(ran.out)
     assert [item["secret"] for item in document["left"]] == ["acme-second"]
     assert [(item["secret"], item["exit_code"]) for item in document["rotations"]] == [("acme-api-key", 0)]
@@ -93,10 +93,10 @@ def test_a_group_waits_for_its_unfinished_one(desk: Desk) -> None:
     rented(desk)
     desk.seeded(name="acme-second")
     for name in ("acme-api-key", "acme-second"):
-        desk.ok("configure", name, "--group", "pair", "--interval", "0")
-    desk.ok("configure", "acme-second", "--grace", "1h", "--consume", "app")
-    assert desk.run("rotate", "acme-second").code == 1
-    ran = desk.run("rotate", "--due", "--yes")
+        desk.quick("configure", name, "--group", "pair", "--interval", "0")
+    desk.quick("configure", "acme-second", "--grace", "1h", "--consume", "app")
+    assert desk.typed("rotate", "acme-second").code == 1
+    ran = desk.typed("rotate", "--due", "--yes")
     assert "acme-api-key: left for another run: acme-second of its group pair comes first" in ran.err, ran
     assert "acme-second: in use; the old one is kept" in ran.out
 
@@ -108,24 +108,24 @@ def test_due_works_off_revocations_that_are_due(desk: Desk) -> None:
     fake = rented(desk).fake
     assert fake is not None
     fake.fault("revoke", "status", status=403, times=2)
-    assert desk.run("rotate", "acme-api-key").code == 1  # owed; the next try is due at once
-    ran = desk.run("rotate", "--due")
+    assert desk.typed("rotate", "acme-api-key").code == 1  # owed; the next try is due at once
+    ran = desk.typed("rotate", "--due")
     assert "acme-api-key version 1: not yet" in ran.out and ran.code == 1, ran
     document = json.loads(desk.ok("rotate", "--due", "--json").out)
     assert document["tried"] == [], "its next try is not due yet"
     desk.later(3600)
     document = json.loads(desk.ok("rotate", "--due", "--json").out)
     assert [(item["version"], item["dead"]) for item in document["tried"]] == [(1, True)]
-    assert desk.run("revocations").code == 0
+    assert desk.typed("revocations").code == 0
 
 
 def test_due_leaves_a_failed_one_alone_for_a_while(desk: Desk) -> None:
     fake = rented(desk).fake
     assert fake is not None
-    desk.ok("configure", "acme-api-key", "--interval", "0")
+    desk.quick("configure", "acme-api-key", "--interval", "0")
     fake.fault("create", "status", status=403, times=1)
-    assert desk.run("rotate", "--due").code == 4
-    ran = desk.run("rotate", "--due", "--json")
+    assert desk.typed("rotate", "--due").code == 4
+    ran = desk.typed("rotate", "--due", "--json")
     document = json.loads(ran.out)
     assert ran.code == 1 and document["rotations"] == [], ran
     assert "its last rotation failed" in document["left"][0]["reason"]
@@ -137,7 +137,7 @@ def test_a_failed_one_is_rotated_at_once_by_its_name(desk: Desk) -> None:
     fake = rented(desk).fake
     assert fake is not None
     fake.fault("create", "status", status=403, times=1)
-    assert desk.run("rotate", "acme-api-key").code == 4
+    assert desk.typed("rotate", "acme-api-key").code == 4
     assert "acme-api-key: rotated" in desk.ok("rotate", "acme-api-key").out
 
 
@@ -155,9 +155,10 @@ def test_inject_says_what_failed(desk: Desk) -> None:
     """A target that cannot be written is 6, one that refuses is 4."""
     rented(desk)
     (desk.root / "out").write_text("a file where the folder belongs")
-    ran = desk.run("inject", "acme-api-key")
+    ran = desk.typed("inject", "acme-api-key")
     assert ran.code in (4, 6) and "out:" in ran.out, ran
-    assert desk.run("inject", "acme-admin").err == "acme-admin: nothing to deliver: an admin credential goes nowhere\n"
+    said = desk.typed("inject", "acme-admin").err
+    assert said == "acme-admin: nothing to deliver: an admin credential goes nowhere\n"
 
 
 # --- what a target still holds --------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ def held(desk: Desk) -> tuple[bool, bool]:
 @pytest.fixture
 def delivered(desk: Desk) -> Desk:
     rented(desk)
-    desk.ok("configure", "acme-api-key", "--inject", "env")
+    desk.quick("configure", "acme-api-key", "--inject", "env")
     desk.ok("inject", "acme-api-key")
     assert held(desk) == (True, True)
     return desk
@@ -197,10 +198,10 @@ def test_delete_clears_every_target(delivered: Desk) -> None:
 def test_what_could_not_be_cleared_is_told(delivered: Desk, words: tuple[str, ...]) -> None:
     env = delivered.root / "app.env"
     env.write_text(env.read_text() + "ACME_OTHER='open\n")  # no line of this file can be rewritten now
-    ran = delivered.run(*words)
+    ran = delivered.typed(*words)
     assert ran.code == 1 and "NOT taken out of env" in ran.err, ran
     if words[0] == "delete":
-        assert delivered.run("purge", "acme-api-key", "--yes").code == 1
+        assert delivered.typed("purge", "acme-api-key", "--yes").code == 1
         assert "ACME_API_KEY=" in env.read_text()
     else:
         assert "env" not in json.loads(delivered.ok("show", "acme-api-key", "--json").out)["injectors"]
@@ -208,9 +209,9 @@ def test_what_could_not_be_cleared_is_told(delivered: Desk, words: tuple[str, ..
 
 def test_a_variable_of_another_secret_stays(delivered: Desk) -> None:
     """By its variable the line is the other one's; a file of its own in the folder is not."""
-    delivered.ok("set", "other-key", "--env", "ACME_API_KEY", stdin=b"other-value-0123")
-    delivered.ok("configure", "other-key", "--inject", "env", "--inject", "out")
-    ran = delivered.run("delete", "acme-api-key")
+    delivered.quick("set", "other-key", "--env", "ACME_API_KEY", stdin=b"other-value-0123")
+    delivered.quick("configure", "other-key", "--inject", "env", "--inject", "out")
+    ran = delivered.typed("delete", "acme-api-key")
     assert ran.code == 1 and "another secret goes by ACME_API_KEY there" in ran.err, ran
     assert held(delivered) == (False, True)
 
@@ -219,8 +220,8 @@ def test_what_owes_is_not_deleted(desk: Desk) -> None:
     fake = rented(desk).fake
     assert fake is not None
     fake.fault("revoke", "status", status=403, times=-1)
-    assert desk.run("rotate", "acme-api-key").code == 1
-    ran = desk.run("delete", "acme-api-key")
+    assert desk.typed("rotate", "acme-api-key").code == 1
+    ran = desk.typed("delete", "acme-api-key")
     assert ran.code == 2 and "not proven dead" in ran.err, ran
     assert (desk.root / "out" / "acme-api-key").exists()
 
@@ -231,11 +232,11 @@ def test_what_owes_is_not_deleted(desk: Desk) -> None:
 def test_a_refused_current_stays_in_sight(desk: Desk) -> None:
     fake = rented(desk).fake
     assert fake is not None
-    desk.ok("backup", "copy")
+    desk.quick("backup", "copy")
     desk.ok("rotate", "acme-api-key")  # what the backup holds is dead now
     shutil.rmtree(desk.home / "data")
     desk.ok("restore", "copy", "--recovery-file", "code", "--key-file", "keys/new.key")
-    ran = desk.run("restore", "--confirm", "--yes")
+    ran = desk.typed("restore", "--confirm", "--yes")
     assert ran.code == 1, ran
     assert "clawsecrets set acme-api-key --replace" in ran.err and "clawsecrets rotate acme-api-key" in ran.err
 
@@ -245,13 +246,13 @@ def test_a_self_issued_current_is_tried_at_its_consumer(desk: Desk, holds: str, 
     probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {desk.root}/holds)" ]\n', 0o700)
     desk.config(APP.format(probe=probe) + "validates = true\n")
     desk.init()
-    desk.ok("set", "hooks", "--provider", "openclaw-hooks", stdin=b"first")
-    desk.ok("configure", "hooks", "--consume", "app")
-    desk.ok("backup", "copy")
+    desk.quick("set", "hooks", "--provider", "openclaw-hooks", stdin=b"first")
+    desk.quick("configure", "hooks", "--consume", "app")
+    desk.quick("backup", "copy")
     shutil.rmtree(desk.home / "data")
     desk.ok("restore", "copy", "--recovery-file", "code", "--key-file", "keys/new.key")
     desk.write("holds", holds)
-    ran = desk.run("restore", "--confirm", "--yes")
+    ran = desk.typed("restore", "--confirm", "--yes")
     assert word in ran.out and ran.code == code, ran
 
 
@@ -260,22 +261,22 @@ def test_a_self_issued_current_is_tried_at_its_consumer(desk: Desk, holds: str, 
 
 def test_inject_of_a_name_that_goes_nowhere_is_said(desk: Desk) -> None:
     rented(desk)
-    desk.ok("set", "lonely", stdin=b"x")
-    ran = desk.run("inject", "lonely", "acme-api-key")
+    desk.quick("set", "lonely", stdin=b"x")
+    ran = desk.typed("inject", "lonely", "acme-api-key")
     assert ran.code == 2 and "lonely: nothing to deliver: it has no target" in ran.err
     assert "acme-api-key: delivered" in ran.out
-    assert desk.run("inject").code == 0  # nobody asked for it by name
+    assert desk.typed("inject").code == 0  # nobody asked for it by name
 
 
 def test_a_target_that_is_not_configured_here_does_not_block_the_confirmation(desk: Desk) -> None:
     rented(desk)
-    desk.ok("backup", str(desk.root / "b"))
+    desk.quick("backup", str(desk.root / "b"))
     file = desk.home / "clawsecrets.toml"
     file.write_text(file.read_text().replace('[injectors.out]\n', '[injectors.other]\n'))
     shutil.rmtree(desk.home / "data")
     desk.ok("restore", str(desk.root / "b"), "--recovery-file", str(desk.root / "code"), "--key-file",
             str(desk.root / "keys" / "second.key"))
-    ran = desk.run("restore", "--confirm", "--yes")
+    ran = desk.typed("restore", "--confirm", "--yes")
     assert ran.code == 0 and "confirmed" in ran.err, ran
     row = next(line for line in ran.out.splitlines() if line.startswith("acme-api-key"))
     assert "accepted" in row and "out" in row
@@ -288,7 +289,7 @@ def test_the_age_of_an_imported_value_is_at_least_that(desk: Desk) -> None:
     desk.init()
     desk.write("app.env", "ANTHROPIC_API_KEY=sk-ant-api03-" + "A1b2C3d4E5" * 9 + "xyzAA\n")
     desk.ok("import", "app.env")
-    desk.ok("set", "made-here", stdin=b"x")
+    desk.quick("set", "made-here", stdin=b"x")
     rows = {line.split()[0]: line for line in desk.ok("status").out.splitlines()}
     assert "≥" in rows["anthropic-api-key"] and "≥" not in rows["made-here"]
     found = {row["name"]: row["origin"] for row in json.loads(desk.ok("status", "--json").out)["secrets"]}
@@ -298,13 +299,31 @@ def test_the_age_of_an_imported_value_is_at_least_that(desk: Desk) -> None:
 def test_doctor_asks_the_consumers_and_names_what_waits(desk: Desk) -> None:
     rented(desk, APP.format(probe="false"))
     for name in ("p", "q", "r", "s", "t"):
-        desk.ok("set", name, stdin=b"x")
-    told = " ".join(desk.run("doctor").out.split())
+        desk.quick("set", name, stdin=b"x")
+    told = " ".join(desk.typed("doctor").out.split())
     assert "consumer app: NOT well" in told or "consumer app: not reachable" in told, told
     assert "delivered nowhere: p, q, r, s, t" in told
-    desk.ok("configure", "acme-api-key", "--strategy", "assisted", "--no-consume", "app")
-    assert desk.run("rotate", "acme-api-key").code == 1
-    assert "acme-api-key: its rotation waits for you: waiting for the new value" in desk.run("doctor").out
+    desk.quick("configure", "acme-api-key", "--strategy", "assisted", "--no-consume", "app")
+    assert desk.typed("rotate", "acme-api-key").code == 1
+    assert "acme-api-key: its rotation waits for you: waiting for the new value" in desk.typed("doctor").out
+
+
+def test_doctor_says_that_nobody_keeps_the_schedule(desk: Desk) -> None:
+    rented(desk)
+    desk.quick("configure", "acme-api-key", "--interval", "1d")
+    said = "schedule: due and begun by nobody: acme-api-key"
+    assert "schedule" not in desk.typed("doctor").out
+    desk.later(86400 + 1800)
+    assert said not in " ".join(desk.typed("doctor").out.split()), "the timer looks every hour"
+    desk.later(2 * 86400)
+    ran = desk.typed("doctor")
+    told = " ".join(ran.out.split())
+    assert said in told and "no daemon answers here" in told and "`rotate --due` from cron" in told and ran.code == 1
+    desk.quick("pause", "acme-api-key", "--reason", "moving")
+    assert "schedule" not in desk.typed("doctor").out, "a person holds it"
+    desk.quick("resume", "acme-api-key")
+    desk.ok("rotate", "--due", "--yes")
+    assert "schedule" not in desk.typed("doctor").out
 
 
 def test_a_version_closed_on_a_persons_word_has_no_date_of_death(desk: Desk) -> None:
@@ -312,11 +331,23 @@ def test_a_version_closed_on_a_persons_word_has_no_date_of_death(desk: Desk) -> 
     assert fake is not None
     fake.fault("revoke", "status", status=403, times=-1)
     fake.fault("test", "status", status=500, times=0)
-    desk.run("rotate", "acme-api-key")
-    owed = json.loads(desk.run("revocations", "--json").out)["revocations"]
+    desk.typed("rotate", "acme-api-key")
+    owed = json.loads(desk.typed("revocations", "--json").out)["revocations"]
     assert [item["version"] for item in owed] == [1]
     desk.ok("revocations", "resolve", "acme-api-key", "1")
     versions = {v["version"]: v for v in json.loads(desk.ok("history", "acme-api-key", "--json").out)["versions"]}
     assert versions[1]["dead_at"] == 0
     row = next(line for line in desk.ok("history", "acme-api-key").out.splitlines() if line.split()[0] == "1")
     assert row.split()[4] == "-"
+
+
+# --- quickstart -----------------------------------------------------------------------------------------------------
+
+
+def test_quickstart_says_how_clawsecrets_comes_onto_the_path(desk: Desk) -> None:
+    """`make run` starts it by its path: the commands that it prints could not be typed."""
+    desk.write(".env", "GROQ_API_KEY=gsk_hT7kQ2mZ9xV4bN6cL1jR8wP3sD5fG0yUeIoAaBbCcDdEeFfGgHh\n")
+    line = f"export PATH={SCRIPT.parent}:$PATH"
+    assert line not in desk.ok("quickstart", "--yes").everything
+    desk.env["PATH"] = "/usr/bin:/bin"
+    assert line in desk.ok("quickstart", "--yes").everything

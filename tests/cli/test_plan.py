@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from icalendar import Calendar
@@ -21,7 +22,7 @@ FOUND = [
     Planned("openclaw-gateway-token", NOW + 41 * DAY, NOW + 36 * DAY, "missed its window", False, True),
 ]
 SHOWN = """\
-                        Nov  Jan
+                          Dec                            Jan
 openclaw-gateway-token  ······●··································●··················
 anthropic-api-key       ········································○···················
 
@@ -37,7 +38,7 @@ def test_the_timeline_and_the_list(capsys: pytest.CaptureFixture[str], monkeypat
     _show(FOUND, [Need("x-key", Act.HELD, "stuck: it refused")], NOW, 60, zone("Europe/Berlin"))
     told = capsys.readouterr()
     lines = told.out.splitlines()
-    assert lines[0].split() == ["Nov", "Dec", "Jan"] or lines[0].split() == ["Nov", "Jan"]
+    assert lines[0] == SHOWN.splitlines()[0]
     assert sorted(lines[1:3]) == sorted(SHOWN.splitlines()[1:3])
     assert lines[3:] == SHOWN.splitlines()[3:]
     assert told.err == "times in Europe/Berlin\nx-key: held: stuck: it refused\n"
@@ -66,3 +67,10 @@ def test_an_event_keeps_its_id_when_it_is_exported_again() -> None:
         return [str(event["uid"]) for event in Calendar.from_ical(calendar(FOUND, now)).walk("VEVENT")]
 
     assert ids(NOW) == ids(NOW + DAY)
+
+
+def test_a_text_cannot_begin_a_line_of_its_own() -> None:
+    odd = replace(FOUND[0], why="two of its group x\r\nSUMMARY:forged\r\x1b[31m")
+    [event] = Calendar.from_ical(calendar([odd], NOW)).walk("VEVENT")
+    assert str(event["summary"]) == "openclaw-gateway-token: rotates by itself"
+    assert "\r" not in calendar([odd], NOW).replace("\r\n", "") and "\x1b" not in calendar([odd], NOW)

@@ -17,13 +17,13 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         made.provider('[consumers.app]\nkind = "command"\nprobe = ["true"]\n')
         made.init()
         assert made.fake is not None
-        made.ok("set", "refresher-client-secret", stdin=made.fake.admin.encode())
+        made.quick("set", "refresher-client-secret", stdin=made.fake.admin.encode())
         for style in ("refresher", "refresher-once"):
             token = made.fake.seed(style).refresh.encode()
-            made.ok("set", style, "--provider", style, "--refresh-token", stdin=token)
-            made.ok("configure", style, "--consume", "app")
+            made.quick("set", style, "--provider", style, "--refresh-token", stdin=token)
+            made.quick("configure", style, "--consume", "app")
             made.ok("rotate", style)
-        made.ok("backup", "copy")
+        made.quick("backup", "copy")
         yield made
 
 
@@ -47,7 +47,7 @@ def test_one_that_was_spent_since_is_given_up_and_never_used(desk: Desk) -> None
     ran = desk.run("rotate", "refresher-once")
     assert ran.code == 4 and "refresh token: none is in the store" in ran.err
     assert not desk.fake.calls["reused"]
-    desk.ok("set", "refresher-once", "--refresh-token", stdin=desk.fake.seed("refresher-once").refresh.encode())
+    desk.quick("set", "refresher-once", "--refresh-token", stdin=desk.fake.seed("refresher-once").refresh.encode())
     desk.ok("rotate", "refresher-once")
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 
 @pytest.mark.parametrize("url", ["https://u:kX7qLw93@host.invalid/a", "ssh://u:kX7qLw93@host.invalid/a",
                                  "https://u:a/kX7qLw93@host.invalid/b"])
 def test_credentials_of_a_url_are_not_said(url: str, tmp_path: Path) -> None:
+    warm.put(tmp_path / "cache")
     start = "from clawsecrets.cli.entry import main; main()"
     run = subprocess.run([sys.executable, "-c", start, "scan", "git", url, "-v"], capture_output=True, text=True,
                          env={"CLAWSECRETS_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})

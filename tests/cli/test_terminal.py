@@ -26,7 +26,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for number, consumer in enumerate(("app", "silent", "silent")):
             name = f"{LONG}-{number}"
             made.seeded(name=name)
-            made.ok("configure", name, "--inject", "a-target-with-quite-a-long-name-of-its-own", "--consume", consumer)
+            made.quick("configure", name, "--inject", "a-target-with-quite-a-long-name-of-its-own",
+                       "--consume", consumer)
         fake.fault("revoke", "status", status=403, times=-1)
         made.run("rotate", f"{LONG}-0")
         made.run("rotate", f"{LONG}-1")
@@ -53,7 +54,7 @@ def test_lines_fit_and_rows_stay_whole(desk: Desk, words: list[str]) -> None:
 def test_a_narrow_table_gives_up_other_columns_before_the_name(tmp_path: Path) -> None:
     with Desk(tmp_path / "s") as made:
         made.init()
-        made.ok("set", "openrouter-management-key", "--provider", "openrouter-management", stdin=b"x")
+        made.quick("set", "openrouter-management-key", "--provider", "openrouter-management", stdin=b"x")
         for env, gone in (("60", ("KIND", "PROVIDER")), ("100", ())):
             out = made.run("status", env={"COLUMNS": env}).out
             row = next(line for line in out.splitlines() if "openrouter-m" in line)
@@ -64,7 +65,7 @@ def test_a_narrow_table_gives_up_other_columns_before_the_name(tmp_path: Path) -
 def test_running_text_wraps_at_words_and_commands_stay_whole(tmp_path: Path) -> None:
     with Desk(tmp_path / "s") as made:
         made.init()
-        made.ok("set", "some-rather-long-name-of-a-secret", stdin=b"x")
+        made.quick("set", "some-rather-long-name-of-a-secret", stdin=b"x")
         ran = made.run("inject", "some-rather-long-name-of-a-secret", pty=True)
         lines = ran.out.splitlines()
         assert "clawsecrets configure some-rather-long-name-of-a-secret --inject TARGET" in lines

@@ -12,12 +12,15 @@ import pytest
 import typer
 
 from clawsecrets.cli.app import build
+from tests import warm
 from tests.cli import transcript
 from tests.cli.desk import Desk, forget
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 WRITE = os.environ.get("CLAWSECRETS_WRITE_TRANSCRIPTS", "") not in ("", "0")
 TREE: Any = typer.main.get_command(build(()))
+COMPILED = {"fingerprints", "rules", "scan"}
+"""Transcripts that scan: their home has compiled rules."""
 COMMON = {"--help", "--store", "--config", "--verbose", "--accept-older"}
 
 
@@ -26,6 +29,8 @@ def test_transcript(path: Path) -> None:
     root = Path(tempfile.mkdtemp(prefix="clawsecrets-transcript-", dir="/tmp"))  # of one length: it is wrapped text
     try:
         with Desk(root) as desk:
+            if path.stem in COMPILED:
+                warm.put(desk.home / "cache")
             told = "\n".join(transcript.play(transcript.read(path), desk, write=WRITE)) + "\n"
     finally:
         forget(root)

@@ -15,6 +15,9 @@ class Watch:
     `told` is made once a program of the name `wanted` was seen: one that waits for it is not over too soon.
     """
 
+    watching = False
+    """Whether one does now: then every command is to be a process as a person starts it."""
+
     def __init__(self, wanted: bytes = b"", told: Path | None = None) -> None:
         self._wanted, self._told = wanted, told
         self.seen: set[bytes] = set()
@@ -23,10 +26,12 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
+        Watch.watching = True
         self._thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        Watch.watching = False
         self._stop.set()
         self._thread.join()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clawsecrets.clients.docker import Address, Engine, candidates, engines
+from clawsecrets.clients.docker import Engine, engines
+from clawsecrets.clients.docker_address import Address, candidates
 from clawsecrets.errors import Incomplete, NotFound, UsageError
 
 

@@ -17,6 +17,7 @@ from clawsecrets.config.append import Field, _rendered
 from clawsecrets.config.load import load
 from clawsecrets.data import data_path
 from clawsecrets.errors import ConfigError
+from tests.waiting import LONG
 
 PATHS = find_paths(environ={"HOME": "/home/ann"}, uid=1000)
 FILES: dict[str, Field] = {"kind": "directory", "path": "/srv/s"}
@@ -111,7 +112,7 @@ def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(LONG)
     assert {process.exitcode for process in processes} == {0}
     assert set(load(file, PATHS).injectors) == {f"s{n}" for n in range(8)}
 

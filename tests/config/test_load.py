@@ -5,26 +5,24 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clawsecrets.config import (
-    CommandTarget,
     Config,
     DirectoryTarget,
-    EnvFileTarget,
-    NoneTarget,
-    OpenClawTarget,
-    ResolverBundleTarget,
     StoreUrl,
+    VaultUrl,
     find_paths,
     parse,
     parse_store_url,
     read_config,
 )
 from clawsecrets.config.load import load
+from clawsecrets.config.shape import ConsumerConfig, InjectorConfig
 from clawsecrets.config.tables import Table
 from clawsecrets.data import data_path, read_regular
 from clawsecrets.errors import ConfigError
@@ -63,10 +61,8 @@ def test_the_annotated_file_as_shipped_is_all_defaults() -> None:
 
 def test_every_setting_in_it_is_accepted() -> None:
     config = read(opened(annotated()))
-    assert {type(target) for target in config.injectors.values()} == {
-        EnvFileTarget, DirectoryTarget, ResolverBundleTarget,
-    }
-    assert {type(target) for target in config.consumers.values()} == {OpenClawTarget, CommandTarget, NoneTarget}
+    assert {type(target) for target in config.injectors.values()} == set(get_args(InjectorConfig))
+    assert {type(target) for target in config.consumers.values()} == set(get_args(ConsumerConfig))
     assert config.providers["gitlab"].options == {"project_id": "42"}
     assert config.store.key.path == Path("/etc/clawsecrets/master.key")
 
@@ -129,7 +125,7 @@ def test_a_missing_default_file_is_no_fault_and_a_named_one_is(tmp_path: Path) -
     env = {"CLAWSECRETS_HOME": str(tmp_path)}
     config = read_config(find_paths(environ=env), "sqlite:///elsewhere/s.db")
     assert config.file is None
-    assert config.store.url.path == Path("/elsewhere/s.db")
+    assert config.store.file == Path("/elsewhere/s.db")
     with pytest.raises(ConfigError, match=r"gone\.toml: cannot be read"):
         read_config(find_paths(str(tmp_path / "gone.toml"), env))
 
@@ -170,7 +166,7 @@ REFUSALS = [
     ('[rotation]\nlease = "soon"', "[rotation]: lease: 'soon' is not a duration", ""),
     ("store = 3", "c.toml: store must be a table, not a whole number", ""),
     ('[store]\nurl = "postgres://x/y"', "[store]: url: store URL scheme 'postgres' is not known", "sqlite:///"),
-    ('[store]\nurl = "vault+https://v:8200/secret/claw"', "vault stores come with a later version", "sqlite:///"),
+    ('[store]\nurl = "vault+https://v:8200/secret"', "needs a prefix", "mount/prefix"),
     ('[store]\nkey = { source = "keyfile" }', "[store.key]: source = 'keyfile' is not known; did you mean 'key-file'?",
      "keyring"),
     ('[store]\nkey = { source = "keyring", path = "/k" }', "[store.key]: key 'path' is not known", "source"),
@@ -251,7 +247,18 @@ def test_any_one_character_added_to_the_annotated_file_is_clean(line: str, at: i
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8), min_size=1))
 def test_store_urls_round_trip(parts: list[str]) -> None:
     path = Path("/", *(part for part in parts if part not in (".", "..")), "s.db")
-    assert parse_store_url(str(StoreUrl(path))).path == path
+    assert parse_store_url(str(StoreUrl(path))) == StoreUrl(path)
+
+
+@pytest.mark.parametrize(("text", "url"), [
+    ("vault+https://v.example:8200/secret/claw", VaultUrl("https://v.example:8200", "secret", "claw")),
+    ("vault+https://v.example/team%2Fkv/a/b/", VaultUrl("https://v.example", "team/kv", "a/b")),
+    ("vault+http://[::1]:8200/secret/claw", VaultUrl("http://[::1]:8200", "secret", "claw")),
+])
+def test_vault_urls_are_understood_and_written_back(text: str, url: VaultUrl) -> None:
+    assert parse_store_url(text) == url
+    assert str(url) == text.rstrip("/")
+    assert parse_store_url(str(url)) == url
 
 
 @pytest.mark.parametrize(("url", "fault"), [
@@ -262,9 +269,12 @@ def test_store_urls_round_trip(parts: list[str]) -> None:
     ("sqlite:///folder/", "name a file"),
     ("sqlite:///", "name a file"),
     ("vault+http://vault.example:8200/secret/claw", "loopback only"),
-    ("vault+http://127.0.0.1:8200/secret/claw", "later version"),
     ("vault+https://user:hvs.TOKEN@v/secret", "never a credential"),
     ("vault+https://v:8200", "needs a host and a mount"),
+    ("vault+https://v:8200/secret/", "needs a prefix"),
+    ("vault+https://v:8200/secret/a/../b", "letters, digits"),
+    ("vault+https://v:8200/secret/.clawsecrets", "letters, digits"),
+    ("vault+https://v:8200/secret/a?x=TOKEN", "never a credential"),
     ("http://[", "not a URL"),
     ("", "not known"),
 ])

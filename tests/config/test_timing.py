@@ -91,3 +91,11 @@ def test_where_it_listens(listen: str, found: tuple[str, int] | None) -> None:
 def test_lines(table: list[str], key: str, line: int) -> None:
     text = 'q = 1\n[a . "b c"] # here\n x = 2\n# y = 3\n[d]\nk = "v"\n[e]\nf.g = 1\nh = { i = 1 }\n'
     assert line_of(text, table, key) == line
+
+
+@pytest.mark.parametrize("name", ['"a\\nb\\u001b[2J\\u202e"', f'"{"x" * 5000}"', '"\\u2028"'])
+@pytest.mark.parametrize("table", ["schedule.secrets.", "notify.channels."])
+def test_a_name_that_would_break_the_line_is_said_on_one(name: str, table: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(f'[{table}{name}]\nsecret = "Not A Name"\n')
+    assert caught.value.message.isprintable() and len(caught.value.message) < 6_000

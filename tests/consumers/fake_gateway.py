@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +35,9 @@ class FakeGateway:
     owners: list[dict[str, Any]] = field(default_factory=list)
     channels: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     memory_provider: str = ""
+    """Of the default agent's memory search; empty: nothing searches."""
+    memory: dict[str, Any] | None = None
+    """`memory.search` of its configuration; None: it names `memory_provider`."""
     scopes: list[str] = field(default_factory=lambda: ["operator.admin"])
     open_door: bool = False
     """gateway.auth.mode none: everybody is let in."""
@@ -41,6 +46,11 @@ class FakeGateway:
     """So many reloads answer OK without reading anew (they joined one that was under way)."""
     on_reload: Lever | None = None
     """Called before a reload: an error to answer; None goes on; `Drop` raised ends the connection."""
+    from_environment: set[str] = field(default_factory=set)
+    """Fields whose ref is to the environment: a reload does not change them."""
+    restart_mark: Path | None = None
+    """Where a file that somebody made starts it anew (before the next one enters)."""
+    began: float = field(default_factory=time.time)
     reloads: int = 0
     held: dict[str, str] = field(default_factory=dict)
     seen_tokens: list[str] = field(default_factory=list)
@@ -80,6 +90,10 @@ class FakeGateway:
             socket.close(1012, "service restart")
 
     def _connect(self, socket: ServerConnection, frame: dict[str, Any]) -> str:
+        if self.restart_mark is not None and self.restart_mark.exists():
+            self.restart_mark.unlink()
+            self.began = time.time()
+            self._read(self.refs)
         auth = frame["params"]["auth"]
         given = str(auth.get("token") or auth.get("password") or "")
         self.seen_tokens.append(given)
@@ -93,7 +107,8 @@ class FakeGateway:
             self._reply(socket, frame, _error("INVALID_REQUEST", message, details={"code": "AUTH_TOKEN_MISMATCH"}))
             socket.close(1008, message)
             return ""
-        hello = {"type": "hello-ok", "protocol": 4, "auth": {"role": "operator", "scopes": self.scopes}}
+        hello = {"type": "hello-ok", "protocol": 4, "auth": {"role": "operator", "scopes": self.scopes},
+                 "snapshot": {"uptimeMs": round((time.time() - self.began) * 1000)}}
         self._reply(socket, frame, {"ok": True, "payload": hello})
         return given
 
@@ -116,7 +131,8 @@ class FakeGateway:
                 "channelAccounts": self.channels,
                 "channelDefaultAccountId": {name: "default" for name in self.channels},
             },
-            "doctor.memory.status": {"provider": self.memory_provider} if self.memory_provider else {"embedding": {}},
+            "doctor.memory.status": {"agentId": "main", "provider": self.memory_provider} if self.memory_provider else
+            {"agentId": "main", "embedding": {"ok": False, "error": "memory plugin unavailable"}},
         }
         if method not in answers:
             return _error("INVALID_REQUEST", f"unknown method: {method}")
@@ -130,9 +146,12 @@ class FakeGateway:
         if self.stale_reloads:
             self.stale_reloads -= 1
         else:
-            self.held.update({path: self.bundle[name] for path, name in self.refs.items() if name in self.bundle})
+            self._read(set(self.refs) - self.from_environment)
             self.token = self.bundle.get(self.token_ref, self.token)
         return {"ok": True, "payload": {"ok": True, "warningCount": 0}}
+
+    def _read(self, paths: Iterable[str]) -> None:
+        self.held.update({path: self.bundle[self.refs[path]] for path in paths if self.refs[path] in self.bundle})
 
     def _resolve(self, params: dict[str, Any]) -> dict[str, Any]:
         (path,), (target,) = params["allowedPaths"], params["targetIds"]
@@ -159,7 +178,10 @@ class FakeGateway:
             node, (*way, last) = config, path.split(".")
             for name in way:
                 node = node.setdefault(name, {})
-            node[last] = dict(ref)
+            node[last] = {**ref, "source": "env" if path in self.from_environment else "exec"}
+        if self.memory_provider:
+            search = {"provider": self.memory_provider} if self.memory is None else self.memory
+            config.setdefault("memory", {}).setdefault("search", {}).update(search)
         return config
 
 

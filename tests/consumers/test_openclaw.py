@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -41,10 +44,10 @@ def gateway() -> Iterator[FakeGateway]:
         yield running
 
 
-def consumer(gateway: FakeGateway, *tokens: str) -> OpenClawConsumer:
+def consumer(gateway: FakeGateway, *tokens: str, restart: Sequence[str] = ()) -> OpenClawConsumer:
     known = [SecretValue(token) for token in tokens or ("token-old",)]
     return OpenClawConsumer("gateway", gateway.url, is_own, lambda: known, {"bundle"}, timeout=LONG,
-                            reload_timeout=LONG)
+                            reload_timeout=LONG, restart=restart)
 
 
 def clean(reply: Reply, gateway: FakeGateway) -> Outcome:
@@ -189,9 +192,80 @@ def test_a_key_that_memory_search_uses_is_left_to_a_person(gateway: FakeGateway)
     reply = consumer(gateway).prove(KEY)
     assert clean(reply, gateway) is Outcome.LATER
     assert reply.person
-    assert "restarted" in reply.detail
+    assert "restart the gateway's process" in reply.detail
     gateway.memory_provider = "local"
     assert clean(consumer(gateway).prove(KEY), gateway) is Outcome.OK
+
+
+@pytest.mark.parametrize(("shown", "search"), [
+    ("openai", {}), ("openai", {"provider": "auto"}), ("local", {"provider": "local", "fallback": "openai"}),
+    ("gemini", {}), ("local", {"provider": " openai "})],
+    ids=["default", "auto", "fallback", "an agent's own beside the default", "spaces"])
+def test_every_provider_that_memory_search_may_turn_to_counts(gateway: FakeGateway, shown: str,
+                                                             search: dict[str, str]) -> None:
+    gateway.held[OPENAI], gateway.memory_provider, gateway.memory = "sk-new", shown, search
+    assert clean(consumer(gateway).prove(KEY), gateway) is Outcome.LATER
+
+
+@pytest.mark.parametrize(("search", "model"), [("gemini", "google"), ("bedrock", "amazon-bedrock")])
+def test_a_provider_of_memory_search_may_use_the_key_of_one_that_is_called_otherwise(
+        gateway: FakeGateway, search: str, model: str) -> None:
+    field = f"models.providers.{model}.apiKey"
+    gateway.refs[field], gateway.bundle["other"], gateway.held[field] = "other", "key-new", "key-new"
+    gateway.memory_provider = search
+    asked = handover("other", "key-new", "key-old")
+    reply = consumer(gateway).prove(asked)
+    assert (clean(reply, gateway), reply.person) == (Outcome.LATER, True)
+    assert "openclaw gateway restart" in reply.detail and "clawsecrets rotate other" in reply.detail
+    gateway.memory_provider = "local"
+    assert clean(consumer(gateway).prove(asked), gateway) is Outcome.OK
+
+
+def test_a_process_that_began_after_the_value_was_written_has_it(gateway: FakeGateway) -> None:
+    """Whoever restarted it: no person's word is needed then."""
+    gateway.held[OPENAI], gateway.memory_provider, gateway.began = "sk-new", "openai", 1000.0
+    assert consumer(gateway).prove(replace(KEY, since=1001.0)).outcome is Outcome.LATER
+    assert consumer(gateway).prove(replace(KEY, since=0.0)).outcome is Outcome.LATER
+    reply = consumer(gateway).prove(replace(KEY, since=990.0))
+    assert clean(reply, gateway) is Outcome.OK and "began with the new value" in reply.proof
+
+
+def test_what_comes_from_the_environment_needs_a_restart(gateway: FakeGateway) -> None:
+    gateway.from_environment = {OPENAI}
+    gateway.bundle["openai-api-key"] = "sk-new"
+    assert consumer(gateway).reload(KEY).outcome is Outcome.OK
+    reply = consumer(gateway).prove(KEY)
+    assert clean(reply, gateway) is Outcome.LATER and reply.person and "comes from its environment" in reply.detail
+    assert consumer(gateway).probe(KEY).outcome is Outcome.REFUSED
+    assert consumer(gateway).preflight(replace(KEY, new=SecretValue("sk-old"), old=None)).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("from_environment", [True, False], ids=["environment", "memory search"])
+def test_the_restart_command_is_run_where_a_reload_is_not_enough(gateway: FakeGateway, tmp_path: Path,
+                                                               from_environment: bool) -> None:
+    mark = gateway.restart_mark = tmp_path / "mark"
+    gateway.began -= 3600
+    gateway.from_environment, gateway.memory_provider = ({OPENAI}, "") if from_environment else (set(), "openai")
+    gateway.bundle["openai-api-key"] = "sk-new"
+    asked = replace(KEY, since=time.time())
+    began = gateway.began
+    reply = consumer(gateway, restart=["touch", str(mark)]).reload(asked)
+    assert clean(reply, gateway) is Outcome.OK and "started anew" in reply.detail and gateway.began > began
+    assert consumer(gateway).prove(asked).proof
+    again, other = gateway.began, handover("maps", "maps-1", None)
+    assert consumer(gateway, restart=["touch", str(mark)]).reload(other).outcome is Outcome.OK
+    assert gateway.began == again, "nothing of it needs a restart"
+
+
+def test_a_restart_that_does_not_happen_is_not_done(gateway: FakeGateway) -> None:
+    gateway.memory_provider, gateway.bundle["openai-api-key"] = "openai", "sk-new"
+    gateway.began -= 3600
+    short = OpenClawConsumer("gateway", gateway.url, is_own, lambda: [SecretValue("token-old")], timeout=LONG,
+                             reload_timeout=2.0, restart=["true"])
+    reply = short.reload(KEY)
+    assert clean(reply, gateway) is Outcome.UNKNOWN and "its process is the old one" in reply.detail
+    reply = consumer(gateway, restart=["false"]).reload(KEY)
+    assert clean(reply, gateway) is Outcome.UNKNOWN and "exit code 1" in reply.detail
 
 
 def test_a_degraded_owner_of_its_field_delays_the_proof(gateway: FakeGateway) -> None:

@@ -27,7 +27,7 @@ from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Lease, Store
 
 NOW = 1_790_000_000.5
-CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
 
 
 def event(action: str = "secret.set", secret: str = "", **detail: str) -> AuditEvent:
@@ -97,6 +97,16 @@ class StoreContract:
         assert saved == replace(record, revision=1)
         assert reopen().load("full") == saved
 
+    def test_several_values_come_in_the_order_asked_for(self, store: Store) -> None:
+        for name in ("a", "b", "c"):
+            put(store, name, f"value of {name}")
+        assert list(store.values([("c", 1), ("a", 1), ("c", 1)])) == [
+            SecretValue("value of c"), SecretValue("value of a"), SecretValue("value of c")]
+        assert list(store.values([])) == []
+        for missing in (("b", 2), ("d", 1)):
+            with pytest.raises(NotFound):
+                store.values([("a", 1), missing])
+
     def test_values_are_bytes_of_any_kind(self, store: Store) -> None:
         raw = bytes(range(256)) * 40
         store.commit([Change(fresh("raw"), event(), {1: SecretValue(raw)})])
@@ -107,6 +117,33 @@ class StoreContract:
             put(store, name)
         assert list(store.names()) == sorted(["b", "a.z", "a-b", "a/b", "a0"])
         assert [record.secret.name for record in store.records()] == list(store.names())
+
+    def test_bound_records_are_those_of_that_target(self, store: Store, reopen: Callable[[], Store]) -> None:
+        targets = {"a": ("t", "u@host"), "b/c": ("t",), "d": (), "e": ("t2",), "f": ("t",)}
+        for name, bound in targets.items():
+            record = replace(fresh(name), secret=replace(fresh(name).secret, injectors=bound))
+            store.commit([change(record, {1: name})])
+        other = reopen()
+
+        def names(target: str) -> list[str]:
+            return [record.secret.name for record in other.bound(target)]
+
+        assert names("t") == ["a", "b/c", "f"] and names("u@host") == ["a"] and names("u") == []
+        assert [other.load(name) for name in names("t")] == list(other.bound("t"))
+        gone, moved = store.load("f"), store.load("d")
+        store.commit([change(replace(gone, secret=replace(gone.secret, deleted_at=NOW)))])
+        store.commit([change(replace(moved, secret=replace(moved.secret, injectors=("t", "u"))))])
+        assert names("t") == ["a", "b/c", "d"] and names("u") == ["d"]
+        back = store.load("f")
+        store.commit([change(replace(back, secret=replace(back.secret, deleted_at=0.0)))])
+        assert names("t") == ["a", "b/c", "d", "f"]
+
+    def test_who_asks_to_be_told_of_broken_records_is_told_of_none_here(self, store: Store) -> None:
+        put(store, "a")
+        broken: dict[str, StoreError] = {}
+        assert list(store.names(broken=broken.__setitem__)) == ["a"]
+        assert list(store.records(broken=broken.__setitem__)) == [store.load("a")]
+        assert list(store.bound("t", broken=broken.__setitem__)) == [] and not broken
 
     def test_records_may_be_committed_while_they_are_iterated(self, store: Store) -> None:
         for name in ("a", "b", "c"):

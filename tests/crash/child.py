@@ -7,6 +7,9 @@ answers with one JSON line: {"status": waitpid's, "points": [names], "result": â
     sql ...             each SQL statement that changes something, as it begins (COMMIT too)
     file ...            each opening for writing, rename, link or removal of a file
     sent, answered      an HTTP request is out; its answer has arrived but is not read yet
+    writing, wrote      the same of a request that changes something on the server where the store is
+    asked, did          the same of a request that changes something at a container engine
+    starting, running, ended PROGRAM    a program that changes something is about to be started; runs; has ended
 
 {"kill": n} kills it at its n-th point with SIGKILL; {"stop": n} stops it there with SIGSTOP and answers at once, with
 its pid. The product knows nothing of all this.
@@ -14,13 +17,17 @@ its pid. The product knows nothing of all this.
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import os
-import select
 import signal
+import socket
+import subprocess
 import sys
+import time
 import traceback
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,17 +35,22 @@ from typing import Any
 from clawsecrets.clients import http as _loaded_before_forking
 from clawsecrets.errors import ClawError
 from clawsecrets.model.secret import SecretValue
+from clawsecrets.ports import Store
 from clawsecrets.rotate.order import Order
 from clawsecrets.stores.sqlite import SqliteStore
-from tests.crash.parts import NAME, CrashGear, HastyClock, Place, engine, ledger
+from tests.crash.parts import NAME, PROVIDERS, CrashGear, HastyClock, Place, engine, ledger, loaded
+from tests.waiting import readable
 
 PORTS = {
     "issuer": ("create", "recover", "recreate", "test", "revoke", "find"),
+    "slots": ("locate", "idle"),
     "refresher": ("refresh", "ask_again", "reauthorize"),
-    "app": ("reload", "probe", "prove"),
-    "env": ("deliver",), "dir": ("deliver",), "bundle": ("deliver",),
+    **dict.fromkeys(("app", "tasks", "pod"), ("reload", "probe", "prove")),
+    **dict.fromkeys(("env", "dir", "files", "bundle", "swarm", "podman", "out"), ("deliver",)),
 }
 CHANGES = ("INSERT", "UPDATE", "DELETE", "COMMIT")
+LOOKS = frozenset({"compose", "config", "ps", "show", "inspect", "probe"})
+"""Words of programs that change nothing."""
 FILE_EVENTS = frozenset({"open", "os.rename", "os.link", "os.remove", "os.truncate"})
 assert _loaded_before_forking
 
@@ -70,7 +82,9 @@ class Points:
         return _Around(port, name, self)
 
     def on_audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if event not in FILE_EVENTS or not self.armed:
+        if event == "subprocess.Popen" and (name := _program(args[1])):
+            self.reach(f"starting {name}")
+        if event not in FILE_EVENTS or not self.armed or args[0] == os.devnull:
             return
         if event == "open" and not (isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
             return
@@ -102,7 +116,7 @@ class _Around:
 class _Store:
     """The real store with a point before and after each commit."""
 
-    def __init__(self, store: SqliteStore, points: Points) -> None:
+    def __init__(self, store: Store, points: Points) -> None:
         self._store, self._points = store, points
 
     def __getattr__(self, name: str) -> Any:
@@ -115,25 +129,64 @@ class _Store:
         return answer
 
 
-def _watch_http(points: Points) -> None:
-    real = http.client.HTTPConnection.getresponse
+def _watch_http(points: Points, server: str) -> None:
+    """Points around each request. Of those to the store's server, and to an engine, only what changes something: to be
+    killed before it reads is to be killed after what it wrote before."""
+    port = urllib.parse.urlsplit(server).port if server else 0
+    real, begin = http.client.HTTPConnection.getresponse, http.client.HTTPConnection.putrequest
+
+    def putrequest(self: http.client.HTTPConnection, method: str, url: str, *args: Any, **named: Any) -> None:
+        looks = self.host == "localhost" and "exec" in url.split("/")  # `cat` in a container
+        self.reads = method in ("GET", "LIST") or looks  # type: ignore[attr-defined]
+        begin(self, method, url, *args, **named)
 
     def getresponse(self: http.client.HTTPConnection, *args: Any, **named: Any) -> Any:
-        points.reach("sent")
-        select.select([self.sock], [], [], 20.0)
-        points.reach("answered")
+        ours, engine = self.port == port, self.sock.family == socket.AF_UNIX
+        if (ours or engine) and self.reads:  # type: ignore[attr-defined]
+            return real(self, *args, **named)
+        points.reach("writing" if ours else "asked" if engine else "sent")
+        readable(self.sock.fileno(), 20.0)
+        points.reach("wrote" if ours else "did" if engine else "answered")
         return real(self, *args, **named)
 
+    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign]
     http.client.HTTPConnection.getresponse = getresponse  # type: ignore[method-assign]
+
+
+def _program(words: Any) -> str:
+    """Its name, and what it is to do; empty when it only looks."""
+    name, *rest = (os.fsdecode(word) for word in words)
+    if LOOKS.intersection(rest):
+        return ""
+    return f"{os.path.basename(name)} {' '.join(word for word in rest if word.isalpha() and word.islower())}".strip()
+
+
+def _watch_programs(points: Points) -> None:
+    real = subprocess.Popen.communicate
+
+    def communicate(self: subprocess.Popen[bytes], *args: Any, **named: Any) -> Any:
+        name = _program(self.args)
+        if not name:
+            return real(self, *args, **named)
+        points.reach(f"running {name}")
+        answer = real(self, *args, **named)
+        points.reach(f"ended {name}")
+        return answer
+
+    subprocess.Popen.communicate = communicate  # type: ignore[method-assign]
 
 
 def act(order: dict[str, Any], points: Points) -> dict[str, Any]:
     """What the forked process does: one ordinary command."""
     place = Place(**{**order["place"], "folder": Path(order["place"]["folder"])})
     sys.addaudithook(points.on_audit)
-    _watch_http(points)
+    _watch_http(points, place.server)
+    _watch_programs(points)
+    if "path" in place.world:
+        os.environ["PATH"] = f"{place.world['path']}:{os.environ['PATH']}"
     store = place.open()
-    store._db.set_trace_callback(points.on_sql)
+    if isinstance(store, SqliteStore):
+        store._db.set_trace_callback(points.on_sql)
     watched = _Store(store, points)
     gear, clock = CrashGear(place, points.around), HastyClock(order.get("longest", 0.02))
     if "barrier" in order:
@@ -153,7 +206,7 @@ def _await(file: Path) -> None:
     with file.with_suffix(".ready").open("a") as ready:
         ready.write(".")
     while not file.exists():
-        select.select([], [], [], 0.001)
+        time.sleep(0.001)
 
 
 def _rotate(place: Place, store: Any, gear: CrashGear, clock: HastyClock, order: dict[str, Any]) -> dict[str, Any]:
@@ -239,7 +292,7 @@ def together(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
     forked = [fork(order) for order in orders]
     ready = barrier.with_suffix(".ready")
     while not ready.exists() or ready.stat().st_size < len(orders):
-        select.select([], [], [], 0.001)
+        time.sleep(0.001)
     barrier.touch()
     answers = [_said(reading) for _, reading in forked]
     for pid, _ in forked:
@@ -249,6 +302,10 @@ def together(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Read orders until the input ends."""
+    for code in PROVIDERS.values():
+        loaded(code)
+    gc.collect()
+    gc.freeze()  # what is there is shared with every fork: none copies it by looking for garbage
     for line in sys.stdin:
         order = json.loads(line)
         print(json.dumps(together(order) if isinstance(order, list) else answer(order)), flush=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,14 +18,16 @@ from typing import Any, Self
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Rotation, State
 from clawsecrets.model.secret import Stage
-from clawsecrets.stores.sqlite import SqliteStore
+from clawsecrets.ports import Store
 from tests.canary import search
-from tests.crash.parts import NAME, PROVIDERS, App, Place, lay_out, values_out
+from tests.crash.parts import NAME, PROVIDERS, App, Place, faults, faults_after_a_day, lay_out, values_out
 from tests.fake_provider import Controls, RemoteFake
 from tests.waiting import LONG
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BOTH_LIVE = ("overlap", "assisted")
+BOTH_LIVE = ("overlap", "assisted", "alternate")
+FILLING = ("creating", "creating-again", "clearing")
+"""States of strategy alternate in which the idle slot may hold a value that nobody knows."""
 
 
 class Child:
@@ -70,7 +74,8 @@ def provider() -> Iterator[RemoteFake]:
 class Scene:
     """One deployment, from its first version to the end of one rotation."""
 
-    def __init__(self, folder: Path, way: str, fake: Controls, child: Child, **settings: float) -> None:
+    def __init__(self, folder: Path, way: str, fake: Controls, child: Child, **settings: Any) -> None:
+        """`settings`: of Place, beyond these."""
         self.fake, self.child, self.way = fake, child, way
         self.place = Place(folder, way, fake.url, fake.admin, **settings)
         self.style = PROVIDERS[way]
@@ -80,8 +85,13 @@ class Scene:
             self.first, handle = "first-value-of-the-gateway", ""
         else:
             seed = fake.seed(self.style)
-            self.first, handle = seed.value, "" if seed.refresh else seed.handle
+            self.first, handle = seed.value, "" if seed.refresh or way == "alternate" else seed.handle
+        self.idle = next((item.value for item in fake.live("pairco").values() if item.label == "two"), "")
         lay_out(self.place, self.first, handle, "" if way == "self-issued" else seed.refresh)
+
+    def served(self) -> Mapping[str, str]:
+        """What every reader outside of the store has now."""
+        return values_out(self.place)
 
     def order(self, **more: Any) -> dict[str, Any]:
         """The ordinary command, safe to give twice. A person makes one key and pastes it."""
@@ -102,7 +112,7 @@ class Scene:
 
     def check_between(self, where: str) -> None:
         """What must hold right after the kill: nothing lost, nobody without a working value, everything readable."""
-        outside = values_out(self.place)
+        outside = self.served()
         store = self.place.open()
         try:
             record = store.load(NAME)
@@ -115,8 +125,7 @@ class Scene:
                 assert set(served.values()) <= live, f"{where}: somebody holds a dead value"
             self._check_known(record, set(held.values()), live, where)
             self._check_refresh_token(store, record, where)
-            assert not store.verify_log(), where
-            assert not store.check(), where
+            assert not faults(store), where
         finally:
             store.close()
 
@@ -127,12 +136,16 @@ class Scene:
         if self.way.startswith(("cut-over", "refresh")):
             assert live <= held or record.rotating, f"{where}: lost"
             return
+        if self.way == "alternate":
+            state = record.rotation.state.value if record.rotation is not None else ""
+            assert live <= held | {self.idle} or state in FILLING, f"{where}: lost"
+            return
         labels = record.rotation.labels if record.rotation is not None and record.rotating else ()
         for item in self.fake.live(self.style).values():
             if item.value in live - held - {self.by_hand}:
                 assert item.label in labels, f"{where}: {item.handle} lives and nobody knows it"
 
-    def _check_refresh_token(self, store: SqliteStore, record: Record, where: str) -> None:
+    def _check_refresh_token(self, store: Store, record: Record, where: str) -> None:
         """It was never used a second time where that ends everything; the store has one, and while no use of it is
         under way, it is the provider's newest."""
         if not self.way.startswith("refresh"):
@@ -162,11 +175,11 @@ class Scene:
             held = {number: text for number, text in held.items()
                     if number not in [v.number for v in record.versions if v.stage is Stage.REFRESH]}
             assert live == {value}, f"{where}: {len(live)} live, current is {current.number}"
-            assert set(values_out(self.place).values()) == {value}, f"{where}: {values_out(self.place)}"
+            assert set(self.served().values()) == {value}, f"{where}: {self.served()}"
             ends = (Stage.CURRENT, Stage.REFRESH)
             assert not record.debts and not [v for v in record.versions if v.stage not in ends], where
             assert list(held) == [current.number], f"{where}: a dead value is still in the store"
-            assert not store.verify_log() and not store.check(), where
+            assert not faults(store) and not faults_after_a_day(store), where
         finally:
             store.close()
         self._check_files(where)
@@ -230,5 +243,42 @@ def may_be_spent(rotation: Rotation) -> bool:
     return (rotation.stuck_in or rotation.state) in (State.CREATING, State.DOUBTFUL, State.AWAITING)
 
 
-def _held(store: SqliteStore, record: Record) -> dict[int, str]:
+def _held(store: Store, record: Record) -> dict[int, str]:
     return {v.number: store.value(NAME, v.number).reveal().decode() for v in record.versions if not v.erased_at}
+
+
+def of_the_targets(points: Sequence[str], everything: bool) -> Iterator[tuple[int, str]]:
+    """The points, counted from 1, that are not inside of the store; without `everything`, from the first delivery on.
+    Of two with nothing in between (after one call, before the next, or before a program) it is the first."""
+    inside, last = False, ""
+    first = 0 if everything else next(at for at, name in enumerate(points) if name.endswith(".deliver"))
+    for at, name in enumerate(points):
+        inside = name == "before commit" or (inside and name != "after commit")
+        if name.startswith("sql") or (inside and name != "before commit"):
+            continue
+        same = name.startswith("starting ") or (last.startswith("after ") and name.startswith("before "))
+        if at >= first and not same:
+            yield at + 1, name
+        last = name
+
+
+def running(word: str) -> bool:
+    """Whether a process runs with that in its command line."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if os.fsencode(word) in file.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def note(results: str, name: str, figures: dict[str, int]) -> None:
+    """Add figures to bench/results/RESULTS.json; several test processes may do so at once."""
+    with (ROOT / "bench" / "results" / f"{results}.json").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = json.loads(file.read() or "{}")
+        known[name] = figures
+        file.truncate(0)
+        file.write(json.dumps(known, indent=1, sort_keys=True) + "\n")

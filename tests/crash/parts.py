@@ -1,6 +1,7 @@
 """The real parts of one deployment in a folder: store, issuer, injectors; and a consumer that outlives every kill.
 
 Folder: store/db, store/anchor, key, out/app.env, out/dir/acme, out/bundle(.key), app.json (the consumer's memory).
+The store is embedded, or stands on a Vault or OpenBao server.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from clawsecrets.injectors.bundle import ResolverBundle
 from clawsecrets.injectors.directory import Directory
@@ -22,25 +25,35 @@ from clawsecrets.issuers.http import HttpIssuer
 from clawsecrets.issuers.loader import load_file
 from clawsecrets.issuers.local import LocalIssuer
 from clawsecrets.issuers.refresh import RefreshIssuer
+from clawsecrets.issuers.slots import SlotIssuer
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.policy import RotationPolicy
+from clawsecrets.model.provider import Provider
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
-from clawsecrets.ports import Change, Clock, Consumer, Handover, Injector, Issuer, Reply
+from clawsecrets.ports import Change, Clock, Consumer, Handover, Injector, Reply, Store
 from clawsecrets.rotate.engine import Engine
 from clawsecrets.rotate.gear import Outfit
 from clawsecrets.rotate.ledger import Ledger
 from clawsecrets.rotate.order import Settings
+from clawsecrets.store_ports import Mending
 from clawsecrets.stores.keys import KeyFile
-from clawsecrets.stores.sqlite import SqliteStore, create, open_store
+from clawsecrets.stores.sqlite import create, open_store
+from clawsecrets.stores.vault import deepcheck
+from clawsecrets.stores.vault import store as vault
+from clawsecrets.stores.vault.documents import Documents
+from clawsecrets.stores.vault.transport import Connection, Transport
+from tests.crash import targets
 from tests.fakes import Quiet
 
 NAME = "acme"
 TARGETS = ("env", "dir", "bundle")
+MOUNT = "secret"
 FILES = Path(__file__).resolve().parent.parent / "data" / "providers"
 PROVIDERS = {"overlap": "acme", "assisted": "acme", "cut-over": "rollco", "cut-over-self": "selfroll",
-             "refresh": "refresher", "refresh-once": "refresher-once", "self-issued": "acme"}
+             "refresh": "refresher", "refresh-once": "refresher-once", "self-issued": "acme",
+             "alternate": "pairco"}
 """The provider file of each way."""
 
 
@@ -56,30 +69,64 @@ class Place:
     admin: str
     lease: float = 90.0
     queue: float = 2000.0
+    server: str = ""
+    """Where the Vault or OpenBao server is, http on loopback; empty: the store is embedded."""
+    token: str = ""
+    prefix: str = ""
+    """Of the store on that server, below the mount `secret`."""
+    kind: str = ""
+    """Which targets it has (targets.KINDS); empty: an env file, a folder, a bundle, and App."""
+    world: Mapping[str, str] = field(default_factory=dict)
+    """Where those are that outlive a kill, for that kind."""
 
     @property
     def strategy(self) -> str:
         """The strategy of the rotation table."""
         return {"cut-over-self": "cut-over", "refresh-once": "refresh"}.get(self.way, self.way)
 
-    def open(self) -> SqliteStore:
+    @property
+    def targets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of its injectors, and of its consumers."""
+        return targets.NAMES.get(self.kind, (("out",), ("app",))) if self.kind else (TARGETS, ("app",))
+
+    def open(self) -> Store:
         """The store, as each command opens it."""
+        if self.server:
+            return vault.open_store(self._connection(), MOUNT, self.prefix)
         return open_store(self.folder / "store" / "db", self.folder / "anchor", [KeyFile(self.folder / "key")])
+
+    def create(self) -> Store:
+        """A new one."""
+        if self.server:
+            return vault.create(self._connection(), MOUNT, self.prefix)
+        where = (self.folder / "store" / "db", self.folder / "anchor")
+        return create(*where, [KeyFile(self.folder / "key")], recovery=False)[0]
+
+    def public(self) -> str:
+        """What any other reader of the server reads."""
+        documents = Documents(Transport(self._connection()), MOUNT)
+        try:
+            content = documents.read(f"{self.prefix}/{NAME}").content
+            assert content is not None
+            return str(content["value"])
+        finally:
+            documents.close()
+
+    def _connection(self) -> Connection:
+        return Connection([self.server], lambda: SecretValue(self.token))
 
     def plain(self) -> dict[str, object]:
         """As JSON, for the child's command line protocol."""
-        return {"folder": str(self.folder), "way": self.way, "url": self.url, "admin": self.admin,
-                "lease": self.lease, "queue": self.queue}
+        return {**asdict(self), "folder": str(self.folder)}
 
 
 def lay_out(place: Place, value: str, handle: str, refresh: str = "") -> None:
     """A deployment with a first version in store, files and consumer; and a refresh token, if there is one."""
     for folder in (place.folder / "store", place.folder / "out"):
         folder.mkdir(mode=0o700, parents=True)
-    where = (place.folder / "store" / "db", place.folder / "anchor")
-    store, _ = create(*where, [KeyFile(place.folder / "key")], recovery=False)
-    secret = Secret(NAME, PROVIDERS[place.way], Kind.API_KEY, time.time(), env="ACME", injectors=TARGETS,
-                    consumers=("app",), strategy=place.strategy)
+    store = place.create()
+    secret = Secret(NAME, PROVIDERS[place.way], Kind.API_KEY, time.time(), env="ACME", injectors=place.targets[0],
+                    consumers=place.targets[1], strategy=place.strategy)
     first = SecretValue(value)
     version = Version(1, Stage.CURRENT, time.time(), store.fingerprint(first), handle, origin="import")
     record, values = Record(secret).put_current(version), {1: first}
@@ -92,7 +139,8 @@ def lay_out(place: Place, value: str, handle: str, refresh: str = "") -> None:
 
     record = store.load(NAME)
     assert deliver(store, gear, record, gear.outfit(record.secret), 0.0).reply.outcome is Outcome.OK
-    App(place).remember(value)
+    if not place.kind:
+        App(place).remember(value)
     store.close()
 
 
@@ -142,6 +190,12 @@ class App:
         return "app"
 
 
+@cache
+def loaded(code: str) -> Provider:
+    """The provider file, read once: a process that forks reads all of them before."""
+    return load_file(FILES / f"{code}.toml")
+
+
 class CrashGear:
     """Real issuers and injectors. `wrap` may put something around each port (kill points)."""
 
@@ -159,31 +213,37 @@ class CrashGear:
             "dir": Directory("dir", out / "dir"),
             "bundle": ResolverBundle("bundle", out / "bundle"),
         }
-        app: Consumer = App(place)
+        consumers: dict[str, Consumer] = {"app": App(place)}
+        if place.kind:
+            injectors, consumers = map(dict, targets.made(place.kind, place.folder, place.world))
         admin = SecretValue(place.admin)
         return Outfit(
             place.strategy, self._wrapped(self._issuer(), "issuer"), RotationPolicy(interval=1.0, grace=0.0),
             {name: self._wrapped(injector, name) for name, injector in injectors.items()},
-            {"app": self._wrapped(app, "app")}, admin=lambda: admin, options={"base_url": place.url},
+            {name: self._wrapped(consumer, name) for name, consumer in consumers.items()},
+            admin=lambda: admin, options={"base_url": place.url},
             refresher=self._wrapped(self._refresher(), "refresher") if place.strategy == "refresh" else None,
+            slots=self._wrapped(self._issuer(), "slots") if place.way == "alternate" else None,
             tests_elsewhere=place.way == "self-issued",
         )
 
     def _wrapped(self, port: Any, name: str) -> Any:
         return self._wrap(port, name)
 
-    def _issuer(self) -> Issuer:
-        provider = load_file(FILES / f"{PROVIDERS[self._place.way]}.toml")
+    def _issuer(self) -> Any:
+        provider = loaded(PROVIDERS[self._place.way])
         if self._place.way == "self-issued":
             return LocalIssuer(provider)
         if self._place.strategy == "refresh":
             return self._refresher()
+        if self._place.way == "alternate":
+            return SlotIssuer(provider)
         http = HttpIssuer(provider)
         return AssistedIssuer(provider, http) if self._place.way == "assisted" else http
 
 
     def _refresher(self) -> RefreshIssuer:
-        return RefreshIssuer(load_file(FILES / f"{PROVIDERS[self._place.way]}.toml"))
+        return RefreshIssuer(loaded(PROVIDERS[self._place.way]))
 
 
 class HastyClock:
@@ -218,8 +278,22 @@ def values_out(place: Place) -> Mapping[str, str]:
     """What every reader outside of the store would get now."""
     out = place.folder / "out"
     line = next(text for text in (out / "app.env").read_text().splitlines() if text.startswith("ACME="))
-    return {"env": line.removeprefix("ACME="), "dir": (out / "dir" / NAME).read_text().rstrip("\n"),
+    public = {"public": place.public()} if place.server else {}
+    return {**public, "env": line.removeprefix("ACME="), "dir": (out / "dir" / NAME).read_text().rstrip("\n"),
             "bundle": read_bundle(str(out / "bundle")).open(NAME).decode(), "app": App(place).uses}
+
+
+def faults(store: Store) -> list[str]:
+    """All that is wrong with it."""
+    return [line for line in (store.verify_log(), *store.check()) if line]
+
+
+def faults_after_a_day(store: Store) -> list[str]:
+    """What `store check --mend` leaves when a value that was written and not committed is of no commit under way."""
+    with mock.patch.object(deepcheck, "DAY", -1.0):
+        if isinstance(store, Mending):
+            store.mend()
+        return faults(store)
 
 
 if TYPE_CHECKING:

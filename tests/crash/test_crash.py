@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import random
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.crash.harness import ROOT, Child, Scene, provider
+from tests.crash.harness import Child, Scene, note
 from tests.crash.parts import PROVIDERS
 from tests.fake_provider import RemoteFake
 
 SHARES = 2
 """Each strategy's points are shared among that many tests, so that two cores have work."""
 PAIRS = 300
-RESULTS = ROOT / "bench" / "results" / "crash.json"
-
-
-@pytest.fixture(scope="module")
-def child() -> Iterator[Child]:
-    with Child() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def fake() -> Iterator[RemoteFake]:
-    with provider() as made:
-        yield made
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """In memory where there is such a file system: a killed process loses no page cache, so fsync has no say here."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as made:
-        yield Path(made)
 
 
 @pytest.mark.slow
@@ -74,18 +48,6 @@ def test_pairs_of_kills(way: str, folder: Path, child: Child, fake: RemoteFake, 
         names = scene.kill_and_go_on(dice.randrange(1, 170), dice.randrange(1, 170))
         scene.close()
         pairs += names is not None
-    note(way, {"pairs of points": PAIRS, "that were reached": pairs, "seed": random_seed, "broken invariants": 0,
-               "seconds": round(time.time() - began)})
+    note("crash", way, {"pairs of points": PAIRS, "that were reached": pairs, "seed": random_seed,
+                        "broken invariants": 0, "seconds": round(time.time() - began)})
     assert pairs > PAIRS * 0.8
-
-
-def note(way: str, figures: dict[str, int]) -> None:
-    """Add figures to the results; several test processes may do so at once."""
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        known = json.loads(file.read() or "{}")
-        known[way] = figures
-        file.truncate(0)
-        file.write(json.dumps(known, indent=1, sort_keys=True) + "\n")

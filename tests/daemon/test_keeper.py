@@ -13,7 +13,7 @@ from clawsecrets.daemon.keeper import ASK_EVERY, Keeper
 from clawsecrets.daemon.lead import Lead
 from clawsecrets.daemon.logs import Log
 from clawsecrets.daemon.told import Told
-from clawsecrets.errors import ConfigError, Fenced
+from clawsecrets.errors import ConfigError, Fenced, StoreDamaged
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.need import Need, needs
 from clawsecrets.model.notice import Notice, Topic
@@ -70,6 +70,23 @@ class Desk:
         return self.store.load(NAME)
 
 
+def test_a_record_that_cannot_be_read_is_told_and_stops_no_other() -> None:
+    desk = Desk()
+    desk.round()
+    desk.store.broken["other"] = StoreDamaged("the record document of other was altered", "bao kv rollback …")
+    desk.clock.sleep(30 * DAY)
+    assert desk.round() == [Topic.DAEMON]
+    notice = desk.told[-1]
+    assert notice.secret == "other" and "was altered" in notice.detail and notice.command == "bao kv rollback …"
+    desk.clock.sleep(3600.0)
+    assert desk.round() == [Topic.ROTATED] and desk.record.last_number == 2
+    desk.clock.sleep(DAY)
+    assert desk.round() == [Topic.DAEMON], "it stands still"
+    desk.store.broken.clear()
+    desk.clock.sleep(DAY)
+    assert desk.round() == []
+
+
 def test_what_is_due_is_rotated_once_and_told_once() -> None:
     desk = Desk()
     assert desk.round() == [] and desk.record.last_number == 1
@@ -91,8 +108,8 @@ def test_nothing_is_done_that_may_not_be_done() -> None:
 
 def test_nothing_is_begun_under_a_lost_lead() -> None:
     desk = Desk()
-    lead = Lead(desk.store, "host", "d1", 30.0, desk.clock.now)
-    other = Lead(desk.store, "host", "d2", 30.0, desk.clock.now)
+    lead = Lead(desk.store, "d1", 30.0, desk.clock.now)
+    other = Lead(desk.store, "d2", 30.0, desk.clock.now)
     assert lead.take()
     settings = Settings(lease=90.0, holder="d1", queue=0.0, lead=lead.lease)
     engine = Engine(desk.store, WorldGear(desk.world), desk.clock, Quiet(), lambda: "r1", settings)

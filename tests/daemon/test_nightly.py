@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.record import Record, Revocation
 from clawsecrets.model.rotation import Outcome, Rotation, State
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
+from clawsecrets.model.shadow import Looked, Sought
 from clawsecrets.ports import Change, Entry, Handover, Reply, Request
 from clawsecrets.rotate.gear import Outfit
 from tests.fakes import FakeClock, MemoryStore
@@ -71,6 +72,7 @@ class Place:
     elsewhere: bool = False
     broken: bool = False
     private: Sequence[str] = ()
+    shadows: Looks | None = None
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -87,7 +89,7 @@ class Place:
             raise ConfigError("there is no [injectors.env]")
         consumers: Mapping[str, App] = {"app": self.app}
         return Outfit("overlap", self.provider, RotationPolicy(), {"env": self.injector},  # type: ignore[arg-type]
-                      consumers, tests_elsewhere=self.elsewhere)  # type: ignore[arg-type]
+                      consumers, tests_elsewhere=self.elsewhere, shadows=self.shadows)  # type: ignore[arg-type]
 
     def is_admin(self, secret: Secret) -> bool:
         return False
@@ -127,6 +129,35 @@ def test_an_old_one_that_still_works_is_told(place: Place) -> None:
     place.provider.accepts.add(b"value-one-0123")
     [found] = place.look()
     assert found.severity is Severity.WARNING and "version 1" in found.detail and "still accepted" in found.detail
+
+
+@dataclass
+class Looks:
+    """A shadow check that finds this."""
+
+    found: Looked
+
+    def look(self, sought: Sequence[Sought]) -> Looked:
+        return self.found
+
+    def known(self, name_of: Callable[[SecretValue], str]) -> Looked:
+        return self.found
+
+
+@pytest.mark.parametrize(("unseen", "kept"), [
+    ((), ()), (("/srv/other: Permission denied",), ()), (("/srv/bot: Permission denied",), (0, 1)),
+    (("/srv/bot/a.env: Permission denied",), (0,)), (("the environment of process 7 (openclaw): another's",), (2,)),
+])
+def test_a_place_that_cannot_be_looked_at_any_more_is_not_taken_for_clean(
+        place: Place, unseen: tuple[str, ...], kept: tuple[int, ...]) -> None:
+    caveats = ("still in /srv/bot/a.env:1 (KEY) · mend it", "still in /srv/bot/b: gateway.auth.token · adopt",
+               "still in the environment of process 7 (openclaw): KEY · restart it")
+    place.change({"rotation": Rotation("r", NAME, "overlap", State.DONE, 1.0, 1.0, 1, 2, caveats=("other", *caveats))})
+    place.shadows = Looks(Looked((), unseen))
+    told = [notice.detail for notice in place.look()]
+    rotation = place.store.load(NAME).rotation
+    assert rotation is not None and rotation.caveats == ("other", *(caveats[one] for one in kept))
+    assert len(told) == len(kept) and all("could not be looked at" in line for line in told)
 
 
 def test_one_that_the_ledger_owes_is_left_to_the_ledger(place: Place) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from clawsecrets.daemon import logs
 from clawsecrets.daemon.guard import guarded
 from clawsecrets.daemon.keeper import Looked
 from clawsecrets.daemon.lead import Lead
@@ -16,7 +18,7 @@ from clawsecrets.daemon.logs import Log
 from clawsecrets.daemon.metrics import Metrics
 from clawsecrets.daemon.sdnotify import Systemd
 from clawsecrets.daemon.told import KEEP, Told
-from clawsecrets.errors import StoreBusy, UsageError
+from clawsecrets.errors import Fenced, LateEffect, StoreBusy, UsageError
 from clawsecrets.model.need import Act, Need
 from clawsecrets.model.notice import Notice, Severity, Topic
 from clawsecrets.model.record import Record
@@ -67,10 +69,9 @@ def test_what_no_longer_stands_is_forgotten(tmp_path: Path) -> None:
 def test_one_leads_and_another_takes_over() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
-    one = Lead(store, "Host.Example", "p1", 30.0, clock.now)
-    two = Lead(store, "host.example", "p2", 30.0, clock.now)
-    elsewhere = Lead(store, "other", "p3", 30.0, clock.now)
-    assert one.take() and not two.take() and "p1" in two.other and elsewhere.take()
+    one = Lead(store, "p1", 30.0, clock.now)
+    two = Lead(store, "p2", 30.0, clock.now)
+    assert one.take() and not two.take() and "p1" in two.other
     clock.sleep(29.0)
     assert one.confirm()
     clock.sleep(31.0)
@@ -85,7 +86,7 @@ def test_one_leads_and_another_takes_over() -> None:
 def test_a_store_that_cannot_say_is_no_lead_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
-    lead = Lead(store, "host", "p1", 30.0, clock.now)
+    lead = Lead(store, "p1", 30.0, clock.now)
     assert lead.take()
     with monkeypatch.context() as patch:
         patch.setattr(store, "renew", _busy)
@@ -98,7 +99,7 @@ def test_a_store_that_cannot_say_is_no_lead_for_now(monkeypatch: pytest.MonkeyPa
 def test_a_lease_that_is_to_last_longer_does() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
-    one, two = Lead(store, "host", "p1", 30.0, clock.now), Lead(store, "host", "p2", 30.0, clock.now)
+    one, two = Lead(store, "p1", 30.0, clock.now), Lead(store, "p2", 30.0, clock.now)
     assert one.take()
     one.last(300.0)
     assert one.confirm()
@@ -144,8 +145,18 @@ def test_what_is_expected_is_told_in_its_words() -> None:
     def busy() -> None:
         raise StoreBusy("another has it")
 
+    def overtaken() -> None:
+        raise Fenced("the lease on a was taken over")
+
+    def late() -> None:
+        raise LateEffect("a was rotated by another process", "rotate it")
+
     assert guarded(log, "rotation", refuse, secret="a") == "it is deleted"
     assert guarded(log, "rotation", busy) == "busy"
+    assert guarded(log, "rotation", overtaken, secret="b") == "busy", "another goes on: no trouble for a person"
+    assert guarded(log, "rotation", late, secret="c") == "a was rotated by another process"
+    assert "info rotation.taken-over secret=b" in stream.getvalue() and "error secret=b" not in stream.getvalue()
+    assert "error rotation.error secret=c" in stream.getvalue()
     assert 'rotation.error secret=a error="it is deleted" hint="undelete it"' in stream.getvalue()
 
 
@@ -178,3 +189,36 @@ def test_without_systemd_nothing_is_said() -> None:
 
 def test_a_notice_holds_no_value() -> None:
     assert SecretValue not in {type(getattr(notice("x"), name)) for name in Notice.__slots__}
+
+
+def test_a_reader_that_does_not_read_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe takes 64 KiB and then waits for its reader: the log does not. No line comes torn, and the gap is said."""
+    monkeypatch.setattr(logs, "PATIENCE", 0.01)
+    out, into = os.pipe()
+    with open(out, "rb") as reader, open(into, "w") as stream:
+        log = Log(FakeClock(), "json", stream)
+        for number in range(300):
+            log.write("info", "odd", number=number, text="x" * 5000)
+        os.set_blocking(out, False)
+        first = reader.read()
+        log.write("info", "odd", number=300)
+        got = first + (reader.read() or b"")
+    events = [json.loads(line) for line in got.splitlines()]
+    numbers = [event["number"] for event in events if event["event"] == "odd"]
+    [gap] = [event["lines"] for event in events if event["event"] == "log.left-out"]
+    assert numbers[:5] == [0, 1, 2, 3, 4] and numbers[-1] == 300 and gap > 200
+    assert len(numbers) + gap == 301
+
+
+def test_a_full_disk_for_the_log_holds_nothing_up() -> None:
+    with open("/dev/full", "w") as stream:
+        Log(FakeClock(), "text", stream).write("info", "odd")
+
+
+@pytest.mark.parametrize("since", ["4102444800.0", "Infinity"])
+def test_a_first_start_with_a_wrong_clock_hides_nothing_for_years(tmp_path: Path, since: str) -> None:
+    file = tmp_path / "told.json"
+    file.write_text(f'{{"since": {since}, "told": {{}}}}')
+    assert Told(file, 1000.0).since == 1000.0
+    file.write_text('{"since": 10.0, "told": {}}')
+    assert Told(file, 1000.0).since == 10.0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +19,10 @@ import pytest
 
 from clawsecrets.model.rotation import State
 from tests.canary import search
-from tests.cli.desk import Desk
+from tests.cli.desk import SCRIPT, Desk
 from tests.cli.test_outcomes import rented
 from tests.daemon.running import Running, free_port
-from tests.waiting import LONG
+from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.slow
 KEY = "acme-api-key"
@@ -50,7 +54,7 @@ def versions(desk: Desk) -> int:
 def test_it_rotates_by_itself_and_shows_it(desk: Desk) -> None:
     port = free_port()
     kept(desk, port)
-    value = desk.ok("get", KEY, "--raw").out
+    value = desk.quick("get", KEY, "--raw").out
     with Running(desk, "one", port) as daemon:
         daemon.until_said("daemon.leads")
         daemon.until(lambda: len(daemon.events("rotation.end")) >= 3, "three rotations")
@@ -73,7 +77,7 @@ def test_it_rotates_by_itself_and_shows_it(desk: Desk) -> None:
     assert len(began) >= 3 and daemon.said("notice.rotated", secret=KEY, rotation=ended[0]["rotation"])
     fake = desk.fake
     assert fake is not None
-    assert [item.value for item in fake.live("acme").values()] == [desk.ok("get", KEY, "--raw").out]
+    assert [item.value for item in fake.live("acme").values()] == [desk.quick("get", KEY, "--raw").out]
     assert not search(daemon.file.read_bytes(), value.encode()), "a value is in the log"
 
 
@@ -190,26 +194,30 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(desk: Desk) -> 
         assert "line " in refused["error"] and f"[schedule.secrets.{KEY}]: every: 'soon'" in refused["error"]
         daemon.until_said("notice.daemon")
         assert daemon.page("/healthz")[0] == 200 and not daemon.events("rotation.end")
+        file.rename(desk.home / "away")  # an editor that writes it anew, say: no reason to forget all of it
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda: len(daemon.events("daemon.config-refused")) == 2, "that it misses the file")
+        assert daemon.events("daemon.config-refused")[1]["error"] == f"{file} is not there any more"
         file.write_text(good.replace('every = "1d"', 'every = "1s"'))
         daemon.send(signal.SIGHUP)
         daemon.until_said("daemon.reloaded")
         daemon.until(lambda: daemon.events("rotation.end"), "by the new interval")
         counted = daemon.metrics()
         assert counted["clawsecrets_config_reloads_total", "ok"] == 1
-        assert counted["clawsecrets_config_reloads_total", "refused"] == 1
+        assert counted["clawsecrets_config_reloads_total", "refused"] == 2
         assert daemon.end() == 0
 
 
 def test_a_paused_one_is_left_and_a_person_can_rotate_it_meanwhile(desk: Desk) -> None:
     port = free_port()
     kept(desk, port)
-    desk.ok("pause", KEY, "--reason", "moving")
+    desk.quick("pause", KEY, "--reason", "moving")
     with Running(desk, "one", port) as daemon:
         daemon.until_said("notice.due", secret=KEY, detail="paused: moving")
         assert versions(desk) == 1
         desk.ok("rotate", KEY)
         assert versions(desk) == 2 and not daemon.events("rotation.begin")
-        desk.ok("resume", KEY)
+        desk.quick("resume", KEY)
         daemon.until(lambda: daemon.events("rotation.end"), "it goes on by itself")
         assert daemon.end() == 0
 
@@ -254,3 +262,127 @@ def _listen(bus: socket.socket) -> Iterator[str]:
 def test_a_store_that_is_not_there_is_said_at_the_start(desk: Desk) -> None:
     ran = desk.run("daemon")
     assert ran.code == 3 and "there is no store" in ran.err
+
+
+@pytest.mark.parametrize("what", ["removed", "replaced"])
+def test_a_store_that_goes_ends_it_and_nothing_more_is_rotated(desk: Desk, what: str) -> None:
+    """What it minted from then on would be in a file without a name, and the old values revoked."""
+    port = free_port()
+    kept(desk, port)
+    folder = desk.database.parent
+    shutil.copytree(folder, desk.root / "copy")
+    with Running(desk, "one", port) as daemon:
+        daemon.until(lambda: daemon.events("rotation.end"), "a first rotation")
+        stop_outside_of_a_commit(desk, daemon)
+        folder.rename(desk.root / "away")
+        if what == "replaced":
+            shutil.copytree(desk.root / "copy", folder)
+        done = len(daemon.events("rotation.end"))
+        daemon.send(signal.SIGCONT)
+        assert daemon.process.wait(LONG) == 3
+        assert "was removed or replaced while it was open" in daemon.events("daemon.store-gone")[0]["error"]
+        assert len(daemon.events("rotation.end")) == done
+    for part in (desk.root / "away").iterdir():
+        shutil.copy2(part, folder) if folder.exists() else None
+    if not folder.exists():
+        (desk.root / "away").rename(folder)
+    fake = desk.fake
+    assert fake is not None
+    assert desk.quick("get", KEY, "--raw").out in [item.value for item in fake.live("acme").values()]
+
+
+def test_a_log_that_nobody_reads_stops_neither_the_work_nor_its_end(desk: Desk) -> None:
+    kept(desk, free_port())
+    fake = desk.fake
+    assert fake is not None
+    process = subprocess.Popen([str(SCRIPT), "daemon"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, env=desk.env, cwd=desk.root)
+    try:
+        assert process.stderr is not None
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        until(lambda: len(fake.ever("acme")) >= 5, "rotations beyond what the pipe takes")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LONG) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_store_that_cannot_be_written_is_said_and_taken_up_again(desk: Desk) -> None:
+    """A full disk, a writer that is stopped within its commit: nothing is rotated, and that is no secret."""
+    port = free_port()
+    kept(desk, port)
+    with Running(desk, "one", port) as daemon:
+        daemon.until(lambda: daemon.events("rotation.end"), "a first rotation")
+        db = sqlite3.connect(desk.database, timeout=LONG, isolation_level=None)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            daemon.until_said("daemon.store-trouble")
+            daemon.until(lambda: any("nothing is rotated: another process is writing" in event["detail"]
+                                     for event in daemon.events("notice.daemon")), "a notice")
+            assert daemon.page("/readyz") == (503, "the store cannot be written\n")
+            assert daemon.metrics()["clawsecrets_leading", ""] == 0.0
+            done = len(daemon.events("rotation.end"))
+            db.execute("ROLLBACK")
+        finally:
+            db.close()
+        daemon.until(lambda: len(daemon.events("rotation.end")) > done + 1, "it goes on")
+        daemon.until(lambda: daemon.page("/readyz")[0] == 200, "and says so")
+        assert daemon.said("daemon.store-works") and daemon.metrics()["clawsecrets_leading", ""] == 1.0
+        assert daemon.end() == 0
+
+
+def test_a_slip_in_a_name_is_said_at_the_start_and_by_doctor(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port, '[schedule.secrets.acme-api-kee]\nwindows = ["Sun 03:00-05:00"]\n', every="1d")
+    slip = f"[schedule.secrets.acme-api-kee]: there is no secret acme-api-kee; did you mean '{KEY}'?"
+    with Running(desk, "one", port) as daemon:
+        daemon.until_said("schedule.stray", detail=slip)
+        daemon.send(signal.SIGHUP)  # while it still starts
+        daemon.until_said("daemon.reloaded")
+        assert daemon.end() == 0
+    assert slip in " ".join(desk.run("doctor").out.split())
+
+
+def test_a_master_key_in_another_place_ends_it_and_the_next_start_uses_it(desk: Desk) -> None:
+    port = free_port()
+    kept(desk, port)
+    with Running(desk, "one", port) as daemon:
+        daemon.until(lambda: daemon.events("rotation.end"), "a first rotation")
+        desk.ok("rekey")  # in the same place: it goes on
+        done = len(daemon.events("rotation.end"))
+        daemon.until(lambda: len(daemon.events("rotation.end")) > done + 1, "more rotations")
+        desk.ok("rekey", "--key-file", str(desk.root / "keys" / "other.key"))
+        assert daemon.process.wait(LONG) == 3
+        assert "a master key in another place" in daemon.events("daemon.store-gone")[0]["error"]
+    with Running(desk, "two", port) as again:
+        again.until(lambda: again.events("rotation.end"), "it goes on")
+        assert again.end() == 0
+
+
+LATE_LOOK = """
+import sys, time
+from clawsecrets.cli.entry import main
+from clawsecrets.daemon.lead import Lead
+from clawsecrets.daemon.wakeups import Wakeups
+give_up = Lead.give_up
+Wakeups.stop = lambda self: None
+Lead.give_up = lambda self: (time.sleep(2), give_up(self))
+sys.argv[1:] = ["daemon"]
+main()
+"""
+"""A daemon in which a look begins right when it leaves: the scheduler goes on, and leaving takes a while."""
+
+
+def test_a_look_that_begins_when_it_leaves_does_not_keep_it(desk: Desk) -> None:
+    kept(desk, free_port(), every="1d")
+    with open(desk.root / "log", "wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", LATE_LOOK], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   env=desk.env, cwd=desk.root)
+    try:
+        until(lambda: b"daemon.leads" in (desk.root / "log").read_bytes(), "that it leads")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LONG) == 0
+    finally:
+        process.kill()
+        process.wait(LONG)

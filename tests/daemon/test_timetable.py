@@ -135,3 +135,14 @@ def test_cron_counts_weekdays_as_cron_does(expression: str, first: str) -> None:
 def test_what_is_no_cron_expression(expression: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         next_after(expression, BERLIN)
+
+
+def test_names_that_are_nowhere_are_said() -> None:
+    """Not refused: the secret may be still to come. But a slip of the pen leaves a window unkept."""
+    table = made('[schedule.secrets.grok-key]\nevery = "5d"\n[schedule.secrets.groq-key]\nafter = ["other"]\n'
+                 '[schedule.providers.grok]\nshortest = "1d"\n[schedule.providers.groq]\nshortest = "1d"')
+    assert table.strays([record("groq-key"), record("a")]) == [
+        "[schedule.secrets.grok-key]: there is no secret grok-key; did you mean 'groq-key'?",
+        "[schedule.secrets.groq-key] after: there is no secret other",
+        "[schedule.providers.grok]: there is no such provider; did you mean 'groq'?"]
+    assert made("").strays([]) == []

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests import canary
+from tests import canary, warm
 from tests.cli.desk import SCRIPT
 from tests.waiting import LONG
 
@@ -59,11 +58,10 @@ class Said:
 
 @dataclass
 class Shell:
-    """Where commands run. `root/home` is CLAWSECRETS_HOME, made anew; HOME is `root/person`."""
+    """Where commands run. `root/home` is CLAWSECRETS_HOME, made anew, with compiled rules in its cache; HOME is
+    `root/person`."""
 
     root: Path
-    warm: Path | None = None
-    """The cache of an earlier start, for its compiled rules: to compile them takes seconds."""
     env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,10 +72,7 @@ class Shell:
             "CLAWSECRETS_HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp"),
             "DOCKER_HOST": "", **self.env,
         }
-        if self.warm is not None:
-            (self.root / "home" / "cache").mkdir(parents=True, mode=0o700)
-            for rules in self.warm.glob("rules*"):
-                shutil.copy(rules, self.root / "home" / "cache")
+        warm.put(self.root / "home" / "cache")
 
     def command(self, *words: str | Path) -> list[str]:
         """What is run."""

@@ -3,8 +3,10 @@ report naming what was not read."""
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.desk import SCRIPT
 from tests.e2e.shell import Said, Shell, token
 from tests.plants.git_plants import Garden
 from tests.plants.image_plants import Layout, tar
@@ -562,14 +565,52 @@ def test_no_value_in_any_form(shell: Shell, form: str) -> None:
         assert {value[:12]: held for value in values if (held := said.holds(value))} == {}, words
 
 
-def test_no_value_in_what_was_typed_wrongly(shell: Shell) -> None:
-    value = token("typed")
-    for words in (("git", value), ("path", value), ("image", value), (value,), ("git", ".", f"--{value}"),
-                  ("stdin", "--baseline", value), ("stdin", "--rules", value), ("git", f"https://x:{value}@h.invalid/r"),
-                  ("stdin", "--format", value), ("stdin", "--confidence", value), ("git", ".", "--since", value)):
+TYPED = {"by a rule": token("typed"), "hexadecimal": hashlib.sha256(b"typed").hexdigest()[:48],
+         "base64": base64.urlsafe_b64encode(hashlib.sha256(b"typed").digest()).decode().rstrip("="),
+         "with its name": f"password={hashlib.sha256(b'word').hexdigest()[:24]}"}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_no_value_in_what_was_typed_wrongly(shell: Shell, name: str) -> None:
+    """A token in the place of a path, a revision, an option's value: the error says what is wrong, not with what."""
+    typed = TYPED[name]
+    value = typed.rpartition("=")[2]
+    garden = repository(shell)
+    for words in (("git", typed), ("path", typed), ("image", typed), (typed,), ("git", ".", f"--{typed}"),
+                  ("stdin", "--baseline", typed), ("stdin", "--rules", typed), ("git", f"https://x:{typed}@h.invalid/r"),
+                  ("stdin", "--format", typed), ("stdin", "--confidence", typed), ("git", ".", "--since", typed),
+                  ("git", ".", f"--since={typed}"), ("git", ".", f"--commits={typed}..HEAD"),
+                  ("git", ".", "--branch", typed), ("stdin", "--fingerprints", typed), ("image", f"docker://{typed}"),
+                  ("stdin", "--workers", typed), ("stdin", "--output", f"/nowhere/{typed}"),
+                  ("path", f"/nowhere/{typed}/x"), ("git", "--store", typed, "--known", "."),
+                  ("git", "--config", typed)):
+        said = shell.scan(*words, cwd=garden.root)
+        assert said.code in (2, 3, 6), (words, said)
+        assert said.holds(value) == [] and "error: " in said.err, (words, said)
+    for command in (("rules", "show", typed), ("rules", "list", "--provider", typed), ("rules", "test", typed),
+                    ("baseline", "list", "--baseline", typed), ("baseline", "prune", "--report", typed),
+                    ("baseline", "add", typed)):
+        done = subprocess.run([str(SCRIPT), *command], env=shell.env, cwd=garden.root, capture_output=True,
+                              timeout=LONG, check=False)
+        ended = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert ended.holds(value) == [], (command, ended)
+
+
+def test_what_is_no_secret_is_repeated(shell: Shell) -> None:
+    for words in (("git", "no-such-folder"), ("path", "a/2026-11-29/app.v12.tar"), ("image", "./registry-2.8.tar"),
+                  ("stdin", "--baseline", "team-baseline-for-2026"), ("stdin", "--rules", "our_rules_for_2026.toml")):
         said = shell.scan(*words)
-        assert said.code in (2, 6), words
-        # the place of a file is told, for an error without it is of no use (cli/entry.py): nothing else that was typed
-        assert said.holds(value) == [] or words[0] in ("path", "image") or words[:-1] in (
-            ("git",), ("stdin", "--baseline"), ("stdin", "--rules")), (words, said)
-        assert said.holds(value) == [] or not words[-1].startswith("https"), words
+        assert words[-1].removeprefix("./") in said.err, said
+
+
+@pytest.mark.parametrize("table", ["id = '{}'", "id = 'a.b'\n'{}' = 1", "id = 'a.b'\nchecksum = '{}'",
+                                   "id = 'made.{}'"])
+def test_no_value_of_a_file_of_rules(shell: Shell, table: str) -> None:
+    value = token("rule")
+    (shell.root / "rules.toml").write_text(f"[[detect]]\n{table.format(value)}\nprovider = 'a'\nname = 'A'\n"
+                                           "pattern = '\\b(zzq[0-9]{30})\\b'\nexamples = ['x']\n")
+    said = shell.scan("stdin", "--rules", shell.root / "rules.toml", stdin=b"nothing")
+    assert said.code == 2 and said.holds(value) == [] and "rules.toml: [[detect]]" in said.err, said
+    (shell.root / "rules.toml").write_text(f"'{value}' = 1\n")
+    said = shell.scan("stdin", "--rules", shell.root / "rules.toml", stdin=b"nothing")
+    assert said.code == 2 and said.holds(value) == [] and "rules.toml: a key" in said.err, said

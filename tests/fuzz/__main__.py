@@ -9,7 +9,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["clawsecrets.formats", "clawsecrets.scan", "py7zr"]):
+with atheris.instrument_imports(include=["clawsecrets.formats", "clawsecrets.scan", "clawsecrets.sources", "py7zr"]):
     import py7zr  # noqa: F401 (the reader imports it late)
 
     from tests.fuzz import harness

@@ -7,11 +7,13 @@ import struct
 import zlib
 from collections.abc import Callable
 
+from clawsecrets.errors import ClawError
 from clawsecrets.formats import markup, pdf, pyc, sevenzip, sqlite, tar, ziparchive
 from clawsecrets.formats.bounds import Budget, Limits
 from clawsecrets.formats.errors import Unreadable
 from clawsecrets.formats.streams import KINDS, decompressed
-from clawsecrets.scan import decode
+from clawsecrets.scan import baseline, decode
+from tests.fuzz import git_targets
 from tests.scan.planted import looked
 
 SMALL = Limits(output=4 << 20, members=2000, whole=1 << 20)
@@ -62,9 +64,14 @@ def _inspect(data: bytes) -> None:
     looked(data, "f", None, SMALL)
 
 
+def _baseline(data: bytes) -> None:
+    baseline.Baseline.parse(data, "b")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "tar": _tar, "zip": _zip, "7z": _seven, "sqlite": _sqlite, "pdf": _pdf, "streams": _streams, "texts": _texts,
-    "inspect": _inspect,
+    "inspect": _inspect, "git-pack": git_targets.pack, "git-index": git_targets.index, "git-files": git_targets.files,
+    "git-objects": git_targets.objects, "baseline": _baseline,
 }
 
 
@@ -74,7 +81,7 @@ def calm(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
     def run(data: bytes) -> None:
         try:
             target(data)
-        except Unreadable:
+        except (Unreadable, ClawError):
             return
 
     return run

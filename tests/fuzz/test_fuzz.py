@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.git_targets import PARTS, joined
 from tests.fuzz.harness import TARGETS, calm
 from tests.scan import planted
+from tests.sources.test_git_formats import copy, varint
 
 SECONDS = 120
 """For each target."""
@@ -18,7 +20,14 @@ SECONDS = 120
 
 def seeds() -> list[bytes]:
     """Whole files to begin with."""
-    return [planted.tar({"a": planted.TEXT}), planted.zipped({"a": planted.TEXT}), planted.pdf(b"BT (a) Tj ET"),
+    delta, commit = varint(30) + varint(9) + copy(3, 9), b"tree " + b"0" * 40 + b"\nauthor A <a> 1 +0000\n\nwords"
+    entries = [bytes([3, 0]) + bytes(20) + b"a" * 30, bytes([7, 0]) + bytes(20) + delta,
+               bytes([6, 0, 30]) + bytes(19) + delta, bytes([2, 0]) + bytes(20) + b"100644 a\0" + bytes(20),
+               bytes([1, 0]) + bytes(20) + commit]
+    files = [bytes([number]) + {"HEAD": b"ref: refs/heads/x", "config": b"[core]\n\tbare = true\n"}.get(
+        name, b"a" * 40 + b" refs/heads/y\n") for number, name in enumerate(PARTS)]
+    return [joined(entries), joined(files), commit, b"# clawsecrets baseline 1 salt=" + b"0" * 32 + b"\n",
+            planted.tar({"a": planted.TEXT}), planted.zipped({"a": planted.TEXT}), planted.pdf(b"BT (a) Tj ET"),
             planted.database(("CREATE TABLE t(a)", ()), ("INSERT INTO t VALUES('x')", ())), planted.TEXT]
 
 

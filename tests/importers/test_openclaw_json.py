@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clawsecrets.data import data_path
 from clawsecrets.errors import ConfigError
-from clawsecrets.importers import Item, Reading, openclaw_json
+from clawsecrets.importers import Item, Reading, includes, openclaw_json
 from clawsecrets.importers.fields import load_fields
 from clawsecrets.model.secret import Kind
 from tests.canary import search
@@ -199,4 +199,4 @@ def test_anything_is_read_or_refused(raw: bytes) -> None:
     ({"gateway": {"port": True}}, 18789), ({"gateway": {"port": 70000}}, 18789), ([1], 18789),
 ])
 def test_the_gateways_port(document: object, port: int) -> None:
-    assert openclaw_json.gateway_port(json.dumps(document).encode(), "o.json") == port
+    assert includes.gateway_port(includes.parts("o.json", lambda _: json.dumps(document).encode())) == port

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +81,13 @@ def test_an_entrys_own_variable_wins_and_must_be_one() -> None:
     for bad in ("1A", "A B", "A-B", "A=B", "Ä"):
         with pytest.raises(Refused, match="cannot be the name"):
             mapping.variable(Entry("a-b", 1, value, bad))
+
+
+@given(NAMES)
+def test_podman_s_names_are_reversible(name: str) -> None:
+    mapped = mapping.engine_name(name)
+    assert mapping.name_of_engine(mapped) == name and re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", mapped)
+
+
+def test_what_no_name_is_mapped_to() -> None:
+    assert [mapping.name_of_engine(text) for text in ("Acme", "a-E", "a/b", "a-S-", "")] == [None] * 5

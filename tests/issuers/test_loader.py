@@ -38,7 +38,7 @@ def faults(tmp_path: Path, text: str, name: str = "acme.toml") -> str:
     ('method = "DELETE"', 'method = "DELET"', ["[revoke.request]", "'method'", "'DELETE'"]),
     ('interval = "90d"', 'interval = "90 days"', ["'interval'", "90d"]),
     ('interval = "90d"', "interval = 90", ["'interval' must be text"]),
-    ('strategy = "overlap"', 'strategy = "alternate"', ["'alternate'", "comes with a later version"]),
+    ('strategy = "overlap"', 'strategy = "alternate"', ["'alternate'", "[slots]"]),
     ('strategy = "overlap"', 'strategy = "refresh"', ["[refresh]: missing", "[create]: strategy 'refresh'"]),
     ('strategy = "overlap"', 'strategy = "overlapp"', ["'overlapp'", "did you mean 'overlap'"]),
     ('kind     = "api-key"', 'kind = "apikey"', ["'kind'", "'api-key'"]),

@@ -167,6 +167,14 @@ def test_every_state_has_words_and_only_done_is_rotated(state: State) -> None:
         State.STUCK, State.AWAITING, State.DELIVERED, State.RETIRING, State.PROVEN)
 
 
+def test_a_place_that_still_holds_the_old_value_is_work_and_has_its_own_words() -> None:
+    done = rotation(State.DONE, caveats=("not proven in use", "still in /x: gateway.auth.token · mend it"))
+    assert outcome_words(done) == "replaced, but still elsewhere"
+    row = status(record(rotation=done), POLICY, NOW)
+    assert (row.state, row.urgency, row.detail) == ("replaced, but still elsewhere", Urgency.WORK,
+                                                    "still in /x: gateway.auth.token · mend it")
+
+
 def test_caveats_are_never_plain_success() -> None:
     done = rotation(State.DONE, caveats=("not proven in use",))
     assert outcome_words(done) == "replaced, with caveats"

@@ -41,7 +41,8 @@ def test_an_end_can_be_reached_from_everywhere(strategy: str, leaked: bool) -> N
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_is_not_idempotent_says_where_unknown_leads(strategy: str) -> None:
     for state, row in STRATEGIES[strategy].items():
-        if row.step in NEEDS_UNKNOWN and not (strategy == "self-issued" and row.step is Step.CREATE):
+        again = strategy == "alternate" and state is S.CREATING_AGAIN  # a slot is given another value instead
+        if row.step in NEEDS_UNKNOWN and not again and not (strategy == "self-issued" and row.step is Step.CREATE):
             assert row.unknown is not None, state
         if row.again is not None:
             assert row.over is not None, f"{state}: rounds must end somewhere"

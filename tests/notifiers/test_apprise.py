@@ -108,10 +108,11 @@ def test_mail() -> None:
     assert "Subject: clawsecrets: a: stuck" in text and "me@home.example" in text
 
 
-def test_a_mail_that_is_refused_says_the_code() -> None:
-    with Mail(554) as mail:
+@pytest.mark.parametrize(("code", "outcome"), [(554, Outcome.REFUSED), (451, Outcome.LATER)])
+def test_a_mail_that_is_refused_says_the_code(code: int, outcome: Outcome) -> None:
+    with Mail(code) as mail:
         [reply] = send(f"mailto://127.0.0.1:{mail.port}?from=claw@home.example&to=me@home.example&mode=insecure")
-    assert reply.outcome is Outcome.REFUSED and reply.detail.endswith("the service answered SMTP 554")
+    assert reply.outcome is outcome and reply.detail.endswith(f"the service answered SMTP {code}")
 
 
 # --- it fails --------------------------------------------------------------------------------------------------------
@@ -119,7 +120,10 @@ def test_a_mail_that_is_refused_says_the_code() -> None:
 
 @pytest.mark.parametrize(("where", "outcome", "words"), [
     ("json://{host}/status-401/{token}", Outcome.REFUSED, "JSON: the service answered HTTP 401"),
-    ("json://{host}/status-500/{token}", Outcome.REFUSED, "JSON: the service answered HTTP 500"),
+    ("json://{host}/status-404/{token}", Outcome.REFUSED, "JSON: the service answered HTTP 404"),
+    ("json://{host}/status-429/{token}", Outcome.LATER, "JSON: the service answered HTTP 429"),
+    ("json://{host}/status-500/{token}", Outcome.LATER, "JSON: the service answered HTTP 500"),
+    ("json://{host}/status-503/{token}", Outcome.LATER, "JSON: the service answered HTTP 503"),
     ("json://{host}/away/{token}", Outcome.LATER, "JSON: the service answered HTTP 307"),
     ("json://{host}/away/{token}?redirect=yes", Outcome.LATER, "JSON: the service answered HTTP 307"),
     ("json://127.0.0.1:9/{token}", Outcome.LATER, "JSON: no connection: Connection refused"),

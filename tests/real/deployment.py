@@ -36,12 +36,12 @@ class Deployment:
     """One gateway (not started) and one clawsecrets home, both below one temporary folder that goes on exit.
 
     The gateway's token is a SecretRef to `clawsecrets resolve`; `config` is merged over that, and a `plain` token
-    stands in the configuration file instead.
+    stands in the configuration file instead. `plugins`: the bundled ones too (memory search, for one).
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None, plain: str = "") -> None:
+    def __init__(self, config: Mapping[str, Any] | None = None, plain: str = "", plugins: bool = False) -> None:
         SCRIPT.chmod(stat.S_IMODE(SCRIPT.stat().st_mode) & ~0o022)
-        self.gateway = Gateway({})
+        self.gateway = Gateway({}, plugins=plugins)
         self.base = self.gateway.base
         self.home = self.base / "clawsecrets"
         self.bundle = self.home / "data" / "bundles" / "openclaw"

@@ -24,7 +24,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,14 +40,19 @@ _SYS_ADMIN = 21
 
 def missing() -> str:
     """Why no engine can be started here; empty when one can."""
-    if os.geteuid() != 0:
-        return "dockerd needs root"
-    if not _privileged():
-        return "dockerd needs the capability SYS_ADMIN (a privileged container)"
+    if reason := unprivileged("dockerd"):
+        return reason
     absent = [tool for tool in TOOLS if shutil.which(tool) is None]
     if absent:
         return f"{', '.join(absent)} not installed; `make real` does it, with apt"
     return ""
+
+
+def unprivileged(what: str) -> str:
+    """Why this process may not mount and make namespaces, which `what` needs; empty when it may."""
+    if os.geteuid() != 0:
+        return f"{what} needs root"
+    return "" if _privileged() else f"{what} needs the capability SYS_ADMIN (a privileged container)"
 
 
 def _privileged() -> bool:
@@ -57,6 +62,11 @@ def _privileged() -> bool:
 
 def ensure_installed() -> None:
     """Install the tools by apt where they are missing. `RuntimeError` with apt's last lines, or when it cannot be."""
+    install_by_apt(missing, PACKAGES)
+
+
+def install_by_apt(missing: Callable[[], str], packages: Sequence[str]) -> None:
+    """Install packages where `missing` says that something is not installed. `RuntimeError`."""
     reason = missing()
     if "not installed" not in reason:
         if reason:
@@ -65,7 +75,7 @@ def ensure_installed() -> None:
     if shutil.which("apt-get") is None:
         raise RuntimeError(f"{reason}; there is no apt-get here")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]):
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
         print(" ".join(command), "...", file=sys.stderr, flush=True)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900, check=False)
         if done.returncode:
@@ -74,14 +84,14 @@ def ensure_installed() -> None:
         raise RuntimeError(reason)
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: SIGTERM when the test process dies, however it dies (prctl PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """In the child, before exec: that signal when the test process dies, however it dies (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, number)
 
 
 def base_tar() -> bytes:
     """A root file system with a shell and a few tools of this host, and the libraries they need."""
-    wanted = [Path(found) for tool in ("sh", "rm", "ln", "cat", "mkdir") if (found := shutil.which(tool))]
+    wanted = [Path(found) for tool in ("sh", "rm", "ln", "cat", "mkdir", "sleep") if (found := shutil.which(tool))]
     files: dict[str, Path] = {f"/bin/{path.name}": path for path in wanted}
     for path in wanted:
         said = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout
@@ -97,10 +107,25 @@ def base_tar() -> bytes:
     return buffer.getvalue()
 
 
-class Dockerd:
-    """One private engine: its own data, socket and containerd; no network. Everything goes on exit."""
+def overlay_fits(folder: Path) -> bool:
+    """Whether an overlay can be mounted with its layers in this folder: not where that is an overlay itself."""
+    layers = [folder / name for name in ("lower", "upper", "work", "merged")]
+    for layer in layers:
+        layer.mkdir()
+    options = "lowerdir={},upperdir={},workdir={}".format(*layers)
+    done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, layers[3]], capture_output=True,
+                          check=False)
+    if done.returncode == 0:
+        subprocess.run(["umount", layers[3]], check=True)
+    return done.returncode == 0
 
-    def __init__(self) -> None:
+
+class Dockerd:
+    """One private engine: its own data, socket and containerd; no network. Everything goes on exit. `storage` is
+    Docker's driver: vfs copies every layer and works everywhere; overlay2 needs a file system that takes an overlay."""
+
+    def __init__(self, storage: str = "vfs") -> None:
+        self._storage = storage
         self.base = Path(tempfile.mkdtemp(prefix="claw-dk-"))
         self.socket = self.base / "docker.sock"
         self.host = f"unix://{self.socket}"
@@ -128,9 +153,9 @@ class Dockerd:
             self.process = subprocess.Popen(
                 ["dockerd", "--data-root", str(self.base / "data"), "--exec-root", str(self.base / "exec"),
                  "--pidfile", str(self.base / "pid"), "-H", self.host, "--iptables=false", "--ip6tables=false",
-                 "--bridge=none", "--storage-driver=vfs", "--config-file", str(self.base / "daemon.json")],
+                 "--bridge=none", f"--storage-driver={self._storage}", "--config-file", str(self.base / "daemon.json")],
                 env=self.environment(), cwd=self.base, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_die_with_parent)
+                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=die_with_parent)
         end = time.monotonic() + LONG
         while time.monotonic() < end and self.process.poll() is None:
             if self._answers():

@@ -34,6 +34,9 @@ NODE = "24"
 LOCATION_VARIABLE = "CLAWSECRETS_OPENCLAW_DIR"
 START_SECONDS = LONG
 """How long a gateway may take to become ready: 6 s with a warm compile cache, 12 s with a cold one, on a calm host."""
+HURRIED = (b"state lease heartbeat did not become ready", b"refused execution")
+"""With these a gateway gives up by itself where the host is so busy that it misses a limit of its own (5 s for a thread
+to begin; no setting changes that). Started again, as systemd would, it comes up."""
 
 QUIET: dict[str, Any] = {
     "gateway": {"mode": "local", "bind": "loopback", "controlUi": {"enabled": False}},
@@ -163,6 +166,7 @@ class Gateway:
         logging = {"logging": {"file": str(self.base / "openclaw.log")}}
         self.write_config(merged(merged(QUIET, logging), config))
         self.process: subprocess.Popen[bytes] | None = None
+        self._before: dict[Path, int] = {}
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Replace the whole configuration file (0600); a running gateway notices in about a second."""
@@ -197,6 +201,7 @@ class Gateway:
 
     def start(self, wait: bool = True) -> None:
         """Start the process; with `wait`, return only when it is ready. `RuntimeError` with its log if it is not."""
+        self._before = {file: file.stat().st_size for file in self._logs() if file.exists()}
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._openclaw(), "gateway", "run", "--port", str(self.port)],
@@ -212,15 +217,26 @@ class Gateway:
             self.wait_ready()
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
-        """Wait until `/readyz` answers 200; `RuntimeError` with the end of the log otherwise."""
+        """Wait until `/readyz` answers 200, starting it again where it was HURRIED; `RuntimeError` with the end of the
+        log otherwise."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self.process is None or self.process.poll() is not None:
+            if self.process is None or (self.process.poll() is not None and not self.revived()):
                 break
             if self.http_status("/readyz") == 200:
                 return
             time.sleep(0.03)
         raise RuntimeError(f"the gateway did not become ready:\n{self.log_text()[-3000:]}")
+
+    def revived(self) -> bool:
+        """Whether it had ended because it was HURRIED, and was started again."""
+        said = b"".join(file.read_bytes()[self._before.get(file, 0):] for file in self._logs() if file.exists())
+        ended = self.process is not None and self.process.poll() is not None
+        if not ended or not any(words in said for words in HURRIED):
+            return False
+        self.kill()
+        self.start(wait=False)
+        return True
 
     def http_status(self, path: str) -> int:
         """The HTTP status the gateway answers at `path`; 0 when nothing listens."""
@@ -277,8 +293,10 @@ class Gateway:
 
     def log_text(self) -> str:
         """All that the gateway printed and logged so far."""
-        files = (self.log_path, self.base / "openclaw.log")
-        return "".join(file.read_text(errors="replace") for file in files if file.exists())
+        return "".join(file.read_text(errors="replace") for file in self._logs() if file.exists())
+
+    def _logs(self) -> tuple[Path, Path]:
+        return self.log_path, self.base / "openclaw.log"
 
     def _openclaw(self) -> list[str]:
         return [str(node(self.root)), str(self.root / "node_modules" / "openclaw" / "openclaw.mjs")]

@@ -6,8 +6,9 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -90,9 +91,13 @@ class Site:
         self.values.update({name.replace("_", "-"): value for name, value in changes.items()})
         replace_text(self.held, json.dumps(self.values))
 
-    def consumer(self) -> OpenClawConsumer:
+    def write_environment(self) -> None:
+        """What the gateway reads when its process begins."""
+        (self.gateway.state_dir / ".env").write_text(f"ENVY_API_KEY={self.values['envy-api-key']}\n")
+
+    def consumer(self, restart: Sequence[str] = ()) -> OpenClawConsumer:
         return OpenClawConsumer("gateway", self.gateway.url, GATEWAY.__eq__, lambda: [SecretValue(self.values[TOKEN])],
-                                timeout=60.0, reload_timeout=LONG)
+                                timeout=60.0, reload_timeout=LONG, restart=restart)
 
     def change(self, name: str, new: str) -> Handover:
         """The resolver gives `new` from now on."""
@@ -114,6 +119,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     root = f"http://127.0.0.1:{telegram.server_address[1]}"
     model = {"baseUrl": "http://127.0.0.1:9/v1", "models": [{"id": "m", "name": "m"}]}
     providers = {name: {**model, "apiKey": exec_ref(f"{name}-api-key")} for name in ("openai", "other")}
+    providers["envy"] = {**model, "apiKey": {"source": "env", "provider": "default", "id": "ENVY_API_KEY"}}
     gateway = Gateway(
         {
             "gateway": {"auth": {"mode": "token", "token": exec_ref(TOKEN)}},
@@ -127,7 +133,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     running = Site(gateway, held, telegram)
     telegram.valid = "100:first"
     running.write(**{TOKEN: "gateway-token-1", "goplaces": "place-1", "telegram": "100:first",
-                     "openai-api-key": "sk-openai-1", "other-api-key": "sk-other-1"})
+                     "openai-api-key": "sk-openai-1", "other-api-key": "sk-other-1", "envy-api-key": "sk-envy-1"})
+    running.write_environment()
     with gateway:
         yield running
     telegram.shutdown()
@@ -158,6 +165,36 @@ def test_a_key_that_memory_search_uses_is_not_proven(site: Site) -> None:
     assert (reply.outcome, reply.person) == (Outcome.LATER, True), reply
     assert "memory search" in reply.detail
     assert site.consumer().probe(handover).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(("name", "from_file"), [("openai-api-key", False), ("envy-api-key", True)],
+                         ids=["memory search", "environment"])
+def test_the_restart_reaches_what_a_reload_does_not(site: Site, tmp_path: Path, name: str, from_file: bool) -> None:
+    """The gateway's process ends and begins anew while the consumer waits; then it is proven by when it began."""
+    mark = tmp_path / "mark"
+    handover = site.change(name, f"{site.values[name]}-anew")
+    if from_file:
+        site.write_environment()
+    handover = replace(handover, since=time.time())
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(site.consumer(restart=["touch", str(mark)]).reload, handover)
+        until(lambda: mark.exists() or waiting.done(), "the restart command")
+        if mark.exists():  # here, for a process that a thread started ends with that thread (openclaw._die_with_parent)
+            site.gateway.stop()
+            site.gateway.start()
+        reply = waiting.result(LONG)
+    assert reply.outcome is Outcome.OK and "started anew" in reply.detail, reply
+    proof = site.consumer().prove(handover)
+    assert proof.outcome is Outcome.OK and "began with the new value" in proof.proof, proof
+
+
+def test_what_comes_from_its_environment_is_left_to_a_person(site: Site) -> None:
+    handover = site.change("envy-api-key", "sk-envy-9")
+    site.write_environment()
+    assert site.consumer().reload(handover).outcome is Outcome.OK
+    reply = site.consumer().prove(handover)
+    assert (reply.outcome, reply.person) == (Outcome.LATER, True), reply
+    assert "models.providers.envy.apiKey comes from its environment" in reply.detail
 
 
 def test_a_bot_token_is_proven_by_its_channel(site: Site) -> None:

@@ -34,10 +34,12 @@ NAME = "openclaw-gateway-token"
 WRONG = "wrong-0123456789abcdef0123456789abcdef"
 
 RESOLVER = """#!{python}
-import json, sys, time
+import json, os, sys, time
 held = json.load(open({held!r}))
 asked = json.load(sys.stdin)["ids"]
 time.sleep(held.get("sleep", 0))
+while "until" in held and not os.path.exists(held["until"]):
+    time.sleep(0.05)
 if held.get("broken"):
     sys.exit(3)
 print(json.dumps({{"protocolVersion": 1, "values": {{i: held["values"][i] for i in asked if i in held["values"]}}}}))
@@ -197,9 +199,11 @@ def test_a_failed_reload_keeps_the_old_token(live: Live) -> None:
 
 
 def test_a_reply_that_does_not_come_in_time_is_lost_not_unreachable(live: Live) -> None:
-    live.answer(sleep=1.5)
+    gate = live.held.with_name("gate")
+    live.answer(until=str(gate))
     with GatewayClient(live.gateway.url, live.token, timeout=LONG) as client:
         told = raised(GatewayLost, lambda: client.call("secrets.reload", timeout=0.2))
+    gate.touch()
     assert live.token.reveal_text() not in told
     live.answer()
     with GatewayClient(live.gateway.url, live.token, timeout=LONG) as client:
@@ -236,6 +240,7 @@ def test_a_gateway_that_ends_under_a_call_is_lost_and_one_that_starts_is_unreach
             assert accepts(live.gateway.url, live.token, LONG) is True
             break
         except GatewayUnreachable:
+            live.gateway.revived()
             assert time.monotonic() < end, live.gateway.log_text()[-3000:]
     assert live.gateway.http_status("/readyz") == 200
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import random
+import string
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +15,7 @@ import pytest
 
 from clawsecrets.clients.docker import Engine
 from clawsecrets.errors import Incomplete, NotFound
-from clawsecrets.ports import Source
+from clawsecrets.scan_ports import Source
 from clawsecrets.sources.image.opening import Opening
 from tests.plants.image_plants import DOCKER_ONLY, TAG, Plant, built
 from tests.real import docker
@@ -194,6 +199,23 @@ def test_an_engine_s_image_that_was_seen_is_not_saved_again(planted: Planted) ->
     assert again.told.seen == len(clean) == 4
     assert {seen.token for seen in again.found} >= {plant.token for plant in plants if plant.kind == "image-config"}
     assert "Config.Env" in {seen.place.path for seen in again.of(plants[2].token)}
+
+
+def test_an_engine_s_image_with_findings_is_not_saved_again(planted: Planted, tmp_path: Path) -> None:
+    """It says the same again, by the image's id alone."""
+    engine = planted[0]
+    key = "".join(random.SystemRandom().choices(string.ascii_letters + string.digits, k=20))
+    engine.docker("build", "-q", "-t", "leaky", "-", data=f"FROM {docker.BASE}\nENV KEY=glpat-{key}\n".encode())
+    environ = {**engine.environment(), "CLAWSECRETS_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    reports = []
+    for words in ([], [], ["--no-cache"]):
+        done = subprocess.run([Path(sys.executable).with_name("clawsecrets"), "scan", "image", "docker://leaky",
+                               "--json", *words], env=environ, capture_output=True, check=False)
+        assert done.returncode == 1, done.stderr.decode()
+        reports.append(json.loads(done.stdout))
+    assert reports[0]["findings"] == reports[1]["findings"] == reports[2]["findings"] != []
+    assert [report["coverage"]["objects"] > 0 for report in reports] == [True, False, True]
+    assert len({report["coverage"]["layers"] for report in reports}) == 1
 
 
 def test_containers_and_what_they_say(planted: Planted) -> None:

@@ -1,4 +1,4 @@
-"""All rules of this checkout, compiled once for a test run."""
+"""All rules of this checkout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from clawsecrets.model.finding import Rule
 from clawsecrets.scan.detector import Detector, Hit
 from clawsecrets.scan.rulefile import read_rules, rule_of
 from clawsecrets.scan.ruleset import Ruleset
+from tests import warm
 
 
 @cache
@@ -22,7 +23,7 @@ def all_rules() -> tuple[Rule, ...]:
 
 @cache
 def ruleset() -> Ruleset:
-    return Ruleset(all_rules())
+    return warm.ruleset()
 
 
 @cache

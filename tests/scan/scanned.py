@@ -11,13 +11,14 @@ from pathlib import Path
 
 from clawsecrets.config.paths import find_paths
 from clawsecrets.model.finding import Match, Place, Provenance, Rule, Skipped
-from clawsecrets.ports import Notes
 from clawsecrets.scan import pipeline
 from clawsecrets.scan.batch import Batching
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.inspect import Inspector
 from clawsecrets.scan.ruleset import Ruleset
+from clawsecrets.scan.spots import Spotted
 from clawsecrets.scan.unread import Noting
+from clawsecrets.scan_ports import Notes
 from clawsecrets.wiring.caching import Caching
 
 RULES = Ruleset([Rule("zebra.key", "zebra", "Zebra key", r"\bzbr_[A-Za-z0-9]{24}\b")], "code")
@@ -55,13 +56,19 @@ def commit(folder: Path, message: str) -> None:
     git(folder, "commit", "-qm", message)
 
 
-def looking(rules: Ruleset) -> Callable[[Notes], Batching]:
+def looking(rules: Ruleset) -> Callable[[Notes], Spotted]:
     """What looks at content, as in a scan."""
-    return lambda notes: Batching(Noting(notes, lambda told: Inspector(Detector(rules), notes=told)), None, bool)
+    return lambda notes: Spotted(
+        Batching(Noting(notes, lambda told: Inspector(Detector(rules), notes=told)), None, bool), rules.by_id)
 
 
 class Told:
-    def moved(self, objects: int, size: int) -> None:
+    counts = False
+
+    def expects(self, work: int) -> None:
+        raise AssertionError("it does not count")
+
+    def moved(self, objects: int, size: int, work: int) -> None:
         pass
 
     def say(self, message: str) -> None:
@@ -83,7 +90,8 @@ class Scanned:
     @property
     def facts(self) -> tuple[object, ...]:
         """Everything that a report is made of."""
-        return (sorted((m.rule.id, m.place, m.secret.reveal(), m.start_line, m.start_column) for m in self.matches),
+        return (sorted((m.rule.id, m.place, m.secret.reveal(), m.start_line, m.start_column, m.end_line, m.encoding,
+                        m.prefix) for m in self.matches),
                 sorted((s.what, s.reason) for s in self.skipped),
                 sorted((place, sorted(map(repr, found))) for place, found in self.where.items()))
 
@@ -107,7 +115,8 @@ def scan(repo: Path, home: Path, *, cache: bool = True, env: dict[str, str] | No
     outcome = outcomes[0]
     where = dict(source.locate({match.place for match in outcome.matches})) if outcome.matches else {}
     if cache:
-        caching.remember([source], outcomes, interrupted)
+        values = [match.secret.reveal().decode() for match in outcome.matches]
+        caching.remember([source], outcomes, interrupted, lambda path: not any(value in path for value in values))
     coverage = source.coverage()
     return Scanned(outcome.matches, [*outcome.skipped, *coverage.skipped], coverage.cached, outcome.objects,
                    type(source).__name__, where, said)

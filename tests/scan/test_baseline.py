@@ -14,7 +14,7 @@ from clawsecrets.scan.baseline import Baseline, Entry
 from clawsecrets.scan.fingerprint import STANDARD_SALT
 
 DAY = datetime.date(2027, 2, 19)
-HEAD = f"# clawsecrets baseline 1 salt={'ab' * 16}\n"
+HEAD = f"# clawsecrets baseline 2 salt={'ab' * 16}\n"
 LINE = f'{"0" * 32}\tacme.key\t2027-02-19\teve\t"a key of the docs"\n'
 OTHER = LINE.replace("0" * 32, "f" * 32)
 
@@ -55,7 +55,8 @@ def test_the_date_is_the_last_day() -> None:
 
 @pytest.mark.parametrize(("text", "line", "word"), [
     ("", 1, "header"),
-    (HEAD.replace("baseline 1", "baseline 2"), 1, "format 2"),
+    (HEAD.replace("baseline 2", "baseline 3"), 1, "format 3"),
+    (HEAD.replace("baseline 2", "baseline 1"), 1, "format 1"),
     (HEAD.replace("salt=ab", "salt=zz"), 1, "header"),
     (HEAD + LINE + LINE, 3, "twice"),
     (HEAD + "<<<<<<< HEAD\n" + LINE + "=======\n" + OTHER + ">>>>>>> topic\n", 2, "merge conflict"),

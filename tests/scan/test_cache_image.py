@@ -47,7 +47,7 @@ def scan(path: Path, home: Path, *, cache: bool = True, interrupted: bool = Fals
     source = Opening({}, seen=caching.layer).open(str(path)) if cache else Opening({}).open(str(path))
     [outcome], _ = pipeline.run([source], looking(RULES), lambda: RULES.by_id, workers, Told())
     if cache:
-        caching.remember([source], [outcome], interrupted)
+        caching.remember([source], [outcome], interrupted, lambda path: True)
     found = sorted((match.place.path, match.secret.reveal_text()) for match in outcome.matches)
     return found, outcome.cached, outcome.objects, [item.what for item in outcome.skipped]
 

@@ -21,6 +21,7 @@ PLACE = Place(Kind.FILE, "a.txt", "a.txt")
 ACME = Rule("acme.key", "acme", "Acme key", r"\b(acme_[a-z0-9]{20})\b", examples=("acme_k2v9x7q4m1t8r5w3z6n0",))
 BEAR = Rule("bear.key", "bear", "Bear key", r"[a-z0-9]{20}", "medium", near=("bear",), examples=("x",))
 ANY = Rule("generic.thing", "generic", "A thing", r"thing=([a-z0-9_]{8,60})", "medium", examples=("x",))
+PEM = Rule("zebra.pem", "zebra", "Zebra key", r"(-----BEGIN ZEBRA PRIVATE KEY-----\s{1,4}[A-Z]{32})", examples=("x",))
 ONE, TWO = b"acme_k2v9x7q4m1t8r5w3z6n0", b"acme_p7h3k9d5s1g8f4l6z2c0"
 SMALL = Ruleset([ACME, BEAR, ANY])
 
@@ -79,6 +80,15 @@ def test_all_is_looked_at_when_the_base_had_matches() -> None:
     assert values(look(data + b"tail", made, id=5, base=4, fresh=[(4900, 5029)])) == [ONE]
     assert values(look(data + b"tail", made, id=6, base=5, fresh=[(4900, 5029)])) == [ONE]
     assert look(data + b"tail", made, id=7, base=3, fresh=[(4900, 5029)]) == []
+
+
+def test_a_value_longer_than_its_rule_looks_is_found_again_in_what_is_built_on_it() -> None:
+    made = Detector(Ruleset([PEM, ACME]))
+    lines = [b"".join(b"%c" % (65 + (7 * i + k * k) % 26) for k in range(64)) for i in range(60)]
+    key = b"-----BEGIN ZEBRA PRIVATE KEY-----\n" + b"\n".join(lines) + b"\n-----END ZEBRA PRIVATE KEY-----"
+    data = b"text\n" * 200 + key + b"\n" + ONE + b"\n" * 5000
+    assert sorted(values(look(data, made, id=4))) == sorted([key, ONE])
+    assert sorted(values(look(b"x" + data, made, id=5, base=4, fresh=[(0, 200)]))) == sorted([key, ONE])
 
 
 def test_windows_do_not_make_a_match_between_them() -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawsecrets.scan import fingerprint as module
-from clawsecrets.scan.fingerprint import QUICK, SLOW, STANDARD_SALT, STRONG, bits, fingerprint, fingerprints
+from clawsecrets.scan.fingerprint import COSTS, LEAST, STANDARD_SALT, STRONG, bits, fingerprint, fingerprints
 
 STANDS = {
     b"hunter2": "56b9ba3ed9f73d78",
-    b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B": "5f18a03c806c03f8",
+    b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B": "78f76f177d960d2a",
 }
 """Value -> the beginning of its fingerprint under the standard salt. A change of these breaks every baseline."""
 WEAK = ["hunter2", "correct horse battery staple", "Summer2024!", "password123password123password", "a" * 400,
@@ -35,7 +35,9 @@ def test_a_fingerprint_never_changes(value: bytes) -> None:
 
 
 def test_it_is_scrypt_as_the_document_says() -> None:
-    for value, n in ((b"hunter2", 4096), (b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B", 64)):
+    for value, n in ((b"hunter2", 4096), (b"MyCompanySuperSecretPassword", 512),
+                     (b"openclaw-gateway-token-production-2025", 64),
+                     (b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B", 2)):
         wanted = hashlib.scrypt(value, salt=STANDARD_SALT, n=n, r=8, p=1, dklen=16).hex()
         assert fingerprint(value) == wanted and re.fullmatch(r"[0-9a-f]{32}", wanted)
 
@@ -78,7 +80,8 @@ def test_the_cost_goes_by_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.hashlib, "scrypt", scrypt)
     fingerprint(b"hunter2")
     fingerprint(b"acme_Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B")
-    assert asked == [SLOW, QUICK]
+    assert asked == [COSTS[0][1], LEAST]
+    assert [n for _, n in COSTS] == sorted((n for _, n in COSTS), reverse=True) and COSTS[-1][0] == STRONG
 
 
 @given(st.one_of(st.binary(max_size=60), st.text("abcdpasword123A", max_size=90).map(str.encode)))

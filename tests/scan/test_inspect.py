@@ -24,12 +24,16 @@ from hypothesis import strategies as st
 
 from clawsecrets.formats.bounds import Limits
 from clawsecrets.formats.pieces import PIECE, cut
-from clawsecrets.model.finding import Content, Kind, Place
+from clawsecrets.model.finding import Content, Kind, Place, Rule
+from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.inspect import Inspector
+from clawsecrets.scan.ruleset import Ruleset
+from clawsecrets.scan.shown import hidden
 from tests.scan.planted import TEXT, TOKEN, Told, database, detector, found, looked, pdf, tar, zipped
 
 T = TOKEN.encode()
 HALVES = T[:15], T[15:]
+NAMED = Rule("bear.key", "bear", "Bear key", r"[a-z0-9]{20}", "medium", near=("bear",), examples=("x",))
 
 
 def sevenzip(files: dict[str, bytes], password: str | None = None) -> bytes:
@@ -432,3 +436,12 @@ def test_coloured_logs(escape: str) -> None:
     """A terminal's colours stand directly before a value, and end with a letter."""
     text = f"12:01 {escape % '36'}API_KEY{escape % 0}={escape % '1;32'}{TOKEN}{escape % 0}\n"
     assert [(line, value) for _, line, _, _, value in looked(text)] == [(1, TOKEN)]
+
+
+def test_texts_that_are_looked_at_together_do_not_name_each_others_values() -> None:
+    words = ["the bear", "k2v9x7q4m1t8r5w3z6n0", "bear: k2v9x7q4m1t8r5w3z6n1"]
+    inspector = Inspector(Detector(Ruleset([NAMED])), notes=Told())
+    assert [match.secret.reveal() for match in hidden(inspector, words)] == [b"k2v9x7q4m1t8r5w3z6n1"]
+    data = b" ".join(base64.b64encode(word.encode() + b"\n") for word in words)
+    found = inspector.look(Content(data, Place(Kind.FILE, "a.txt", "a.txt")))
+    assert [match.secret.reveal() for match in found] == [b"k2v9x7q4m1t8r5w3z6n1"]

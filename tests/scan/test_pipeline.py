@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +13,28 @@ import pytest
 
 from clawsecrets.model.finding import Content, Coverage, Dropped, Kind, Match, Place, Provenance, Rule, Skipped
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.ports import Notes
 from clawsecrets.scan import pipeline, wire
+from clawsecrets.scan_ports import Notes
 
 RULE = Rule("made.token", "made", "A made token", "tok_[a-z]{8}")
 
 
 class Told:
-    def __init__(self) -> None:
+    def __init__(self, counts: bool = False) -> None:
+        """`counts`: it waits until it knows how much there is."""
+        self.counts, self.knows, self.whole, self.work = counts, threading.Event(), -1, 0
         self.objects = self.bytes = 0
         self.lines: list[str] = []
 
-    def moved(self, objects: int, size: int) -> None:
+    def expects(self, work: int) -> None:
+        self.whole = work
+        self.knows.set()
+
+    def moved(self, objects: int, size: int, work: int) -> None:
+        assert not self.counts or self.knows.wait(60)
         self.objects += objects
         self.bytes += size
+        self.work += work
 
     def say(self, message: str) -> None:
         self.lines.append(message)
@@ -67,15 +76,16 @@ class Made:
     does: Does
     count: int = 2
     asked: list[int] = field(default_factory=list)
+    sizes: Iterable[int] | None = ()
 
     def parts(self, workers: int) -> Sequence[Share]:
         return [Share(self.does, number) for number in range(min(workers, self.count))]
 
-    def size(self) -> int:
-        return 0
-
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         return {}
+
+    def work(self) -> Iterable[int] | None:
+        return self.sizes
 
     def coverage(self) -> Coverage:
         return Coverage()
@@ -88,8 +98,8 @@ def numbered(notes: Notes, number: int) -> Iterable[Content]:
                       Place(Kind.FILE, "root", f"name\udcff{n}"))
 
 
-def run(sources: Sequence[Made], workers: int = 2) -> tuple[list[pipeline.Outcome], bool, Told]:
-    told = Told()
+def run(sources: Sequence[Made], workers: int = 2, counts: bool = False) -> tuple[list[pipeline.Outcome], bool, Told]:
+    told = Told(counts)
     outcomes, interrupted = pipeline.run(sources, Finds, lambda: {RULE.id: RULE}, workers, told)
     return outcomes, interrupted, told
 
@@ -123,6 +133,49 @@ def test_what_is_told_arrives() -> None:
     (outcome,), _, told = run([Made(does)])
     assert sorted((s.what, s.by_choice) for s in outcome.skipped) == [("thing 0", False), ("thing 1", True)]
     assert outcome.cached == 6 and told.lines == ["a line", "a line"]
+
+
+def worked(notes: Notes, number: int) -> Iterable[Content]:
+    for n in range(100):
+        notes.looked(1, 5, 2)
+        yield Content(b"other", Place(Kind.FILE, "root", f"name{n}"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_how_much_there_is_is_counted_beside_the_scan(workers: int) -> None:
+    before = threading.active_count()
+    sources = [Made(worked, sizes=(100, 100 * (workers * 2 - 1))), Made(worked, sizes=iter([200 * workers]))]
+    _, _, told = run(sources, workers, counts=True)
+    assert (told.whole, told.work) == (400 * workers, 400 * workers)
+    assert threading.active_count() == before
+
+
+def test_where_one_source_does_not_know_nothing_is_expected_of_all() -> None:
+    told = Told(counts=True)
+    told.knows.set()
+    pipeline.run([Made(worked, sizes=(400,)), Made(worked, sizes=None)], Finds, dict, 2, told)
+    assert (told.whole, told.work) == (-1, 800)
+
+
+def test_counting_ends_with_the_scan() -> None:
+    def endless() -> Iterable[int]:
+        while True:
+            yield 1
+
+    told = Told(counts=True)
+    told.knows.set()
+    before = threading.active_count()
+    pipeline.run([Made(worked, sizes=endless())], Finds, dict, 2, told)
+    assert told.whole == -1 and threading.active_count() == before
+
+
+def test_nothing_is_counted_where_nobody_is_shown_it() -> None:
+    class Uncounted(Made):
+        def work(self) -> Iterable[int] | None:
+            raise AssertionError("who asked?")
+
+    _, _, told = run([Uncounted(worked)])
+    assert told.work == 400
 
 
 def test_a_worker_that_is_killed_makes_the_scan_incomplete() -> None:
@@ -171,10 +224,46 @@ def test_ctrl_c_gives_what_was_found_so_far(workers: int) -> None:
     assert interrupted and {m.secret.reveal() for m in outcome.matches} >= {b"tok_0"}
 
 
-def test_no_worker_outlives_the_scan() -> None:
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pids of the workers that were started."""
+    pids: list[int] = []
+    fork = os.fork
+
+    def noted() -> int:
+        if pid := fork():
+            pids.append(pid)
+        return pid
+
+    monkeypatch.setattr(os, "fork", noted)
+    return pids
+
+
+def require_reaped(pids: Sequence[int]) -> None:
+    """None of them is a child of this process any more, neither alive nor as a zombie."""
+    assert pids
+    for pid in pids:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def test_no_worker_outlives_the_scan(workers: list[int]) -> None:
     run([Made(numbered)])
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    require_reaped(workers)
+
+
+def test_no_worker_outlives_a_scan_that_breaks_off(workers: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    def does(notes: Notes, number: int) -> Iterable[Content]:
+        while True:
+            yield Content(b"", Place(Kind.FILE, "a"))
+
+    def broken(*_: object) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pipeline, "_collect", broken)
+    with pytest.raises(ZeroDivisionError):
+        run([Made(does)])
+    require_reaped(workers)
 
 
 def test_more_matches_than_are_kept_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from clawsecrets.scan.rulefile import read_rules
 from clawsecrets.scan.ruleset import Ruleset
 from clawsecrets.scan.shape import LONGEST, candidate, prefix_pattern, reach
 from clawsecrets.wiring.rules import load_ruleset
+from tests import warm
 
 FILE = r"""
 [[detect]]
@@ -207,7 +208,7 @@ def places(folder: Path) -> Paths:
 
 
 def test_all_rules_and_the_operators_own(tmp_path: Path) -> None:
-    usual = load_ruleset(places(tmp_path))
+    usual = warm.ruleset()
     own = load_ruleset(places(tmp_path), [written(tmp_path / "own.toml")])
     assert own.by_id.keys() - usual.by_id.keys() == {"acme.key"} and own.hash != usual.hash
     assert {"github.classic-token", "generic.password"} <= usual.by_id.keys()
@@ -216,7 +217,7 @@ def test_all_rules_and_the_operators_own(tmp_path: Path) -> None:
 
 
 def test_a_warm_start_imports_neither_toml_nor_the_provider_loader(tmp_path: Path) -> None:
-    load_ruleset(places(tmp_path))
+    warm.put(places(tmp_path).cache)
     program = ("import sys; from clawsecrets.config.paths import find_paths\n"
                "from clawsecrets.wiring.rules import load_ruleset\n"
                "from clawsecrets.scan.detector import Detector\n"

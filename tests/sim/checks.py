@@ -10,6 +10,10 @@ from tests.fakes import FakeClock, MemoryStore
 NAME = "acme"
 
 
+FILLING = (State.CREATING, State.CREATING_AGAIN, State.CLEARING)
+"""States of strategy alternate in which the idle slot may hold a value that nobody knows: it is replaced or emptied."""
+
+
 class Broken(AssertionError):
     """An invariant does not hold."""
 
@@ -57,7 +61,8 @@ class Checked:
         if current is None:
             raise Broken("there is no CURRENT")
         value = self.store.value(NAME, current.number).reveal()
-        both_live = self.strategy in ("overlap", "assisted") or (self.strategy == "refresh" and not self.deadly)
+        both_live = self.strategy in ("overlap", "alternate", "assisted")
+        both_live |= self.strategy == "refresh" and not self.deadly
         if both_live and not self.asleep:
             used = value if self._left_behind(record) else self.used
             for who, held in (("store", value), ("target", self.target[NAME]), ("consumer", used)):
@@ -83,6 +88,8 @@ class Checked:
         labels = set(rotation.labels) if rotation is not None and not rotation.final else set()
         labels |= {entry.label for entry in record.revocations if entry.watch}
         found_by_reading = self.strategy in ("cut-over", "refresh") and record.rotating
+        stands = (rotation.stuck_in or rotation.state) if rotation is not None else None
+        found_by_reading |= self.strategy == "alternate" and stands in FILLING
         for handle, (live, label) in self.live.items():
             owed = any(entry.handle == handle for entry in record.revocations)
             known = live in stored or label in labels or label in ("by-hand", "dashboard") or owed
@@ -116,6 +123,8 @@ class Checked:
         owed = {self.store.value(NAME, e.version).reveal() for e in record.revocations if e.version}
         owed |= {self.live[e.handle][0] for e in record.revocations if e.handle in self.live}
         person = set(self.person) if state in (State.ABORTED, State.ABORTED_OWED) else set()
+        if self.strategy == "alternate" and state in (State.ABORTED, State.ABORTED_OWED):
+            person |= {value for value, label in self.live.values() if label == "by-hand"} - {self.old}
         if alive - owed - person != {value}:
             raise Broken(f"{state}: live {alive}, current {value!r}, owed {owed}; {self.trace}")
         if value in owed:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
-from clawsecrets.ports import Consumer, Entry, Handover, Injector, Issuer, Listed, Refresher, Reply, Request
+from clawsecrets.ports import Consumer, Entry, Handover, Injector, Issuer, Listed, Refresher, Reply, Request, Slots
 from clawsecrets.rotate.gear import Outfit
 from tests.sim.world import NAME, World
 
 GRACE = 120.0
+OTHER = {"one": "two", "two": "one"}
+"""The slots of strategy alternate."""
 
 
 class _Issuer:
@@ -20,7 +22,7 @@ class _Issuer:
         self.w = world
 
     def can(self, operation: str) -> bool:
-        return operation != "list" or "blind" not in self.w.traits
+        return operation != "list" or not ("blind" in self.w.traits or self.w.strategy == "alternate")
 
     def create(self, request: Request) -> Reply:
         if self.w.strategy == "assisted":
@@ -31,7 +33,13 @@ class _Issuer:
             return self.w.act("obtain", lambda: Reply(Outcome.OK, value=given, handle=handle))
         if self.w.strategy == "self-issued":
             return self.w.act("create", lambda: Reply(Outcome.OK, value=SecretValue(f"s{next(self.w.counter)}")))
+        if self.w.strategy == "alternate":
+            return self.w.act("create", lambda: self._filled(request))
         return self.w.act("create", lambda: self._made(request))
+
+    def _filled(self, request: Request) -> Reply:
+        slot = OTHER[request.old_handle]
+        return Reply(Outcome.OK, value=SecretValue(self.w.fill(slot)), handle=slot)
 
     def _made(self, request: Request) -> Reply:
         old = request.old.reveal() if request.old else b""
@@ -124,6 +132,23 @@ class _Refresher:
         if given is None:
             return Reply(Outcome.LATER, "authorize anew", person=True)
         return self.w.act("reauthorize", lambda: Reply(Outcome.OK, refresh=given))
+
+
+class _Slots:
+    """Which slot holds what. That nobody is seen using the idle one says nothing."""
+
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def locate(self, request: Request) -> Reply:
+        def look() -> Reply:
+            handle = self.w.handle_of(request.old)
+            return Reply(Outcome.OK, handle=handle) if handle else Reply(Outcome.REFUSED, "no slot holds it")
+
+        return self.w.act("locate", look)
+
+    def idle(self, request: Request) -> Reply:
+        return self.w.act("idle", lambda: Reply(Outcome.OK, handle=OTHER[request.old_handle]))
 
 
 class _File:
@@ -229,12 +254,13 @@ class WorldGear:
         return Outfit(
             strategy or self.w.strategy, issuer, RotationPolicy(interval=1.0, grace=GRACE), {"file": file},
             {"app": app}, refresher=_Refresher(self.w) if self.w.strategy == "refresh" else None,
+            slots=_Slots(self.w) if self.w.strategy == "alternate" else None,
             tests_elsewhere=self.w.strategy == "self-issued",
         )
 
 
 if TYPE_CHECKING:
 
-    def _conforms(issuer: _Issuer, refresher: _Refresher, file: _File,
-                  app: _App) -> tuple[Issuer, Refresher, Injector, Consumer]:
-        return issuer, refresher, file, app
+    def _conforms(issuer: _Issuer, refresher: _Refresher, slots: _Slots, file: _File,
+                  app: _App) -> tuple[Issuer, Refresher, Slots, Injector, Consumer]:
+        return issuer, refresher, slots, file, app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,8 @@ from tests.sim.mutants import golden, index
 from tests.sim.play import Script, live_on, play
 from tests.sim.world import CRASHES, FAULTS, NAME, Item, World
 
-CASES = [("overlap", ""), ("assisted", ""), ("cut-over", ""), ("cut-over", "no-readback"), ("refresh", ""),
-         ("self-issued", "")]
+CASES = [("overlap", ""), ("alternate", ""), ("alternate", "unplaced"), ("assisted", ""), ("cut-over", ""),
+         ("cut-over", "no-readback"), ("refresh", ""), ("self-issued", "")]
 
 
 def go(strategy: str, trait: str, faults: dict[int, str], *, compromised: bool = False) -> World:
@@ -34,6 +35,12 @@ def go(strategy: str, trait: str, faults: dict[int, str], *, compromised: bool =
 
 def length(strategy: str, trait: str) -> int:
     return go(strategy, trait, {}).point
+
+
+@cache
+def undisturbed(strategy: str, trait: str) -> list[str]:
+    """The trace of a life without faults: always the same one."""
+    return go(strategy, trait, {}).trace
 
 
 # --- endings ---
@@ -85,7 +92,7 @@ def test_every_single_fault(strategy: str, trait: str, compromised: bool) -> Non
 
 def lies(strategy: str, trait: str, point: int, fault: str) -> bool:
     """A refusing probe would be a lie, which probes do not tell (they try both values)."""
-    trace = go(strategy, trait, {}).trace
+    trace = undisturbed(strategy, trait)
     return fault == "refuse" and point <= len(trace) and trace[point - 1].endswith("probe")
 
 

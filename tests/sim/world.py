@@ -78,7 +78,8 @@ class World(Tokens):
     authenticates the creation), undying (revoke is refused for ever), slow-death (refused only a while after its
     revocation), other-host (a target and a consumer on another host), deadly and silent (refresh: see
     tests/sim/gear.py), helped (refresh: a person authorizes anew as soon as that is asked for), expiring (refresh:
-    the old value ends by itself).
+    the old value ends by itself), unplaced (alternate: the store does not know which slot is in use), other-uses
+    (alternate: the consumer uses what stands in the idle slot).
     """
 
     strategy: str
@@ -125,10 +126,13 @@ class World(Tokens):
         if self.strategy == "self-issued":
             self.live.clear()
             handle, value = "", b"v-old"
-        if self.strategy == "refresh":
+        if self.strategy == "refresh" or "unplaced" in self.traits:
             handle = ""
         self.target, self.used, self.accepts = {NAME: value}, value, value
         self.old = value
+        if self.strategy == "alternate":  # a provider fills both slots at the beginning
+            other = self.mint("")
+            self.used = other if "other-uses" in self.traits else value
         self.done.clear()
         elsewhere = ("file@other",) if "other-host" in self.traits else ()
         consumers = ("app@other",) if "other-host" in self.traits else ()
@@ -152,9 +156,20 @@ class World(Tokens):
         """A new credential at the provider."""
         number = next(self.counter)
         value = f"v{number}".encode()
+        if self.strategy == "alternate":
+            self.live["two" if "one" in self.live else "one"] = (value, "by-hand")
+            self.done["mint"] += 1
+            return value
         if self.strategy == "cut-over":
             self.live.clear()
         self.live[f"h{number}"] = (value, label)
+        self.done["mint"] += 1
+        return value
+
+    def fill(self, slot: str) -> bytes:
+        """A new value in a slot (strategy alternate): what stood in it is dead."""
+        value = f"v{next(self.counter)}".encode()
+        self.live[slot] = (value, "")
         self.done["mint"] += 1
         return value
 
@@ -327,6 +342,9 @@ class World(Tokens):
             if rotation.stuck_in in (State.DISCARDING, State.WITHDRAWING) and "blind" in self.traits:
                 self._remove_by_hand(rotation.labels)
                 self.engine().resume(NAME, vouched=True)
+            elif rotation.stuck_in is State.CLEARING and "undying" in self.traits:
+                self._empty_by_hand(record, rotation)
+                self.engine().resume(NAME, vouched=True)
             elif self.strategy == "self-issued" and "compromised" in self.traits and rotation.state is State.STUCK:
                 self.used = self.accepts = self.target[NAME]  # a person restarts it: it reads what stands there
                 self.engine().resume(NAME)
@@ -356,11 +374,19 @@ class World(Tokens):
         version = record.version(number)
         if version is not None:
             self.live.pop(version.handle or self.handle_of(self.store.value(NAME, version.number)), None)
+        if rotation.state is State.CLEARING:
+            self._empty_by_hand(record, rotation)
         if rotation.state in (State.DISCARDING, State.WITHDRAWING):
             self._remove_by_hand(rotation.labels)
 
     def _remove_by_hand(self, labels: Collection[str]) -> None:
         self.live = {handle: item for handle, item in self.live.items() if item[1] not in labels}
+
+    def _empty_by_hand(self, record: Record, rotation: Rotation) -> None:
+        """The idle slot (strategy alternate)."""
+        used = record.version(rotation.old_version)
+        assert used is not None
+        self.live = {slot: item for slot, item in self.live.items() if slot == used.handle}
 
     def _give_by_hand(self) -> None:
         """Out of the provider's dashboard: a new value, which kills the one that nobody knows."""

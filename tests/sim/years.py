@@ -162,7 +162,7 @@ class Years:
     def _process(self, number: int) -> Process:
         """A new process, after its start or restart."""
         holder = f"d{number}-{next(self.ids)}"
-        lead = Lead(self.store, "host", holder, TAKEOVER, self.true.now)
+        lead = Lead(self.store, holder, TAKEOVER, self.true.now)
         gear = YearsGear(self)
         settings = Settings(lease=LEASE, actor=f"daemon{number}", holder=holder, patience=30.0, queue=0.0,
                             stopping=lambda: not lead.confirm(), lead=lead.lease)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import queue
-import select
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from clawsecrets.cli.session import Session
 from clawsecrets.clients.gateway import GatewayClient, GatewayError
 from clawsecrets.ports import Store
 from tests.real.deployment import TOKEN
+from tests.waiting import readable
 
 EVERY = 0.1
 WORKERS = 12
@@ -47,7 +47,7 @@ def main(url: str) -> None:
     for worker in workers:
         worker.start()
     due = time.monotonic()
-    while not select.select([sys.stdin], [], [], max(0.0, due - time.monotonic()))[0]:
+    while not readable(sys.stdin.fileno(), max(0.0, due - time.monotonic())):
         ticks.put(due)
         due += EVERY
     for _ in workers:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from clawsecrets.model.finding import Content, Place, Provenance, Skipped
-from clawsecrets.ports import Source
+from clawsecrets.scan_ports import Source
 from tests.plants.git_plants import SHAPE
 
 
@@ -19,13 +19,16 @@ class Heard:
     objects: int = 0
     size: int = 0
     left_out: int = 0
+    works: list[int] = field(default_factory=list)
+    """Of what is stored: what was done with, at each word."""
 
     def skipped(self, skipped: Skipped) -> None:
         self.skips.append(skipped)
 
-    def looked(self, objects: int, size: int) -> None:
+    def looked(self, objects: int, size: int, work: int = 0) -> None:
         self.objects += objects
         self.size += size
+        self.works.append(work)
 
     def cached(self, objects: int) -> None:
         self.left_out += objects
@@ -57,6 +60,8 @@ def scan(source: Source, workers: int = 2) -> tuple[dict[str, set[Place]], list[
     found: dict[str, set[Place]] = {}
     for part in source.parts(workers):
         read(part.contents(heard), found)
+    work = source.work()
+    assert work is None or (sum(heard.works) == sum(work) and min(heard.works, default=0) >= 0)
     return found, [*source.coverage().skipped, *heard.skips], heard
 
 

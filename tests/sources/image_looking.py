@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from clawsecrets.model.finding import Content, Place, Provenance, Skipped
-from clawsecrets.ports import Source
+from clawsecrets.scan_ports import Source
 
 
 @dataclass
@@ -18,16 +18,18 @@ class Told:
     objects: int = 0
     bytes: int = 0
     seen: int = 0
+    works: list[int] = field(default_factory=list)
     extras: list[tuple[str | int | bytes, ...]] = field(default_factory=list)
 
     def skipped(self, skipped: Skipped) -> None:
         """Kept."""
         self.skips.append(skipped)
 
-    def looked(self, objects: int, size: int) -> None:
+    def looked(self, objects: int, size: int, work: int = 0) -> None:
         """Counted."""
         self.objects += objects
         self.bytes += size
+        self.works.append(work)
 
     def cached(self, objects: int) -> None:
         """Counted."""
@@ -79,6 +81,8 @@ def look(source: Source, tokens: Iterable[str], workers: int = 2) -> Looked:
             contents += 1
             hits += [(token, content.place, line(content, at)) for token, data in wanted
                      if (at := content.data.find(data)) >= 0 and at + len(data) > content.overlap]
+    work = source.work()
+    assert work is None or (sum(told.works) == sum(work) and min(told.works, default=0) >= 0)
     places = source.locate({place for _, place, _ in hits})
     skipped = (*told.skips, *source.coverage().skipped)
     return Looked([Seen(token, place, number, places[place]) for token, place, number in hits], told,

@@ -20,13 +20,15 @@ class Told:
     def __init__(self) -> None:
         self.skips: list[Skipped] = []
         self.objects = self.bytes = 0
+        self.works: list[int] = []
 
     def skipped(self, skipped: Skipped) -> None:
         self.skips.append(skipped)
 
-    def looked(self, objects: int, size: int) -> None:
+    def looked(self, objects: int, size: int, work: int = 0) -> None:
         self.objects += objects
         self.bytes += size
+        self.works.append(work)
 
     def cached(self, objects: int) -> None:
         raise AssertionError("files are not cached")
@@ -37,7 +39,10 @@ class Told:
 
 def read(source: FileSource | StreamSource, workers: int = 2) -> tuple[list[Content], Told]:
     told = Told()
-    return [content for part in source.parts(workers) for content in part.contents(told)], told
+    contents = [content for part in source.parts(workers) for content in part.contents(told)]
+    work = source.work()
+    assert work is None or (sum(told.works) == sum(work) and min(told.works, default=0) >= 0)
+    return contents, told
 
 
 def by_path(contents: Sequence[Content]) -> dict[str, bytes]:
@@ -168,6 +173,43 @@ def test_a_large_file_comes_in_pieces_that_overlap(tmp_path: Path) -> None:
     assert contents[0].whole is not None
     with contents[0].whole() as whole:
         assert whole.seekable() and whole.read(16) == line
+
+
+def test_holes_are_not_read(tmp_path: Path) -> None:
+    """A file of terabytes in which little is written: what is written is given, with its place, and nothing else."""
+    file, size = tmp_path / "disk", 8 << 40
+    written = {0: b"begin\n", 3 << 30: b"one\ntwo", (3 << 30) + (1 << 20): b" x", 7 << 40: b"end\nof it\n"}
+    with open(file, "wb") as out:
+        out.truncate(size)
+        for offset, data in written.items():
+            out.seek(offset)
+            out.write(data)
+    contents, told = read(FileSource([str(file)]))
+    for offset, data in written.items():
+        [held] = [one for one in contents if one.offset <= offset and offset + len(data) <= one.offset + len(one.data)]
+        assert held.data[offset - held.offset:][:len(data)] == data
+        before = sum(text.count(b"\n") for place, text in written.items() if place < held.offset)
+        assert held.line == before
+        assert held.column == held.offset - max((place + text.rfind(b"\n") + 1 for place, text in written.items() if
+                                                 place < held.offset and b"\n" in text), default=0)
+    assert told.objects == 1 and told.bytes < 1 << 20 and contents[0].whole is not None
+    empty = tmp_path / "empty"
+    with open(empty, "wb") as out:
+        out.truncate(size)
+    assert [one.data for one in read(FileSource([str(empty)]))[0] if one.data != b"empty"] == []
+
+
+def test_what_was_named_and_is_no_file_is_incomplete(tmp_path: Path) -> None:
+    """In a folder it is nobody's loss; named itself it is what was asked for."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in ("pipe", "link"):
+        for many in ([], [str(tmp_path / "other")]):
+            (tmp_path / "other").write_text("x")
+            _, told = read(FileSource([str(tmp_path / path), *many]))
+            assert [skip.by_choice for skip in told.skips] == [False]
+            _, told = read(FileSource([str(tmp_path / path), *many], optional=True))
+            assert [skip.by_choice for skip in told.skips] == [True]
 
 
 def test_a_file_without_a_size_is_read_all_the_same() -> None:

@@ -12,7 +12,7 @@ from dulwich._pack import apply_delta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clawsecrets.sources.git import loose, messages
+from clawsecrets.sources.git import loose, messages, objects
 from clawsecrets.sources.git.delta import CAREFUL, Damaged, apply, changed
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import Pack
@@ -146,14 +146,14 @@ def test_a_loose_bomb_is_bounded(tmp_path: Path) -> None:
         loose.read(tmp_path, "ab" * 20)
 
 
-def pack_of(entries_: list[bytes]) -> tuple[bytes, bytes]:
-    """A pack and its index (version 2) of entries with made-up ids."""
+def pack_of(entries_: list[bytes], ids: list[bytes] | None = None) -> tuple[bytes, bytes]:
+    """A pack and its index (version 2) of entries with made-up ids, or with these (ascending)."""
     body, offsets = b"PACK" + (2).to_bytes(4, "big") + len(entries_).to_bytes(4, "big"), []
     for entry in entries_:
         offsets.append(len(body))
         body += entry
     body += hashlib.sha1(body).digest()
-    names = [bytes([i]) * 20 for i in range(len(entries_))]
+    names = ids or [bytes([i]) * 20 for i in range(len(entries_))]
     fan = b"".join(sum(name[0] <= i for name in names).to_bytes(4, "big") for i in range(256))
     index = (b"\xfftOc" + (2).to_bytes(4, "big") + fan + b"".join(names) + bytes(4 * len(names))
              + b"".join(offset.to_bytes(4, "big") for offset in offsets) + body[-20:])
@@ -171,12 +171,12 @@ def entry(kind: int, content: bytes, between: bytes = b"", size: int | None = No
     return bytes(head) + between + zlib.compress(content)
 
 
-def repository(folder: Path, pack: bytes, index: bytes) -> Path:
+def repository(folder: Path, pack: bytes, index: bytes, name: str = "x") -> Path:
     (folder / "objects/pack").mkdir(parents=True, exist_ok=True)
     (folder / "refs").mkdir(exist_ok=True)
     (folder / "HEAD").write_text("ref: refs/heads/main\n")
-    (folder / "objects/pack/pack-x.pack").write_bytes(pack)
-    (folder / "objects/pack/pack-x.idx").write_bytes(index)
+    (folder / f"objects/pack/pack-{name}.pack").write_bytes(pack)
+    (folder / f"objects/pack/pack-{name}.idx").write_bytes(index)
     return folder
 
 
@@ -220,6 +220,48 @@ def test_a_delta_on_a_base_elsewhere(tmp_path: Path) -> None:
     assert set(found) == {"plant_elsewhere_" + "q" * 24} and skipped == []
 
 
+SAME = varint(10) + varint(10) + copy(0, 10)
+
+
+def test_deltas_in_a_circle_through_two_packs(tmp_path: Path) -> None:
+    one, two = bytes([1]) * 20, bytes([2]) * 20
+    repository(tmp_path, *pack_of([entry(7, SAME, two)], [one]))
+    repository(tmp_path, *pack_of([entry(7, SAME, one)], [two]), "y")
+    with pytest.raises(Damaged):
+        Objects([tmp_path / "objects"], 20).read(one.hex())
+    assert len(told(tmp_path)) == 2
+
+
+def test_a_long_chain_from_pack_to_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git writes no such thing: each delta's base is in the other pack. Each is applied a few times at most."""
+    length, applied = 3000, 0
+    ids = [number.to_bytes(20, "big") for number in range(1, length + 1)]
+    made = [*(entry(7, SAME, base) for base in ids[1:]), entry(3, b"0123456789")]
+    for number, name in enumerate("xy"):
+        repository(tmp_path, *pack_of(made[number::2], ids[number::2]), name)
+
+    def counting(*words: object) -> bytes:
+        nonlocal applied
+        applied += 1
+        return apply(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(objects, "apply", counting)
+    assert Objects([tmp_path / "objects"], 20).read(ids[0].hex()) == ("blob", b"0123456789")
+    assert len(told(tmp_path)) == 0 and applied <= 5 * length
+
+
+def test_deltas_that_are_too_much_to_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_DELTAS", 100)
+    one, two, three = (bytes([number]) * 20 for number in (1, 2, 3))
+    padded = varint(10) + varint(0x45) + b"\x45" + bytes(0x45)
+    repository(tmp_path, *pack_of([entry(7, padded, two), entry(3, b"0123456789")], [one, three]))
+    repository(tmp_path, *pack_of([entry(7, SAME, three)], [two]), "y")
+    assert Objects([tmp_path / "objects"], 20).read(one.hex())[0] == "blob"
+    monkeypatch.setattr(objects, "_DELTAS", 70)
+    with pytest.raises(Damaged, match="too large"):
+        Objects([tmp_path / "objects"], 20).read(one.hex())
+
+
 @quick
 @given(st.data())
 def test_damage_to_a_pack_never_raises(tmp_path: Path, draw: st.DataObject) -> None:
@@ -251,6 +293,12 @@ def test_any_bytes_as_tree_or_message(raw: bytes) -> None:
     text, line = messages.text(raw)
     assert raw.count(b"\n") == text.count(b"\n") + line
     messages.linked(raw, 20)
+
+
+@pytest.mark.parametrize("size", [39, 41, 42, 64])
+def test_links_of_a_length_that_no_id_has(size: int) -> None:
+    raw = b"tree " + b"a" * size + b"\nparent " + b"b" * 40 + b"\nauthor A <a> 1 +0000\n\nwords"
+    assert messages.linked(raw, 20) == [bytes.fromhex("b" * 40)]
 
 
 def test_signatures_are_no_text() -> None:

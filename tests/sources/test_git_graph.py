@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clawsecrets.sources.git.brought import Bringers
 from clawsecrets.sources.git.graph import Graph
 from clawsecrets.sources.git.layout import find
+from clawsecrets.sources.git.memory import reaching
 from clawsecrets.sources.git.objects import Missing, Objects
 from tests.plants.git_plants import Garden
 
@@ -72,7 +73,8 @@ def test_what_reaches_what(history: list[tuple[list[int], int]]) -> None:
     for number, (parents, _) in enumerate(history):
         reach.append({number}.union(*(reach[parent] for parent in parents if parent >= 0)))
     every = range(len(history))
-    found = Graph(made(history), 20).reached(map(named, every), [named(number) for number in every], 3)
+    wanted = [named(number) for number in every]
+    found = reaching(map(named, every), Graph(made(history), 20).masks(wanted), wanted, 3)
     assert found == {named(number): [named(tip) for tip in every if number in reach[tip]][:3] for number in every}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clawsecrets.errors import StoreDamaged, StoreError, StoreLocked
+from clawsecrets.errors import StoreDamaged, StoreError, StoreGone, StoreLocked
 from clawsecrets.stores import sqlite
 from clawsecrets.stores.files import SMALL, make_folders, make_private_folder, read_private, write_private
 from clawsecrets.stores.keys import KeyFile, SystemdCredential
@@ -139,3 +139,27 @@ def test_a_folder_that_is_there_keeps_its_mode_and_a_file_in_the_way_is_told(tmp
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot make the folder"):
         make_private_folder(tmp_path / "file" / "in")
+
+
+@pytest.mark.parametrize("what", ["removed", "moved away with its folder", "replaced by a copy"])
+def test_a_file_that_goes_while_it_is_open(place: Place, what: str, tmp_path: Path) -> None:
+    """SQLite goes on with a file that has no name any more: what it keeps there is lost when the process ends."""
+    store = place.open()
+    put(store, "a", b"first")
+    if what == "removed":
+        for part in place.path.parent.iterdir():
+            part.unlink()
+    elif what == "replaced by a copy":
+        for part in list(place.path.parent.iterdir()):
+            copy = part.with_name(f"{part.name}.copy")
+            copy.write_bytes(part.read_bytes())
+            copy.chmod(0o600)
+            copy.replace(part)
+    else:
+        place.path.parent.rename(tmp_path / "elsewhere")
+    for act in (lambda: put(store, "b", b"second"), lambda: store.load("a"),
+                lambda: store.acquire("a", "me", 10.0)):
+        with pytest.raises(StoreGone, match="was removed or replaced while it was open") as caught:
+            act()
+        assert caught.value.hint and caught.value.exit_code == 3
+    store.close()

@@ -99,6 +99,20 @@ def test_every_byte_flipped_once(in_memory: Place) -> None:
     assert refused > len(content) // 3
 
 
+def test_what_is_refused_is_not_held_open(place: Place) -> None:
+    """Who keeps the errors, as a daemon's log may, keeps no descriptor with them."""
+    whole = place.path.read_bytes()
+    kept: list[StoreError] = []
+    before = len(os.listdir("/proc/self/fd"))
+    for length in (0, 1, 99, 100, 511, 512, 1536, len(whole) // 2):
+        place.path.write_bytes(whole[:length])
+        with pytest.raises(StoreError) as caught:
+            place.open()
+        kept.append(caught.value)
+        assert len(os.listdir("/proc/self/fd")) == before, f"{length} bytes"
+    assert len(kept) == 8
+
+
 def test_truncated_anywhere(place: Place) -> None:
     store = place.open()
     fill(store)
@@ -162,6 +176,19 @@ def test_a_changed_row_is_named(place: Place, statement: str) -> None:
     assert caught.value.message and caught.value.hint
     assert "value of a" not in caught.value.message
     assert "newer" not in caught.value.message
+
+
+def test_the_others_are_given_and_a_broken_row_is_told_to_who_asks(place: Place) -> None:
+    store = place.open()
+    fill(store)
+    store.close()
+    edit(place.path, "UPDATE bodies SET sealed = (SELECT sealed FROM bodies WHERE name = 'a') WHERE name = 'b'")
+    store, broken = place.open(), dict[str, StoreError]()
+    assert [record.secret.name for record in store.records(broken=broken.__setitem__)] == ["a"]
+    assert list(broken) == ["b"] and isinstance(broken["b"], StoreDamaged)
+    with pytest.raises(StoreDamaged):
+        list(store.records())
+    store.close()
 
 
 def test_rows_from_the_older_file_do_not_fit(place: Place) -> None:

@@ -49,7 +49,7 @@ def test_a_lease_outlives_the_slowest_provider_s_requests() -> None:
 def test_a_gateway_s_timeout_bounds_all_that_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[object, object]] = []
 
-    def keep(self: object, *args: object, timeout: float, reload_timeout: float) -> None:
+    def keep(self: object, *args: object, timeout: float, reload_timeout: float, **more: object) -> None:
         given.append((timeout, reload_timeout))
 
     monkeypatch.setattr("clawsecrets.consumers.openclaw.OpenClawConsumer.__init__", keep)

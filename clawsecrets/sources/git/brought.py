@@ -12,15 +12,16 @@ from clawsecrets.clients.git import Git, GitFailed
 from clawsecrets.model.finding import Skipped
 from clawsecrets.sources.git import refs
 from clawsecrets.sources.git.layout import Layout
+from clawsecrets.sources.git.memory import First
 
 _LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-c", "--raw", "-r", "-z", "--no-renames",
         "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
 _PROCESSES = 2
+_FEW = 20_000
+"""Commits for which one process will do."""
 _NAMED = 8192
 """Objects that are named to git, so that it tells only what concerns them: more would not fit on a command line."""
 
-First = tuple[bytes, str]
-"""Commit, path."""
 _Hits = Sequence[tuple[bytes, bytes, bytes]]
 """Commit and object (both in hexadecimal), path."""
 
@@ -45,7 +46,7 @@ class Bringers:
         if not (commits and self._wanted):
             return
         width = self._layout.width
-        half = -(-len(commits) // width // _PROCESSES) * width
+        half = -(-len(commits) // width // (_PROCESSES if len(commits) > _FEW * width else 1)) * width
         pool = ThreadPoolExecutor(_PROCESSES)
         self._running += [pool.submit(self._brought, commits[i:i + half]) for i in range(0, len(commits), half)]
         pool.shutdown(wait=False)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from clawsecrets.data import regular, regular_handle
 from clawsecrets.sources.git.layout import Layout
+from clawsecrets.sources.git.memory import Memory
 from clawsecrets.sources.git.objects import Objects
 
 if TYPE_CHECKING:
@@ -25,16 +26,15 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class PackFile:
+class PackFile(NamedTuple):
     """A pack as it stands on the disk."""
 
     path: Path
     """Its index."""
     checksum: bytes
-    index: bytes
+    listing: bytes
     """The index's own checksum."""
-    count: int
+    total: int
     stamp: bytes
 
 
@@ -52,9 +52,9 @@ class KnownPack(Protocol):
     @property
     def checksum(self) -> bytes: ...
     @property
-    def index(self) -> bytes: ...
+    def listing(self) -> bytes: ...
     @property
-    def count(self) -> int: ...
+    def total(self) -> int: ...
     @property
     def stamp(self) -> bytes: ...
     @property
@@ -72,13 +72,19 @@ class Known(Protocol):
     def loose(self) -> bytes: ...
     @property
     def clean(self) -> bytes: ...
+    @property
+    def memory(self) -> Mapping[str, Any] | None: ...
+    @property
+    def spots(self) -> Mapping[str, Any] | None: ...
+    @property
+    def report(self) -> Mapping[str, Any] | None: ...
 
 
 class Index:
     """A pack's index, to look up ids. Only for one whose checksum is known to be right."""
 
     def __init__(self, path: Path, width: int) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = regular_handle(path)
         head = os.pread(self._fd, 1032, 0)
         old = head[:4] != b"\xfftOc"
         fan = head[:1024] if old else head[8:]
@@ -136,7 +142,7 @@ def _packs(folder: Path, width: int) -> Iterator[PackFile]:
         raise ValueError("a pack without index, or an index without pack")
     for stem in stems:
         path = folder / f"{stem}.idx"
-        with path.open("rb") as file:
+        with regular(path) as file:
             head = file.read(1032)
             file.seek(-2 * width, os.SEEK_END)
             tail = file.read()
@@ -162,7 +168,7 @@ def proven(pack: PackFile, width: int) -> bool:
     """Whether a pack and its index are, byte for byte, what their checksums say."""
     algorithm = "sha1" if width == 20 else "sha256"
     try:
-        return (_hashes(pack.path, algorithm, width) == pack.index
+        return (_hashes(pack.path, algorithm, width) == pack.listing
                 and _hashes(pack.path.with_suffix(".pack"), algorithm, width) == pack.checksum)
     except OSError:
         return False
@@ -171,7 +177,7 @@ def proven(pack: PackFile, width: int) -> bool:
 def _hashes(path: Path, algorithm: str, width: int) -> bytes:
     """The checksum at the end of a file if it is right, else nothing."""
     state = hashlib.new(algorithm)
-    with path.open("rb") as file:
+    with regular(path) as file:
         left = os.fstat(file.fileno()).st_size - width
         while left > 0 and (block := file.read(min(_BLOCK, left))):
             state.update(block)
@@ -187,6 +193,14 @@ class Clean:
         self.packs: dict[bytes, tuple[PackFile, bytes]] = {}
         """Checksum -> file, and the bitmap of what is clean in it."""
         self.loose: set[bytes] = set()
+        self.known: set[bytes] = set()
+        """All loose objects that were looked at, clean or not."""
+        self.memory: Memory | None = None
+        """Where findings came from, where one scan has seen all of that."""
+        self.spots: list[Mapping[str, Any]] = []
+        """Where secrets stand in blobs, as the cache has it."""
+        self.report: Mapping[str, Any] | None = None
+        """What one scan has told of all of that."""
 
     def __bool__(self) -> bool:
         return bool(self.packs or self.loose)
@@ -199,13 +213,15 @@ class Clean:
         """Which of these ids are clean."""
         import numpy as np
 
+        from clawsecrets.sources.git.arrays import distinct
+
         found = [np.frombuffer(b"".join(sorted(self.loose)), f"S{self.width}")]
         for file, bits in self.packs.values():
             index = Index(file.path, self.width)
             names = np.frombuffer(index.names(), f"S{self.width}")
             index.close()
             found.append(names[np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[:len(names)] == 1])
-        every = np.unique(np.concatenate(found))
+        every = distinct(np.concatenate(found))
         if not len(every) or not len(ids):
             return np.zeros(len(ids), bool)
         at = np.minimum(np.searchsorted(every, ids), len(every) - 1)
@@ -213,7 +229,7 @@ class Clean:
 
 
 def _bits(known: tuple[PackFile, bytes]) -> tuple[bytes, int]:
-    return known[1], known[0].count
+    return known[1], known[0].total
 
 
 def unset(bits: bytes, count: int) -> list[int]:
@@ -229,10 +245,11 @@ def believed(layout: Layout, there: Present, repositories: Iterable[Known]) -> C
     loose = set(there.loose)
     objects = Objects(layout.stores, layout.width)
     proofs: dict[bytes, bool] = {}
+    seen: list[Known] = []
 
     def same(known: KnownPack) -> bool:
         pack = packs[known.checksum]
-        if (pack.index, pack.count) != (known.index, known.count):
+        if (pack.listing, pack.total) != (known.listing, known.total):
             return False
         if pack.stamp == known.stamp:
             return True
@@ -250,4 +267,17 @@ def believed(layout: Layout, there: Present, repositories: Iterable[Known]) -> C
                 clean.packs |= {pack.checksum: (packs[pack.checksum], pack.clean) for pack in one.packs}
                 dark = set(unset(one.clean, len(names)))
                 clean.loose.update(name for k, name in enumerate(names) if k not in dark)
+                clean.known.update(names)
+                seen.append(one)
+                clean.spots += [one.spots] if one.spots else []
+    if len(seen) == 1 and seen[0].memory is not None and not layout.shallow:
+        clean.memory = _memory(seen[0].memory)
+        clean.report = seen[0].report
     return clean
+
+
+def _memory(plain: Mapping[str, Any]) -> Memory | None:
+    try:
+        return Memory.parsed(plain)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return None

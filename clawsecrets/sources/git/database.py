@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from clawsecrets.model.finding import Skipped
 from clawsecrets.sources.git import loose, shares
+from clawsecrets.sources.git.arrays import distinct
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.layout import Layout, listed
 from clawsecrets.sources.git.objects import Objects
@@ -22,8 +23,8 @@ Array = NDArray[Any]
 GIVE, CLEAN, ELSEWHERE = 0, 1, 2
 """What happens to an object: it is given; left out since it was found clean; left out since it is given elsewhere, or
 was not asked for."""
-
-
+_FEW, _STEPS = 12, 64
+"""Bits of the table at least, and ids that begin alike at most: others than git's may be anything."""
 _TYPES = {"commit": COMMIT, "tree": TREE, "blob": BLOB, "tag": TAG}
 
 
@@ -56,14 +57,38 @@ class Database:
     numbers: Array = field(default_factory=lambda: np.zeros(0, np.uint64))
     """The first 8 bytes of every id that is there, ascending."""
     promisor: bool = False
+    _fan: Array | None = None
+    """Where the numbers begin whose first bits are 0, 1, 2, ...; None: there are few, or they are not evenly spread."""
+    _shift: np.uint64 = field(default_factory=lambda: np.uint64(0))
 
     def known(self, numbers: Array) -> Array:
         """Which ids, by their first 8 bytes, are there."""
-        if not len(self.numbers):
-            return np.zeros(len(numbers), bool)
-        at = np.searchsorted(self.numbers, numbers)
-        return np.asarray(self.numbers[np.minimum(at, len(self.numbers) - 1)] == numbers)
+        return self.places(numbers)[1]
 
+    def places(self, numbers: Array) -> tuple[Array, Array]:
+        """Of ids, by their first 8 bytes: the place of each in `numbers`, and whether it is there."""
+        every, last = self.numbers, len(self.numbers) - 1
+        if last < 0:
+            return np.zeros(len(numbers), np.int64), np.zeros(len(numbers), bool)
+        if self._fan is None:
+            at = np.minimum(np.searchsorted(every, numbers), last)
+            return at, np.asarray(every[at] == numbers)
+        at = np.minimum(self._fan[numbers >> self._shift], last).astype(np.int64)
+        low = np.flatnonzero(every[at] < np.minimum(numbers, every[last]))
+        while len(low):
+            at[low] += 1
+            low = low[every[at[low]] < np.minimum(numbers[low], every[last])]
+        return at, np.asarray(every[at] == numbers)
+
+    def number(self, numbers: Array) -> None:
+        """Take these as `numbers`. Where many are looked for, one step of a table replaces most of a bisection."""
+        self.numbers, self._fan = numbers, None
+        bits = len(numbers).bit_length() - 1
+        if bits >= _FEW:
+            self._shift = np.uint64(64 - bits)
+            fan = np.searchsorted(numbers, np.arange(1 << bits, dtype=np.uint64) << self._shift)
+            if int(np.diff(fan).max()) <= _STEPS:
+                self._fan = fan.astype(np.int32)
 
 
 class Seen(Protocol):
@@ -178,7 +203,7 @@ def _loose(base: Database, names: list[Array], chosen: Array | None, seen: Seen 
         give &= ~among(ids, earlier)
     if chosen is not None:
         give &= among(ids, chosen)
-    base.numbers = _eight(ids, base.layout.width)
+    base.numbers = eight(ids, base.layout.width)
     if seen is not None:
         clean = give & seen.among(ids)
         base.cached += int(clean.sum())
@@ -186,16 +211,14 @@ def _loose(base: Database, names: list[Array], chosen: Array | None, seen: Seen 
     base.loose = {name: found[name] for name, wanted in zip(ordered, give.tolist(), strict=True) if wanted}
 
 
-def _eight(ids: Array, width: int) -> Array:
+def eight(ids: Array, width: int) -> Array:
     """The first 8 bytes of each id as a number."""
     rows = np.frombuffer(ids.tobytes(), np.uint8).reshape(-1, width)
     return np.ascontiguousarray(rows[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
 
 
 def _number(base: Database) -> None:
-    parts = [base.numbers, *(_eight(held.pack.sorted_names(), base.layout.width) for held in base.packs)]
+    parts = [base.numbers, *(eight(held.pack.sorted_names(), base.layout.width) for held in base.packs)]
     parts = [part for part in parts if len(part)]
-    if len(parts) == 1:
-        base.numbers = parts[0]
-    elif parts:
-        base.numbers = np.unique(np.concatenate(parts))
+    if parts:
+        base.number(parts[0] if len(parts) == 1 else distinct(np.concatenate(parts)))

@@ -90,16 +90,16 @@ def _begun(raw: bytes, of_base: int, limit: int) -> tuple[int, int]:
     return size, q
 
 
-def changed(raw: bytes, of_base: int, context: int, limit: int) -> tuple[Ranges, int]:
+def changed(raw: bytes, of_base: int, context: int, limit: int, stale: Ranges | None = None) -> tuple[Ranges, int]:
     """The ranges (ascending, disjoint, `context` bytes wider on each side) of what `raw` makes from a base of `of_base`
-    bytes that may differ from the base, and how many bytes these are.
-
+    bytes that may differ from the base, and how many bytes these are. `stale` gets where in the base that begins and
+    ends (not wider) in whose place each stands; it ends before it begins where the order is another.
     Damaged or IndexError when the delta is broken, or makes more than `limit` bytes."""
     size, q = _begun(raw, of_base, limit)
     end, wide = len(raw), 2 * context
     fresh: Ranges = []
-    # since `since` there was no long copy; `joint`: where in the base the last one ended
-    o = since = covered = joint = 0
+    gone = [] if stale is None else stale
+    o = since = covered = joint = 0  # no long copy since `since`; `joint`: where in the base the last one ended
     short, table, number = _SHORT, OPERATIONS, int.from_bytes
     while q < end:
         op = raw[q]
@@ -128,16 +128,17 @@ def changed(raw: bytes, of_base: int, context: int, limit: int) -> tuple[Ranges,
             begin = since - context if since > context else 0
             fresh.append((begin, o + context))
             covered += o + context - begin
+            gone.append((joint, off))
         joint = off + sz
         since = o = o + sz
         if o > size:
             break
     if o != size or q != end:
         raise Damaged("a delta makes another size than it says")
+    gone += [(joint, of_base)] * (since != o or joint != of_base)
     if size and (since != o or joint != of_base):
-        begin = since - context if since > context else 0
-        fresh.append((begin, size))
-        covered += size - begin
+        fresh.append((max(0, since - context), size))
+        covered += size - fresh[-1][0]
     return fresh, covered
 
 

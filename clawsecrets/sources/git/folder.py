@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
+from clawsecrets.data import regular
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Kind, Place, Skipped
 from clawsecrets.sources.git.layout import Layout, is_repository
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 _LEVELS = 12
 _SAMPLE = ".sample"
@@ -62,7 +63,7 @@ class Folder:
     def _file(self, path: Path, notes: Notes) -> Iterator[Content]:
         place = self._place(path)
         try:
-            with path.open("rb") as file:
+            with regular(path) as file:
                 for piece in cut(file.read):
                     yield Content(piece.data, place, 0, 0, None, *piece[1:], None if piece.offset else _opener(path))
         except OSError as error:
@@ -80,6 +81,6 @@ class Folder:
 
 def _opener(path: Path) -> Callable[[], BinaryIO]:
     def opened() -> BinaryIO:
-        return cast(BinaryIO, path.open("rb"))
+        return regular(path)
 
     return opened

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import heapq
-import re
-from binascii import unhexlify
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,8 +14,6 @@ from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import COMMIT
 from clawsecrets.sources.git.walk import Walk
-
-_WHEN = re.compile(rb"^committer [^\n]* (-?[0-9]{1,18}) [+-][0-9]+$", re.MULTILINE)
 
 
 def commits(base: Database, objects: Objects) -> Iterator[tuple[bytes, bytes]]:
@@ -43,49 +40,49 @@ class Graph:
 
     def __init__(self, found: Iterator[tuple[bytes, bytes]], width: int, trees: Collection[bytes] = ()) -> None:
         """`trees`: ids of trees that are looked for among the commits' root trees."""
-        when: list[int] = []
-        links: dict[bytes, bytes] = {}
+        when = array("q")
+        every: dict[bytes, None] = {}
+        links, ends = bytearray(), array("Q", [0])  # no object for each: there may be a million commits
         rooted: list[tuple[bytes, bytes]] = []
-        head = _head(width)
+        heads = array("Q")
+        pattern = messages.commit_head(width)
         for name, data in found:
-            if name in links:
+            if name in every:
                 continue  # another pack has it too
-            tree, links[name], date = _read(head, data, width)
+            every[name] = None
+            tree, parents, date = messages.commit(pattern, data, width)
+            links += parents
+            ends.append(len(links))
             when.append(date)
+            heads.append(int.from_bytes(tree[:8], "big"))
             if tree in trees:
                 rooted.append((tree, name))
-        names = list(links)
-        first = np.lexsort((np.array(names, f"S{width}"), np.array(when, np.int64))).tolist()
-        names = [names[i] for i in first]
+        self.newest = max(when, default=0)
+        """Unix seconds of the commit with the latest date."""
+        names = list(every)
+        del every
+        first = np.lexsort((np.array(names, f"S{width}"), np.array(when, np.int64)))
+        names = [names[i] for i in first.tolist()]
         number = {name: i for i, name in enumerate(names)}
-        self._parents = [_known(number, links.pop(name), width) for name in names]
+        self._parents = [_known(number, bytes(links[ends[i]:ends[i + 1]]), width) for i in first.tolist()]
         """Of each commit, numbered by its date: the numbers of its parents."""
         del number
-        self._numbers = _settled(self._parents)
+        self._numbers = array("i", _settled(self._parents))
         self.order = [names[i] for i in self._numbers]
         """All commits."""
+        self.trees = np.array(heads, np.uint64)[first][np.asarray(self._numbers)]
+        """The first 8 bytes of the id of the tree of each."""
         self.at = {name: i for i, name in enumerate(self.order)}
         self.roots: dict[bytes, bytes] = {}
         """Those of `trees` that are a commit's root -> the first such commit."""
         for tree, name in sorted(rooted, key=lambda pair: self.at[pair[1]]):
             self.roots.setdefault(tree, name)
 
-    def reached(self, tips: Iterable[bytes], wanted: Sequence[bytes], most: int) -> Mapping[bytes, list[bytes]]:
-        """The first `most` of the tips, in their order, that reach each wanted commit."""
+    def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
+        """Of any commit: which of the wanted ones it reaches, bit by bit in their order."""
         numbers, at = self._numbers, self.at
         masks = self._masks({numbers[at[name]]: 1 << i for i, name in enumerate(wanted) if name in at})
-        found: dict[bytes, list[bytes]] = {name: [] for name in wanted}
-        need = (1 << len(wanted)) - 1
-        for tip in tips:
-            mask = masks[numbers[at[tip]]] & need
-            while mask:
-                low = mask & -mask
-                mask ^= low
-                one = found[wanted[low.bit_length() - 1]]
-                one.append(tip)
-                if len(one) == most:
-                    need ^= low
-        return found
+        return lambda name: masks[numbers[at[name]]]
 
     def _masks(self, bit: Mapping[int, int]) -> Sequence[int]:
         """The bits of all commits that each commit reaches, by number. Most share their parent's, which is large."""
@@ -98,23 +95,6 @@ class Graph:
                 mask = theirs if both == theirs else mask if both == mask else both
             masks[number] = mask
         return masks
-
-
-def _head(width: int) -> re.Pattern[bytes]:
-    """How commits begin that git itself made."""
-    name = rb"[0-9a-f]{%d}" % (2 * width)
-    return re.compile(rb"tree (%b)\n((?:parent %b\n)*)author [^\n]*\n"
-                      rb"committer [^\n]* (-?[0-9]{1,18}) [+-][0-9]+\n" % (name, name))
-
-
-def _read(head: re.Pattern[bytes], data: bytes, width: int) -> tuple[bytes, bytes, int]:
-    """Tree, parents (one after another) and date of a commit."""
-    found = head.match(data)
-    if found is None:
-        links, date = messages.linked(data, width), _WHEN.search(data)
-        return links[0] if links else b"", b"".join(links[1:]), int(date[1]) if date else 0
-    tree, parents, seconds = found.groups()
-    return unhexlify(tree), unhexlify(b"".join(parents.split()[1::2])), int(seconds)
 
 
 def _known(number: Mapping[bytes, int], names: bytes, width: int) -> Sequence[int]:

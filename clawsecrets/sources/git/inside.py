@@ -3,18 +3,16 @@ there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from clawsecrets.model.finding import Coverage, Kind, Place, Provenance
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Part, Source
+    from clawsecrets.scan_ports import Part, Source
 
 
-@dataclass(frozen=True)
-class Inside:
+class Inside(NamedTuple):
     """`source`, whose folder is `prefix` below what is scanned."""
 
     source: Source
@@ -24,9 +22,9 @@ class Inside:
         """The source's."""
         return self.source.parts(workers)
 
-    def size(self) -> int:
+    def work(self) -> Iterable[int] | None:
         """The source's."""
-        return self.source.size()
+        return self.source.work()
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """The source's, with the paths of its own files (its config, hooks …) as the superproject has them."""

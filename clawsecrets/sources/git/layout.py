@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from clawsecrets.data import regular
 from clawsecrets.errors import Incomplete
 from clawsecrets.model.finding import Skipped
 
@@ -73,6 +74,8 @@ def find(path: Path, other_stores: bool = False) -> Layout:
     except OSError as error:
         raise Incomplete(f"cannot read the repository {path}: {error.strerror}",
                          "run the scan as a user who may read it") from error
+    except ValueError:  # a NUL where a path stands
+        raise Incomplete(f"{path} is no repository: its `.git` or `commondir` is damaged", "see `git fsck`") from None
 
 
 def _found(path: Path, other_stores: bool) -> Layout:
@@ -120,6 +123,7 @@ def _read(top: Path, gitdir: Path, other_stores: bool) -> Layout:
     if Path(waiting).is_relative_to(stores[0]) and waiting != str(stores[0]):
         stores.append(Path(waiting))  # a pre-receive hook: what is pushed waits there
     _alternates(stores, (top, common), other_stores, skipped)
+    _regular(stores)
     skipped += _leftovers(stores[0])
     partial = "extensions.partialclone" in config or any(
         key.startswith("remote.") and key.endswith((".promisor", ".partialclonefilter")) for key in config)
@@ -128,6 +132,14 @@ def _read(top: Path, gitdir: Path, other_stores: bool) -> Layout:
         (common / "shallow").is_file() and bool(small(common / "shallow").strip()), partial, gitdir.stat().st_uid,
         tuple(skipped),
     )
+
+
+def _regular(stores: list[Path]) -> None:
+    """Incomplete where a pack or an index is no file: who reads it could wait for ever."""
+    for store in stores:
+        for path in listed(store / "pack"):
+            if path.suffix in (".pack", ".idx") and path.exists() and not path.is_file():
+                raise Incomplete(f"{path} is no file", "see `git fsck`")
 
 
 def nested(common: Path) -> Iterator[Path]:
@@ -154,6 +166,9 @@ def _leftovers(store: Path) -> Iterator[Skipped]:
         elif len(path.name) == 2 and path.is_dir():
             yield from (Skipped(str(one), "a killed git left it half written; `git gc --prune=now` clears it")
                         for one in path.glob("tmp_obj_*"))
+        elif path.name == "pack" and not hook:
+            yield from (Skipped(str(one), "git writes this pack, or was killed at it; `git gc --prune=now` clears it")
+                        for pattern in ("tmp_pack_*", ".tmp-*-pack-*.pack") for one in path.glob(pattern))
 
 
 def _alternates(stores: list[Path], inside: tuple[Path, ...], allowed: bool, skipped: list[Skipped]) -> None:
@@ -163,8 +178,14 @@ def _alternates(stores: list[Path], inside: tuple[Path, ...], allowed: bool, ski
         following: list[Path] = []
         for store in level:
             listing = store / "info" / "alternates"
+            if os.path.lexists(listing) and not listing.is_file():
+                skipped.append(Skipped(str(listing), "is no file: which other object folders there are is not known"))
+                continue
             for line in small(listing).split(b"\n") if listing.is_file() else []:
                 if not line or line.startswith(b"#"):
+                    continue
+                if b"\0" in line:
+                    skipped.append(Skipped(str(listing), "a line is damaged"))
                     continue
                 other = Path(os.path.realpath(store / os.fsdecode(line)))
                 if other in stores:
@@ -195,7 +216,7 @@ def owned(layout: Layout, trusted: bool) -> tuple[Skipped, ...]:
 
 def small(path: Path) -> bytes:
     """A file that ought to be small: at most 1 MiB of it."""
-    with path.open("rb") as file:
+    with regular(path) as file:
         return file.read(_SMALL)
 
 

@@ -1,27 +1,23 @@
 """Where a finding can be reached from: the first commit that brought it, and the refs that lead there.
 
-Only asked for what has findings: nothing of this runs in a clean repository. The graph of commits is our own
-(graph.py); which commit brought a blob is told by git (brought.py), while that graph is read.
+Only asked for what has findings: nothing of this runs in a clean repository. What the commits say is told by their
+graph (ways.py), or by what an earlier scan has remembered (memory.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from heapq import nsmallest
+from typing import Protocol
 
-import numpy as np
-
-from clawsecrets.clients.git import Git, GitFailed
 from clawsecrets.model.finding import Kind, Place, Provenance, Skipped
 from clawsecrets.sources.git import messages, refs
-from clawsecrets.sources.git.brought import Bringers, First
-from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.delta import Damaged
-from clawsecrets.sources.git.graph import Graph, commits
+from clawsecrets.sources.git.layout import Layout
+from clawsecrets.sources.git.memory import First, reaching
 from clawsecrets.sources.git.objects import Objects
-from clawsecrets.sources.git.packs import COMMIT
 
 _REFS = 10
 _RANKS = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
@@ -30,17 +26,39 @@ _BY = re.compile(rb"^(?:author|tagger) ([^\n]*?) (-?[0-9]{1,18}) ([+-])([0-9]{2}
 _TAGS = 8
 
 
+class Ways(Protocol):
+    """How the objects of a repository came into it. Each is asked in this order."""
+
+    def first(self, wanted: Mapping[bytes, Collection[Kind]]) -> dict[bytes, First]:
+        """Of each object that a commit brought, the first such commit, and the path there. A commit is its own first
+        one; a tree that is a commit's root has no path."""
+
+    @property
+    def commits(self) -> Container[bytes]:
+        """All commits."""
+
+    def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
+        """Of any tip: which of the wanted commits it reaches, bit by bit in their order."""
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """What could not be told."""
+
+
 class Locator:
     """Answers for one repository, after it was read."""
 
-    def __init__(self, base: Database, known: refs.Refs) -> None:
-        self._base, self._refs = base, known
-        self._objects = Objects(base.layout.stores, base.layout.width, loose=base.all_loose)
-        self._commits: Collection[bytes] = ()
+    def __init__(self, layout: Layout, objects: Objects, known: refs.Refs, ways: Ways) -> None:
+        self._layout, self._objects, self._refs, self._how = layout, objects, known, ways
+        self._commits: Container[bytes] = ()
         self._texts: dict[bytes, tuple[str, str, str]] = {}
         self._tips: Mapping[bytes, Sequence[tuple[str, str]]] = {}
         self._ways: dict[tuple[tuple[bytes, ...], bool], tuple[str, tuple[str, ...]]] = {}
         self.skipped: list[Skipped] = []
+        self.told: dict[bytes, First] = {}
+        """The first commit of each object that was asked for, with the path there; empty where there is none."""
+        self.order: Sequence[bytes] = ()
+        """The tips that are commits, the most telling first."""
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """One provenance for each place."""
@@ -53,8 +71,10 @@ class Locator:
             if place not in in_files:
                 objects.setdefault(bytes.fromhex(place.key), []).append(place)  # members of an archive, names in a tree
         if objects:
-            graph, first = self._first({name: {place.kind for place in there} for name, there in objects.items()})
-            found |= self._told(graph, objects, first)
+            first = self._how.first({name: {place.kind for place in there} for name, there in objects.items()})
+            self.skipped += self._how.skipped
+            found |= self._told(objects, first)
+            self.told = {name: first.get(name, (b"", "")) for name in objects}
         self._objects.close()
         return found
 
@@ -62,40 +82,17 @@ class Locator:
     def _of_file(place: Place) -> str:
         return "reflog" if "logs/" in place.path else ""
 
-    # --- the commit that brought it
-
-    def _first(self, kinds: Mapping[bytes, Collection[Kind]]) -> tuple[Graph, dict[bytes, First]]:
-        """The graph; and the first commit of each object, with its path there. A commit is its own first one. A tree
-        that is a commit's root has no path."""
-        base = self._base
-        wanted = {name for name, its in kinds.items() if any(kind != Kind.GIT_MESSAGE for kind in its)}
-        trees = {name for name in wanted if Kind.GIT_NAME in kinds[name]}
-        bringers = Bringers(base.layout, wanted, bool(trees))
-        bringers.begin(self._packed())
-        graph = Graph(commits(base, self._objects), base.layout.width, trees)
-        loose = map(bytes.fromhex, base.all_loose)
-        bringers.begin(b"".join([name for name in loose if name in graph.at]))
-        first = bringers.found(graph.at)
-        self.skipped += bringers.skipped
-        first |= {tree: (name, "") for tree, name in graph.roots.items()}
-        return graph, first | {name: (name, "") for name in kinds if name in graph.at}
-
-    def _packed(self) -> bytes:
-        """The ids of the commits in packs, as they lie there: those that are like each other are neighbours."""
-        packs = [held.pack for held in self._base.packs]
-        return b"".join([np.frombuffer(pack.names, np.uint8).reshape(-1, pack.width)[
-            pack.order[pack.kinds == COMMIT]].tobytes() for pack in packs])
-
     # --- the refs that lead there
 
-    def _told(self, graph: Graph, objects: Mapping[bytes, Sequence[Place]], first: Mapping[bytes, First]
+    def _told(self, objects: Mapping[bytes, Sequence[Place]], first: Mapping[bytes, First]
               ) -> dict[Place, Sequence[Provenance]]:
-        self._commits = graph.at
+        self._commits = commits = self._how.commits
         self._tips = tips = refs.by_target(self._refs, self._peeled)
         wanted = sorted({one[0] for one in first.values()})
         order = sorted((min([(_RANKS[word], ref) for word, ref in whence]), name) for name, whence in tips.items()
-                       if name in graph.at)
-        reached = graph.reached((name for _, name in order), wanted, _REFS)
+                       if name in commits)
+        self.order = [name for _, name in order]
+        reached = reaching(self.order, self._how.masks(wanted), wanted, _REFS)
         staged = self._staged() if any(name not in first for name in objects) else {}
         found: dict[Place, Sequence[Provenance]] = {}
         for name, there in objects.items():
@@ -157,7 +154,7 @@ class Locator:
                 kind, data = self._objects.read(name.hex())
             except (Damaged, OSError):
                 return name
-            links = messages.linked(data, self._base.layout.width) if kind == "tag" else []
+            links = messages.linked(data, self._layout.width) if kind == "tag" else []
             if not links:
                 return name
             name = links[0]
@@ -165,12 +162,14 @@ class Locator:
 
     def _staged(self) -> Mapping[bytes, str]:
         """Objects in the indexes of all worktrees, and their paths."""
+        from clawsecrets.clients.git import Git, GitFailed  # seldom needed, and not light
+
         found: dict[bytes, str] = {}
-        for gitdir in self._base.layout.worktrees:
+        for gitdir in self._layout.worktrees:
             if not (gitdir / "index").is_file():
                 continue
             try:
-                raw = Git(gitdir, self._base.layout.top).run("ls-files", "--stage", "-z")
+                raw = Git(gitdir, self._layout.top).run("ls-files", "--stage", "-z")
             except GitFailed as error:
                 self.skipped.append(Skipped(f"the index of {gitdir}", error.message))
                 continue

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from clawsecrets.data import regular, regular_handle
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.layout import listed
 
@@ -39,7 +40,7 @@ class Stream:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """OSError when it cannot be read, Damaged when it is no object."""
-        self._file = open(path, "rb")  # noqa: SIM115 (closed by `close`)
+        self._file = regular(path)  # closed by `close`
         self._inflate = zlib.decompressobj()
         try:
             head = self._more(4096)
@@ -100,9 +101,22 @@ class Stream:
         self._file.close()
 
 
+def stored(store: Path, name: str) -> int:
+    """Bytes of the file of an object; 0 when it is gone."""
+    try:
+        return os.stat(place(store, name)).st_size
+    except OSError:
+        return 0
+
+
 def read(store: Path, name: str, limit: int = LARGE) -> tuple[str, bytes]:
     """Type and content of an object that is not larger than `limit`, else Damaged; OSError."""
-    raw = _whole(place(store, name))
+    return sized(store, name, limit)[:2]
+
+
+def sized(store: Path, name: str, limit: int = LARGE) -> tuple[str, bytes, int]:
+    """As `read`, and the bytes of its file."""
+    raw, size = _whole(place(store, name))
     if raw is not None:
         found = _HEADER.match(raw)
         if found is None or int(found[2]) != len(raw) - found.end():
@@ -110,34 +124,34 @@ def read(store: Path, name: str, limit: int = LARGE) -> tuple[str, bytes]:
         new = hashlib.sha1 if len(name) == 40 else hashlib.sha256
         if new(raw).hexdigest() != name:
             raise Damaged("its content is not what its id says")
-        return found[1].decode(), raw[found.end():]
+        return found[1].decode(), raw[found.end():], size
     stream = Stream(place(store, name))
     try:
         if stream.size > limit:
             raise Large(f"it is larger than {limit >> 20} MiB")
         data = stream.read()
         stream.check(name)
-        return stream.kind, data
+        return stream.kind, data, stored(store, name)
     finally:
         stream.close()
 
 
-def _whole(path: Path) -> bytes | None:
-    """All of a small file inflated, None when it is large."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _whole(path: Path) -> tuple[bytes | None, int]:
+    """All of a small file inflated, None when it is large; and the bytes of what is small."""
+    fd = regular_handle(path)
     try:
         raw = os.read(fd, 64 << 10)
     finally:
         os.close(fd)
     if len(raw) == 64 << 10:
-        return None
+        return None, 0
     inflate = zlib.decompressobj()
     try:
         data = inflate.decompress(raw, 4 << 20)
     except zlib.error as error:
         raise Damaged("its zlib stream is damaged") from error
     if len(data) == 4 << 20:
-        return None
+        return None, 0
     if not inflate.eof:
         raise Damaged("it is cut off")
-    return data
+    return data, len(raw)

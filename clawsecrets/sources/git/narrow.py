@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clawsecrets.clients.git import Git, GitFailed
+from clawsecrets.clients.git import Git, GitFailed, GitWaits
 from clawsecrets.errors import UsageError
 from clawsecrets.sources.git.layout import Layout
 
@@ -79,9 +79,11 @@ def _must(git: Git, name: str) -> str:
 
 
 def _resolved(git: Git, name: str) -> str:
-    """The commit of a revision; empty when there is none."""
+    """The commit of a revision; empty when there is none. GitWaits."""
     try:
         return git.run("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}").decode().strip()
+    except GitWaits:
+        raise
     except GitFailed:
         return ""
 

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
+from clawsecrets.data import regular_handle
 from clawsecrets.sources.git import loose
 from clawsecrets.sources.git.delta import Damaged, apply
 
@@ -15,6 +16,9 @@ LIMIT = 160 << 20
 """Bytes of the largest object that is made here."""
 _DEPTH = 4096
 """Deltas upon deltas: git makes no longer chains."""
+_HELD = 8 << 20
+_DELTAS = 2 * LIMIT
+"""Bytes of all deltas of one object."""
 _TYPES = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _OFS, _REF = 6, 7
 _KEPT = 16 << 20
@@ -26,9 +30,9 @@ class _Packed:
 
     def __init__(self, index: Path, width: int) -> None:
         self._width = width
-        self._idx = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
+        self._idx = regular_handle(index)
         try:
-            self._pack = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
+            self._pack = regular_handle(index.with_suffix(".pack"))
         except OSError:
             os.close(self._idx)
             raise
@@ -127,9 +131,11 @@ class Missing(Damaged):
 class Objects:
     """All objects of some object folders."""
 
-    def __init__(self, stores: Sequence[Path], width: int, held: int = 0, loose: Container[str] | None = None) -> None:
+    def __init__(self, stores: Sequence[Path], width: int, held: int = _HELD,
+                 loose: Container[str] | None = None) -> None:
         """`width`: bytes of an id. Nothing is opened yet. `held`: bytes of contents that are kept, for who reads many
-        versions of the same files. `loose`: the ids of all loose objects, where they were listed already."""
+        versions of the same files, and for chains of deltas that go from pack to pack. `loose`: the ids of all loose
+        objects, where they were listed already."""
         self._stores, self._width, self._most = stores, width, held
         self._loose = loose
         self._packs: list[_Packed] | None = None
@@ -151,6 +157,8 @@ class Objects:
         return kind, data
 
     def _hold(self, pack: _Packed, offset: int, kind: str, data: bytes) -> None:
+        if len(data) > self._most:
+            return
         self._size += len(data)
         if self._size > self._most:
             self._held, self._size = {}, len(data)
@@ -163,20 +171,32 @@ class Objects:
                 or any(loose.place(store, text).is_file() for store in self._stores))
 
     def _entry(self, name: str, deltas: list[tuple[_Packed, int, bytes]]) -> tuple[str, bytes]:
-        for store in self._stores if self._loose is None or name in self._loose else ():
-            try:
-                return loose.read(store, name, LIMIT)
-            except FileNotFoundError:
-                continue
+        """What the deltas from there on are built on in the end, from pack to pack."""
+        seen = size = 0
+        while True:
+            for store in self._stores if self._loose is None or name in self._loose else ():
+                try:
+                    return loose.read(store, name, LIMIT)
+                except FileNotFoundError:
+                    continue
+            found = self._packed(*self._where(bytes.fromhex(name)), deltas)
+            if isinstance(found, tuple):
+                return found
+            name, size = found, size + sum(len(delta) for _, _, delta in deltas[seen:])
+            seen = len(deltas)
+            if size > _DELTAS:
+                raise Damaged("its deltas are too large")
+
+    def _where(self, name: bytes) -> tuple[_Packed, int]:
         for pack in self._open():
-            offset = pack.offset(bytes.fromhex(name))
-            if offset:
-                return self._packed(pack, offset, deltas)
+            if offset := pack.offset(name):
+                return pack, offset
         raise Missing("it is not there")
 
-    def _packed(self, pack: _Packed, offset: int, deltas: list[tuple[_Packed, int, bytes]]) -> tuple[str, bytes]:
-        """What the deltas from there on are built on in the end."""
-        while offset > 0 and len(deltas) < _DEPTH:
+    def _packed(self, pack: _Packed, offset: int, deltas: list[tuple[_Packed, int, bytes]]) -> tuple[str, bytes] | str:
+        """What those in this pack are built on in the end, or the id of a base that stands elsewhere."""
+        size = 0
+        while offset > 0 and len(deltas) < _DEPTH and size <= _DELTAS:
             if (held := self._held.get((pack, offset))) is not None:
                 return held
             kind, base, data = pack.entry(offset)
@@ -187,11 +207,12 @@ class Objects:
             if kind not in (_OFS, _REF):
                 raise Damaged("its header in the pack is damaged")
             deltas.append((pack, offset, data))
+            size += len(data)
             if isinstance(base, int):
                 offset = base
             elif not (offset := pack.offset(base)):
-                return self._entry(base.hex(), deltas)
-        raise Damaged("its base in the pack is damaged")
+                return base.hex()
+        raise Damaged("its base in the pack is damaged, or its deltas are too large")
 
     def _open(self) -> Sequence[_Packed]:
         if self._packs is None:

@@ -36,8 +36,8 @@ _SANE = 1 << 50
 class Pack:
     """One pack. Objects are known by their position: 0 is the one that begins first."""
 
-    __slots__ = ("bases", "checksum", "count", "data", "ends", "kinds", "names", "order", "outside", "path", "promisor",
-                 "sizes", "starts", "width")
+    __slots__ = ("_bounds", "_heads", "bases", "checksum", "count", "kinds", "names", "order", "outside", "path",
+                 "promisor", "sizes", "width")
 
     path: Path
     width: int
@@ -49,14 +49,14 @@ class Pack:
     """The ids in ascending order."""
     order: Array
     """Position -> place in `names`."""
-    starts: Ints
-    ends: Ints
-    data: Ints
-    """Where the zlib stream begins."""
+    _bounds: Array
+    """Where each begins, and where the last one ends."""
+    _heads: Array
+    """Bytes before its zlib stream."""
     kinds: Array
     """COMMIT, TREE, BLOB, TAG: of a delta, that of the object it is built on; 0: not known."""
-    sizes: Ints
-    """Bytes inflated: of a delta, the delta's."""
+    sizes: Array
+    """Bytes inflated: of a delta, the delta's. Not to be reckoned with before it is made wider."""
     bases: Array
     outside: dict[int, bytes]
     """Position of a delta -> the id of its base, which is not in this pack."""
@@ -69,13 +69,26 @@ class Pack:
         self.outside = {}
         offsets = self._index(path.with_suffix(".idx"))
         self.order = np.argsort(offsets, kind="stable").astype(np.int32)
-        self.starts = offsets[self.order]
-        self._headers()
+        self._headers(offsets[self.order])
 
     def name(self, position: int) -> bytes:
         """The id of the object there."""
         at = int(self.order[position]) * self.width
         return self.names[at:at + self.width]
+
+    def stored(self, positions: Array) -> int:
+        """Bytes of these objects (positions, or a mask) as they stand in the pack."""
+        bounds = self._bounds  # ascending: no difference is negative
+        return int((bounds[1:][positions] - bounds[:-1][positions]).sum(dtype=np.int64))
+
+    def streams(self, positions: Array) -> tuple[Ints, Ints]:
+        """Where the zlib stream of each begins, and where it ends at the latest."""
+        return self._bounds[positions].astype(np.int64) + self._heads[positions], \
+            self._bounds[1:][positions].astype(np.int64)
+
+    def stream(self, position: int) -> tuple[int, int]:
+        """As `streams`, of one."""
+        return int(self._bounds[position]) + int(self._heads[position]), int(self._bounds[position + 1])
 
     def sorted_names(self) -> Array:
         """The ids in ascending order, as an array that can be searched."""
@@ -127,7 +140,7 @@ class Pack:
 
     # --- the headers
 
-    def _headers(self) -> None:
+    def _headers(self, starts: Ints) -> None:
         n, fd = self.count, os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
@@ -139,11 +152,10 @@ class Pack:
                 raise Damaged(f"{self.path.name} and its index differ in how many objects there are")
             if end < 12 or os.pread(fd, self.width, end) != self.checksum:
                 raise Damaged(f"{self.path.name} is cut off, or not the pack of its index")
-            starts = self.starts
             if n and (starts[0] < 12 or starts[-1] >= end or (np.diff(starts) <= 0).any()):
                 raise Damaged(f"the index of {self.path.name} points beside its objects")
-            self.ends = np.append(starts[1:], end)
-            self.data, self.sizes = starts + 1, np.zeros(n, np.int64)
+            self._bounds = np.append(starts, end)
+            self._heads, self.sizes = np.ones(n, np.uint8), np.zeros(n, np.int64)
             self.kinds, self.bases = np.zeros(n, np.uint8), np.full(n, NO_BASE, np.int32)
             first = 0
             while first < n:
@@ -153,12 +165,14 @@ class Pack:
                 first = last
         finally:
             os.close(fd)
+        # there are millions of objects, and every worker holds these
+        self._bounds, self.sizes = _narrow(self._bounds), _narrow(self.sizes)
         self._resolve()
 
     def _block(self, block: Array, first: int, last: int) -> None:
         """The headers of the objects from `first` to before `last`, which begin in `block`."""
-        start = self.starts[first]
-        at = self.starts[first:last] - start
+        start = self._bounds[first]
+        at = self._bounds[first:last] - start
         byte = block[at]
         kind, size = byte >> 4 & 7, (byte & 15).astype(np.int64)
         at += 1
@@ -177,10 +191,10 @@ class Pack:
             self.outside[first + i] = block[begin:begin + self.width].tobytes()
         base[refs] = OUTSIDE
         at[refs] += self.width
-        wrong = (kind == 0) | (kind == 5) | (at + start >= self.ends[first:last]) | (size >= _SANE)
+        wrong = (kind == 0) | (kind == 5) | (at + start >= self._bounds[first + 1:last + 1]) | (size >= _SANE)
         base[wrong], kind[wrong] = UNUSABLE, 0
         self.kinds[first:last], self.sizes[first:last], self.bases[first:last] = kind, size, base
-        self.data[first:last] = at + start
+        self._heads[first:last] = at + start - self._bounds[first:last]
 
     def _near(self, block: Array, first: int, kind: Array, at: Ints, base: Array) -> None:
         """The bases that are given by how far before them they begin."""
@@ -194,9 +208,9 @@ class Pack:
             at[deltas[more]] += 1
             back[more] = back[more] + 1 << 7 | (byte & 0x7F)
             turns, more = turns + 1, more[byte >= 0x80]
-        begins = self.starts[first + deltas] - back
-        places = np.searchsorted(self.starts, begins)
-        found = (places < first + deltas) & (self.starts[np.minimum(places, self.count - 1)] == begins)
+        begins = self._bounds[first + deltas] - back
+        places = np.searchsorted(self._bounds, begins)
+        found = (places < first + deltas) & (self._bounds[np.minimum(places, self.count - 1)] == begins)
         found[more] = False
         base[deltas] = np.where(found, places, UNUSABLE)
 
@@ -229,3 +243,8 @@ class Pack:
                 break
             deltas = left
         self.kinds[self.kinds == _UNKNOWN] = 0
+
+
+def _narrow(numbers: Ints) -> Array:
+    """The same numbers (none is negative) in half the bytes, if they fit."""
+    return numbers.astype(np.uint32) if not len(numbers) or int(numbers.max()) < 1 << 32 else numbers

@@ -17,7 +17,7 @@ class PackStream:
     def __init__(self, pack: Pack, position: int) -> None:
         """OSError when the pack cannot be read."""
         self._fd = os.open(pack.path, os.O_RDONLY | os.O_CLOEXEC)
-        self._at, self._end = int(pack.data[position]), int(pack.ends[position])
+        self._at, self._end = pack.stream(position)
         self._left = int(pack.sizes[position])
         self._inflate = zlib.decompressobj()
 

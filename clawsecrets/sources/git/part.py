@@ -7,22 +7,26 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+import numpy as np
+
 from clawsecrets.formats.pieces import cut
 from clawsecrets.model.finding import Content, Kind, Place, Skipped
 from clawsecrets.sources.git import loose, messages
 from clawsecrets.sources.git.database import CLEAN, GIVE, Database, Held
 from clawsecrets.sources.git.delta import Damaged
+from clawsecrets.sources.git.edges import CONTEXT as TREE_CONTEXT
+from clawsecrets.sources.git.edges import Edges
 from clawsecrets.sources.git.loose import LARGE
 from clawsecrets.sources.git.objects import Objects
+from clawsecrets.sources.git.pace import Pace
 from clawsecrets.sources.git.packs import BLOB, TREE
 from clawsecrets.sources.git.packstream import PackStream
 from clawsecrets.sources.git.shares import Share
-from clawsecrets.sources.git.trees import CONTEXT as TREE_CONTEXT
 from clawsecrets.sources.git.trees import Trees
 from clawsecrets.sources.git.walk import Walk
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 CONTEXT = 256
 """Bytes around what a delta changed."""
@@ -51,19 +55,24 @@ class Part:
         """Contents that are no objects."""
         self.check = True
         """Whether ids that trees and commits refer to are looked up."""
+        self.edges: Edges | None = None
+        """Where it is noted what stands in which tree; only with `check`."""
+        self.counted = True
+        """Whether `GitSource.work` has told of it."""
 
     def contents(self, notes: Notes) -> Iterator[Content]:
         """Everything in it, once: blobs, then commits and tags, then names out of trees."""
-        trees = Trees(self._base.layout.width, self._base.known if self.check else None)
+        trees = Trees(self._base.layout.width, self._base.known if self.check else None, self.edges)
         count = size = 0
+        self._pace = pace = Pace(notes, self.counted)
         for content in self._all(notes, trees):
             count += 1
             size += len(content.data) - content.overlap
             if count == _TOLD:
-                notes.looked(count, size)
+                notes.looked(count, size, pace.moved(count))
                 count = size = 0
             yield content
-        notes.looked(count, size)
+        notes.looked(count, size, pace.rest())
         self._objects.close()
         self._tell_missing(trees, notes)
 
@@ -83,11 +92,16 @@ class Part:
         held = self._base.packs[number]
 
         def broken(position: int, reason: str, lost: int) -> None:
+            if kind != BLOB and self.edges is not None:
+                self.edges.torn = True
             also = f"; {lost} objects are built on it" if lost else ""
-            notes.skipped(Skipped(f"object {held.pack.name(position).hex()}", reason + also))
+            notes.skipped(Skipped(f"object {pack.name(position).hex()}", reason + also))
 
+        pace, pack = self._pace, held.pack
+        end = pace.end + pack.stored(share.members)
         context = TREE_CONTEXT if kind == TREE else CONTEXT
-        walk = Walk(held.pack, share.members, share.roots, context, self._objects, broken)
+        walk = Walk(pack, share.members, share.roots, context, self._objects, broken,
+                    lambda group: pace.begin(pack.stored(group), len(group)), compare=kind == TREE and bool(self.edges))
         try:
             if kind == BLOB:
                 yield from self._blobs(held, number, walk)
@@ -96,7 +110,10 @@ class Part:
             else:
                 yield from self._texts(held, walk, trees)
         except OSError as error:
-            notes.skipped(Skipped(held.pack.path.name, f"cannot be read: {error.strerror}"))
+            notes.skipped(Skipped(pack.path.name, f"cannot be read: {error.strerror}"))
+            if self.edges is not None:
+                self.edges.torn = True
+        pace.reach(end)
 
     def _blobs(self, held: Held, number: int, walk: Walk) -> Iterator[Content]:
         roles, names, width = held.roles.tobytes(), held.pack.names, held.pack.width
@@ -110,9 +127,9 @@ class Part:
             if size > LARGE:
                 yield from in_pieces(io.BytesIO(data), where, first + position)
             elif fresh is None or covered > _MOSTLY * size or roles[base] > CLEAN:
-                yield new(Content, (data, where, first + position, 0, None, 0, 0, 0, 0, None))
+                yield new(Content, (data, where, first + position, 0, None, 0, 0, 0, 0, None, ()))
             else:
-                yield new(Content, (data, where, first + position, first + base, fresh, 0, 0, 0, 0, None))
+                yield new(Content, (data, where, first + position, first + base, fresh, 0, 0, 0, 0, None, ()))
 
     def _texts(self, held: Held, walk: Walk, trees: Trees) -> Iterator[Content]:
         roles, names, width = held.roles.tobytes(), held.pack.names, held.pack.width
@@ -133,7 +150,7 @@ class Part:
             if roles[position] == GIVE:
                 if fresh is not None and roles[base] > CLEAN:
                     fresh = None
-                if trees.add(names[place * width:(place + 1) * width], data, fresh):
+                if trees.add(names[place * width:(place + 1) * width], data, fresh, walk.before):
                     yield from self._names(trees)
         yield from self._names(trees)
 
@@ -149,11 +166,18 @@ class Part:
         def opened() -> BinaryIO:
             return cast(BinaryIO, PackStream(pack, position))
 
+        self._pace.begin(pack.stored(np.array([position])))
         try:
             with opened() as stream:
-                yield from in_pieces(stream, Place(kind, name), 0, opened)
+                yield from self._told(in_pieces(stream, Place(kind, name), 0, opened), int(pack.sizes[position]))
         except (OSError, Damaged) as error:
             notes.skipped(Skipped(f"object {name}", str(error)))
+
+    def _told(self, pieces: Iterator[Content], whole: int) -> Iterator[Content]:
+        """Pieces of so many bytes together, each of which is heard of: large ones are few, and take their time."""
+        for piece in pieces:
+            yield piece
+            self._pace.within((piece.offset + len(piece.data)) / max(1, whole))
 
     # --- loose objects
 
@@ -162,13 +186,18 @@ class Part:
         for name in self.loose:
             store = stores[self._base.loose[name]]
             try:
-                kind, data = loose.read(store, name)
+                kind, data, size = loose.sized(store, name)
+                self._pace.reach(self._pace.end + size)
             except loose.Large:
+                self._pace.begin(loose.stored(store, name))
                 yield from self._large_loose(store / name[:2] / name[2:], name, notes)
                 continue
             except (OSError, Damaged) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 notes.skipped(Skipped(f"object {name}", f"cannot be read: {reason}"))
+                if self.edges is not None:
+                    self.edges.torn = True
+                self._pace.reach(self._pace.end + loose.stored(store, name))
                 continue
             if kind == "blob":
                 yield Content(data, Place(Kind.GIT_BLOB, name))
@@ -185,7 +214,9 @@ class Part:
             stream = loose.Stream(path)
             try:
                 kind = Kind.GIT_BLOB if stream.kind == "blob" else Kind.GIT_MESSAGE
-                yield from in_pieces(cast(BinaryIO, stream), Place(kind, name), 0, opened)
+                if stream.kind == "tree" and self.edges is not None:
+                    self.edges.torn = True  # what is so large is no tree for us
+                yield from self._told(in_pieces(cast(BinaryIO, stream), Place(kind, name), 0, opened), stream.size)
                 stream.check(name)
             finally:
                 stream.close()

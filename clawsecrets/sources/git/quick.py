@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clawsecrets.formats.pieces import PIECE, cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
+from clawsecrets.model.spot import Spot
 from clawsecrets.sources.git import messages, refs
 from clawsecrets.sources.git.clean import Clean, Index, PackFile, Present, proven, unset
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.folder import Folder
 from clawsecrets.sources.git.layout import Layout, owned
+from clawsecrets.sources.git.locate import Locator
+from clawsecrets.sources.git.memory import Memory, Unsure, Ways
 from clawsecrets.sources.git.objects import Objects
+from clawsecrets.sources.git.steady import led_to, standing, steady
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes, Part
+    from clawsecrets.scan_ports import Notes, Part
     from clawsecrets.sources.git.source import GitSource
 
 MOST = 4000
@@ -38,36 +43,120 @@ _GITLINK = b"160000"
 class QuickSource:
     """A repository of which all but a few objects were clean before."""
 
-    def __init__(self, layout: Layout, todo: Sequence[bytes], cached: int, trust_owner: bool,
-                 whole: Callable[[], GitSource]) -> None:
-        """`todo`: the objects to look at. `whole`: the same repository for who needs all of it."""
-        self.layout, self._todo, self._cached, self.whole = layout, todo, cached, whole
+    def __init__(self, layout: Layout, todo: Todo, total: int, trust_owner: bool, whole: Callable[[], GitSource],
+                 memory: Memory | None, spots: Callable[[], Mapping[bytes, Sequence[Spot]]],
+                 there: Collection[str] = ()) -> None:
+        """`whole`: the same repository for who needs all of it. `memory`: where findings came from before. `spots`: of
+        blobs, where all their secrets stand. `there`: ids of objects that are there for certain."""
+        self.layout, self._todo, self._total, self.whole = layout, todo, total, whole
+        self._memory, self._next = memory, None if todo.fresh else memory
+        self._find_spots = spots
+        self._steady: Memory | None = None
         self._owned = owned(layout, trust_owner)
         objects = Objects(layout.stores, layout.width)
-        self.refs = refs.read(layout, lambda names: [objects.there(bytes.fromhex(name)) for name in names])
+        self.refs = refs.read(layout, lambda names: [name in there or objects.there(bytes.fromhex(name))
+                                                     for name in names])
         objects.close()
         self._full: GitSource | None = None
+        self._recall: Sequence[Skipped] = ()
 
     def parts(self, workers: int) -> Sequence[Part]:
         """Few objects make few shares."""
-        count = max(1, min(workers, len(self._todo) // SHARE))
-        return [QuickPart(self, self._todo[number::count], number == 0) for number in range(count)]
+        todo = self._given
+        count = max(1, min(workers, len(todo) // SHARE))
+        return [QuickPart(self, todo[number::count], number == 0) for number in range(count)]
 
-    def size(self) -> int:
-        """Not known."""
-        return 0
+    # --- saying again what was said before
+
+    @property
+    def _given(self) -> Sequence[bytes]:
+        return self._todo.fresh if self.settled else self._todo.objects
+
+    @property
+    def settled(self) -> bool:
+        """Whether only what is new is given: what was told of the rest holds still."""
+        return self._steady is not None
+
+    def settle(self, before: Mapping[str, Any]) -> bool:
+        """Give only what is new, if every finding that a scan told of can still be reached from where it said.
+        `before`: what `standing` gave then. KeyError, TypeError, ValueError or AttributeError for what it did not."""
+        if self._memory is None:
+            return False
+        objects = Objects(self.layout.stores, self.layout.width)
+        try:
+            ways = Ways(self._memory, objects, self.layout, self._todo.fresh, clean=True)
+            self._steady = ways.grown() if steady(
+                before, self.refs, ways.reached, self._todo.fresh) else None
+        except Unsure:
+            pass
+        finally:
+            objects.close()
+        return self.settled
+
+    def unsettle(self) -> None:
+        """Give all again."""
+        self._steady = None
+        self.__dict__.pop("spots", None)
+
+    @property
+    def fresh(self) -> Sequence[bytes]:
+        """The objects that were not there before."""
+        return self._todo.fresh
+
+    @property
+    def dark(self) -> Collection[bytes]:
+        """Those that were, and were not clean."""
+        return set(self._todo.objects).difference(self._todo.fresh)
+
+    def standing(self) -> Mapping[str, Any] | None:
+        """Where its refs lead, for a later `settle`."""
+        return standing(self.refs)
+
+    @cached_property
+    def spots(self) -> Mapping[bytes, Sequence[Spot]]:
+        """Of blobs, where all their secrets stand. What is new has none that are known."""
+        return {} if self.settled else self._find_spots()
+
+    def work(self) -> Iterable[int]:
+        """Next to none: it does not count."""
+        return ()
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """As the whole reader says it."""
+        try:
+            return self._recalled(places)
+        except Unsure:
+            pass
         self._full = self._full or self.whole()
         self._full.database()
         return self._full.locate(places)
 
+    def _recalled(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
+        if self._memory is None:
+            raise Unsure
+        objects = Objects(self.layout.stores, self.layout.width)
+        try:
+            ways = Ways(self._memory, objects, self.layout, self._todo.fresh)
+            locator = Locator(self.layout, objects, self.refs, ways)
+            found = locator.locate(places)
+        finally:
+            objects.close()
+        self._recall = locator.skipped
+        self._next = ways.memory(locator.order)
+        return found
+
+    def memory(self) -> Memory | None:
+        """As the whole reader has it."""
+        if self._steady is not None:
+            return self._steady
+        return self._next if self._full is None else self._full.memory()
+
     def coverage(self) -> Coverage:
         """What it is."""
-        found = Coverage((f"git {refs.shown(str(self.layout.top))}",), cached=self._cached, refs=len(self.refs.tips),
+        cached = max(0, self._total - len(self._given))
+        found = Coverage((f"git {refs.shown(str(self.layout.top))}",), cached=cached, refs=len(self.refs.tips),
                          shallow=self.layout.shallow,
-                         skipped=(*self.layout.skipped, *self._owned, *self.refs.skipped))
+                         skipped=(*self.layout.skipped, *self._owned, *self.refs.skipped, *self._recall))
         if self._full is None:
             return found
         more = [skipped for skipped in self._full.coverage().skipped if skipped not in found.skipped]
@@ -101,10 +190,12 @@ class QuickPart:
                 kind, data = self._objects.read(name.hex())
             except (Damaged, OSError):
                 # whatever is the matter, the whole reader knows how to tell it
-                yield from source.whole().parts(1)[0].contents(notes)
+                [part] = source.whole().parts(1)
+                part.counted = False
+                yield from part.contents(notes)
                 return
             if kind == "blob":
-                yield from _blob(data, Place(Kind.GIT_BLOB, name.hex()))
+                yield from _blob(data, Place(Kind.GIT_BLOB, name.hex()), source.spots.get(name, ()))
             elif kind == "tree":
                 yield from self._tree(name, data)
             else:
@@ -141,28 +232,37 @@ class QuickPart:
 
 
 def quick(layout: Layout, there: Present, clean: Clean, whole: Callable[[], GitSource],
-          trust_owner: bool = False) -> QuickSource | None:
+          trust_owner: bool = False, spots: Callable[[], Mapping[bytes, Sequence[Spot]]] = dict) -> QuickSource | None:
     """A source for the few objects that are not known to be clean; None when there are too many, or when nothing can
     be said without reading all."""
     todo = _todo(layout, there, clean)
     if todo is None:
         return None
-    total = sum(pack.count for pack in there.packs) + len(there.loose)
-    return QuickSource(layout, todo, max(0, total - len(todo)), trust_owner, whole)
+    total = sum(pack.total for pack in there.packs) + len(there.loose)
+    return QuickSource(layout, todo, total, trust_owner, whole, clean.memory, spots, led_to(clean.report))
 
 
-def _todo(layout: Layout, there: Present, clean: Clean) -> list[bytes] | None:
+class Todo(NamedTuple):
+    """What is to be looked at."""
+
+    objects: Sequence[bytes]
+    """All that is not clean, ascending."""
+    fresh: Sequence[bytes]
+    """Those of them that were not there before."""
+
+
+def _todo(layout: Layout, there: Present, clean: Clean) -> Todo | None:
     known = {pack.checksum for pack in there.packs} & clean.packs.keys()
-    fresh = [pack for pack in there.packs if pack.checksum not in known]
+    late = [pack for pack in there.packs if pack.checksum not in known]
     loose = [name for name in there.loose if name not in clean.loose]
-    dark = {checksum: unset(clean.packs[checksum][1], clean.packs[checksum][0].count) for checksum in known}
-    if sum(pack.count for pack in fresh) + len(loose) + sum(map(len, dark.values())) > MOST:
+    dark = {checksum: unset(clean.packs[checksum][1], clean.packs[checksum][0].total) for checksum in known}
+    if sum(pack.total for pack in late) + len(loose) + sum(map(len, dark.values())) > MOST:
         return None
     if not known and not clean.loose:
         return None
     try:
         indexes = {checksum: Index(clean.packs[checksum][0].path, layout.width) for checksum in known}
-        new = [name for pack in fresh for name in _names(pack, layout.width)]
+        new = [name for pack in late for name in _names(pack, layout.width)]
     except (OSError, ValueError):
         return None
 
@@ -173,10 +273,12 @@ def _todo(layout: Layout, there: Present, clean: Clean) -> list[bytes] | None:
                    for checksum, index in indexes.items())
 
     found = {indexes[checksum].name(place) for checksum, places in dark.items() for place in places}
-    found.update(name for name in (*loose, *new) if not bright(name))
+    more = sorted({name for name in (*loose, *new) if not bright(name)})
+    fresh = [name for name in more if name not in clean.known and
+             all(index.place(name) < 0 for index in indexes.values())]
     for index in indexes.values():
         index.close()
-    return sorted(found)
+    return Todo(sorted(found.union(more)), fresh)
 
 
 def _names(pack: PackFile, width: int) -> list[bytes]:
@@ -191,9 +293,9 @@ def _names(pack: PackFile, width: int) -> list[bytes]:
         index.close()
 
 
-def _blob(data: bytes, place: Place) -> Iterator[Content]:
+def _blob(data: bytes, place: Place, spots: Sequence[Spot]) -> Iterator[Content]:
     if len(data) <= PIECE:
-        yield Content(data, place)
+        yield Content(data, place, spots=spots)
         return
     for piece in cut(io.BytesIO(data).read):
         yield Content(piece.data, place, 0, 0, None, *piece[1:], None if piece.offset else lambda: io.BytesIO(data))

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from clawsecrets.data import regular
 from clawsecrets.model.finding import Skipped
 from clawsecrets.sources.git.layout import Layout
 
@@ -24,15 +24,15 @@ _PREFIXES = (("refs/heads/", "branch"), ("refs/tags/", "tag"), ("refs/remotes/",
              ("refs/stash", "stash"), ("refs/notes/", "notes"))
 
 
-@dataclass
 class Refs:
     """What points into the object database."""
 
-    tips: dict[str, str] = field(default_factory=dict)
-    """Name -> object id (hexadecimal): refs, HEADs that are no branch's."""
-    logged: dict[str, set[str]] = field(default_factory=dict)
-    """Name of a reflog -> ids in it."""
-    skipped: list[Skipped] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.tips: dict[str, str] = {}
+        """Name -> object id (hexadecimal): refs, HEADs that are no branch's."""
+        self.logged: dict[str, set[str]] = {}
+        """Name of a reflog -> ids in it."""
+        self.skipped: list[Skipped] = []
 
 
 def kind(name: str) -> str:
@@ -81,7 +81,7 @@ def _local(path: Path, layout: Layout) -> str:
 
 def _packed(path: Path, refs: Refs) -> None:
     try:
-        with path.open("rb") as file:
+        with regular(path) as file:
             lines = file.read(_LARGE).split(b"\n")
     except FileNotFoundError:
         return
@@ -118,7 +118,7 @@ def _loose(gitdir: Path, layout: Layout, refs: Refs) -> None:
 def _one(path: Path, name: str, tips: dict[str, str], refs: Refs) -> None:
     """A file that holds an id, or the name of another ref (which is read as itself)."""
     try:
-        with path.open("rb") as file:
+        with regular(path) as file:
             text = file.read(4096).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return
@@ -135,7 +135,7 @@ def _one(path: Path, name: str, tips: dict[str, str], refs: Refs) -> None:
 def _logs(gitdir: Path, layout: Layout, refs: Refs) -> None:
     for path in _walk(gitdir / "logs", refs):
         try:
-            with path.open("rb") as file:
+            with regular(path) as file:
                 found = _LOG.findall(file.read(_LARGE))
         except OSError as error:
             refs.skipped.append(Skipped(f"reflog {shown(path.name)}", f"cannot be read: {error.strerror}"))

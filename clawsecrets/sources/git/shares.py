@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clawsecrets.sources.git.arrays import distinct
 from clawsecrets.sources.git.loose import LARGE
 from clawsecrets.sources.git.packs import OUTSIDE, Pack
 from clawsecrets.sources.git.walk import LIMIT
 
 Array = NDArray[Any]
 
-_EACH, _INFLATED, _RESULT = 3000, 15, 1
-"""Nanoseconds that an object takes, a byte of it as it stands in the pack, and a byte of its content."""
+_EACH, _WHOLE, _DELTA, _RESULT = 20_000, 15, 35, 0.2
+"""Nanoseconds that an object takes, a byte of one that stands whole in the pack, a byte of a delta, and a byte of what
+that makes: fitted to what 120 pieces of two histories took (r = 0.96)."""
+PIECES = 32
+"""Pieces of a share: what is alike stands together in a pack (large files, generated ones), and no estimate of the work
+knows what is in it, so each share gets a little of everything; and where one delta tree is much of the work, less of
+the rest."""
 TURNS = 16
 """Doublings that reach the root of the longest chain (see objects.py) with room."""
 
@@ -57,7 +65,7 @@ def needed(pack: Pack, wanted: Array) -> Array:
     front = np.nonzero(must)[0]
     while len(front):
         bases = pack.bases[front]
-        bases = np.unique(bases[bases >= 0])
+        bases = distinct(bases[bases >= 0])
         front = bases[~must[bases]]
         must[front] = True
     return must
@@ -69,13 +77,28 @@ def cut(pack: Pack, root: Array, mask: Array, count: int) -> list[Share]:
     its_root = root[members]
     order = np.argsort(its_root, kind="stable")
     members, its_root = members[order], its_root[order]
-    work = np.cumsum(_EACH + _INFLATED * pack.sizes[members] + _RESULT * pack.sizes[its_root])
-    total = int(work[-1]) if len(work) else 0
+    delta, sizes = pack.bases[members] >= 0, pack.sizes[members].astype(np.int64)
+    work = np.cumsum(_EACH + np.where(delta, _DELTA * sizes + _RESULT * pack.sizes[its_root], _WHOLE * sizes))
+    total = float(work[-1]) if len(work) else 0.0
     begins = np.nonzero(np.diff(its_root, prepend=-1))[0]
+    pieces = count * PIECES if count > 1 else 1
     bounds = [0]
-    for share in range(1, count):
-        at = int(np.searchsorted(work, total * share // count))
+    for piece in range(1, pieces):
+        at = int(np.searchsorted(work, total * piece / pieces))
         place = int(np.searchsorted(begins, at))
         bounds.append(int(begins[place]) if place < len(begins) else len(members))
     bounds.append(len(members))
-    return [Share(members[a:b], its_root[a:b]) for a, b in pairwise(bounds)]
+    before = np.concatenate(([0.0], work))
+    ranges = [(float(before[b] - before[a]), a, b) for a, b in pairwise(bounds) if a < b]
+    ranges.sort(key=lambda one: -one[0] if one[0] * pieces > 2 * total else 0.0)  # the others stay as they lie
+    shares: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    loads = [(0.0, k) for k in range(count)]
+    for its, begin, end in ranges:
+        load, k = loads[0]
+        heapq.heapreplace(loads, (load + its, k))
+        shares[k].append((begin, end))
+    return [Share(_put(members, sorted(given)), _put(its_root, sorted(given))) for given in shares]
+
+
+def _put(array: Array, ranges: Sequence[tuple[int, int]]) -> Array:
+    return np.concatenate([array[a:b] for a, b in ranges]) if ranges else array[:0]

@@ -9,23 +9,27 @@ one was not seen either, and is not named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from clawsecrets.model.finding import Coverage, Place, Provenance, Skipped
+from clawsecrets.sources.git import loose, refs, shares
 from clawsecrets.sources.git import narrow as narrowing
-from clawsecrets.sources.git import refs, shares
 from clawsecrets.sources.git.database import GIVE, Array, Database, Seen, load
+from clawsecrets.sources.git.edges import Edges
 from clawsecrets.sources.git.folder import Folder
 from clawsecrets.sources.git.layout import Layout, find, owned
 from clawsecrets.sources.git.locate import Locator
+from clawsecrets.sources.git.memory import Memory
 from clawsecrets.sources.git.narrow import Narrow
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import BLOB, COMMIT, TAG, TREE
 from clawsecrets.sources.git.part import Part
+from clawsecrets.sources.git.steady import standing
+from clawsecrets.sources.git.ways import Ways
 
 
 class Given(NamedTuple):
@@ -55,6 +59,9 @@ class GitSource:
         self._base: Database | None = None
         self._refs = refs.Refs()
         self._later: list[Skipped] = []
+        self._located: tuple[Locator, Ways] | None = None
+        self._edges: list[Edges] = []
+        """What the parts note; nothing when they do not read all trees."""
 
     def database(self) -> Database:
         """What there is to read, listed once."""
@@ -90,17 +97,20 @@ class GitSource:
         names = list(base.loose)
         for i, part in enumerate(parts):
             part.loose = names[i::len(parts)]
+        self._edges = _edges(base, len(parts)) if not self._narrow else []
+        for part, edges in zip(parts, self._edges, strict=False):
+            part.edges = edges
         if not self._narrow:
             parts[-1].more = Folder(self.layout, sorted(self._refs.tips)).contents
         return parts
 
-    def size(self) -> int:
-        """About how many bytes the parts will tell."""
-        total = 0
-        for held in self.database().packs:
-            blobs = held.must & (held.pack.kinds == BLOB)
-            total += int(held.pack.sizes[held.root[blobs]].sum())
-        return total
+    def work(self) -> Iterable[int]:
+        """All objects that must be read."""
+        base = self.database()
+        for held in base.packs:
+            yield held.pack.stored(held.must) + held.pack.stored(held.large)
+        for name, number in base.loose.items():
+            yield loose.stored(self.layout.stores[number], name)
 
     def given(self) -> Sequence[Given]:
         """What the parts give, or gave."""
@@ -111,15 +121,31 @@ class GitSource:
             give[held.pack.order] = held.roles == GIVE
             whole = bool((held.roles <= GIVE + 1).all())
             found.append(Given(held.pack.checksum, whole, held.pack.sorted_names()[give]))
-        loose = np.frombuffer(bytes.fromhex("".join(sorted(base.loose))), f"S{self.layout.width}")
-        return [*found, Given(b"", True, loose)]
+        ids = np.frombuffer(bytes.fromhex("".join(sorted(base.loose))), f"S{self.layout.width}")
+        return [*found, Given(b"", True, ids)]
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """The first commit that brought each, and the refs that lead there."""
-        locator = Locator(self.database(), self._refs)
+        base = self.database()
+        objects = Objects(self.layout.stores, self.layout.width, loose=base.all_loose)
+        ways = Ways(base, objects, self._edges)
+        self._edges = []  # they tell it once
+        locator = Locator(self.layout, objects, self._refs, ways)
         found = locator.locate(places)
         self._later += locator.skipped
+        self._located = locator, ways
         return found
+
+    def memory(self) -> Memory | None:
+        """What `locate` said, for a later scan. None where there is nothing, or too much, to remember."""
+        if self._located is None or not self._located[0].told:
+            return None
+        locator, ways = self._located
+        return ways.memory(locator.told, locator.order)
+
+    def standing(self) -> Mapping[str, Any] | None:
+        """Where its refs lead, for a later scan (quick.py)."""
+        return standing(self._refs)
 
     def coverage(self) -> Coverage:
         """What it is."""
@@ -130,6 +156,16 @@ class GitSource:
             (words,), cached=base.cached, refs=len(self._refs.tips), commits=commits, shallow=self.layout.shallow,
             skipped=(*self.layout.skipped, *self._owned, *base.skipped, *self._refs.skipped, *self._later),
         )
+
+
+def _edges(base: Database, count: int) -> list[Edges]:
+    """For so many parts; none when they will not read all trees."""
+    if base.cached or any((held.pack.kinds[held.large] == TREE).any() for held in base.packs):
+        return []
+    try:
+        return [Edges(base.places, base.layout.width) for _ in range(count)]
+    except OSError:
+        return []  # no place for them: git tells it
 
 
 def _missing(wanted: Collection[bytes], there: Callable[[Sequence[str]], Sequence[bool]], width: int) -> list[Skipped]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from clawsecrets.clients.git import Git
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
 from clawsecrets.sources.git.delta import Damaged
-from clawsecrets.sources.git.layout import find, owned
+from clawsecrets.sources.git.layout import find, owned, small
 from clawsecrets.sources.git.objects import Objects
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 _EMPTY = {20: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
           32: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"}
@@ -38,10 +38,6 @@ class StagedSource:
         """One: there is little to read."""
         return [self]
 
-    def size(self) -> int:
-        """Not known before it is read."""
-        return 0
-
     def staged(self) -> Iterator[tuple[str, str, str]]:
         """Mode, object id and path of each. Incomplete when git fails."""
         head = "HEAD" if self._born() else _EMPTY[self._layout.width]
@@ -56,7 +52,7 @@ class StagedSource:
     def _born(self) -> bool:
         """Whether HEAD has a commit. Found without git where that is plain."""
         gitdir, common = self._layout.gitdir, self._layout.common
-        head = (gitdir / "HEAD").read_text("utf-8", "replace").strip()
+        head = small(gitdir / "HEAD").decode("utf-8", "replace").strip()
         if not head.startswith("ref:"):
             return True
         name = head[4:].strip()
@@ -84,6 +80,9 @@ class StagedSource:
         if names:
             yield Content("\n".join(names).encode(), Place(Kind.GIT_NAME, "index"))
         notes.looked(count, size)
+
+    def work(self) -> None:
+        """Nobody waits for it."""
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """All of it is in the index."""

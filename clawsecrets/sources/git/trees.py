@@ -15,22 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawsecrets.sources.git.delta import Ranges
+from clawsecrets.sources.git.edges import APART, END, Edges, begins, ids
 
 Array = NDArray[Any]
 
-CONTEXT = 40
-"""Bytes on each side of a change: more than an id of 32 with the mode behind it, and more than a run."""
 RUN = 16
-"""Characters of the shortest secret that is looked for in a name."""
-_BATCH = 4 << 20
+"""Characters of the shortest secret that is looked for in a name: fewer than the bytes of context."""
+_BATCH = 1 << 20
 _PRINTABLE = bytes(0x78 if 0x21 <= byte < 0x7F else 0 for byte in range(256))
 _RUN = b"x" * RUN
-_APART = b"\xff" * 48
-_END = b"40000 "
-"""Put behind the last entry of a tree, as if another followed."""
 _SEEN = 1 << 18
 _MANY = 1 << 15
 GITLINK = b"160000"
+TREES = (b"40000", b"040000")
+"""Modes of trees (the second as old programs wrote it)."""
 
 
 def entries(data: bytes, width: int) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -48,9 +46,10 @@ def entries(data: bytes, width: int) -> Iterator[tuple[bytes, bytes, bytes]]:
 class Trees:
     """Collects what changed in trees, and looks at it many trees at a time."""
 
-    def __init__(self, width: int, known: Callable[[Array], Array] | None) -> None:
-        """`known`: which ids, by their first 8 bytes as a number, are there; None: not asked."""
-        self._width, self._known = width, known
+    def __init__(self, width: int, known: Callable[[Array], Array] | None, edges: Edges | None = None) -> None:
+        """`known`: which ids, by their first 8 bytes as a number, are there; None: not asked. `edges`: notes what
+        stands in which tree; only with `known`."""
+        self._width, self._known, self._edges = width, known, edges
         self._windows: list[bytes] = []
         self._owners: list[tuple[bytes, bytes]] = []
         self._begins: list[int] = []
@@ -61,11 +60,14 @@ class Trees:
         self._by: list[bytes] = []
         self._missing: dict[bytes, bytes] = {}
 
-    def add(self, tree: bytes, data: bytes, fresh: Ranges | None) -> bool:
-        """One more tree by its id. True when it is time for `names`."""
+    def add(self, tree: bytes, data: bytes, fresh: Ranges | None, before: tuple[bytes, Ranges] | None = None) -> bool:
+        """One more tree by its id; with the ranges in which it differs from what it is built on, that, and what differs
+        there. True when it is time for `names`."""
         end = len(data)
+        if self._edges is not None:
+            self._edges.tree(tree, data, fresh, before)
         for a, b in ((0, end),) if fresh is None else fresh:
-            window = data[a:b] if b < end else data[a:] + _END
+            window = data[a:b] if b < end else data[a:] + END
             self._windows.append(window)
             self._owners.append((tree, data))
             self._begins.append(a)
@@ -76,13 +78,11 @@ class Trees:
     def names(self) -> Iterator[tuple[bytes, bytes]]:
         """Trees and the new names (parts of names without spaces, of at least `RUN` characters) in them, of all that
         was added since the last call."""
-        if not self._windows:
+        if not self._filled:
             return
-        joined = _APART.join(self._windows) + _APART
-        steps = np.fromiter(map(len, self._windows), np.int64, len(self._windows)) + len(_APART)
-        starts = np.concatenate(([0], np.cumsum(steps)))
+        joined, starts = APART.join(self._windows) + APART, begins(self._windows)
         if self._known is not None:
-            self._look_up(joined, starts)
+            self._look_up(*ids(joined, starts, self._width))
         yield from self._runs(joined, starts)
         self._windows, self._owners, self._begins, self._filled = [], [], [], 0
         if len(self._seen) > _SEEN:
@@ -113,9 +113,16 @@ class Trees:
         if len(self._ids) > _MANY:
             self._check()
 
+    def _tear(self, torn: bool) -> None:
+        """What is not there may lack among what is noted."""
+        if torn and self._edges is not None:
+            self._edges.torn = True
+
     def finish(self) -> Mapping[bytes, bytes]:
         """Ids that are not there, and which object refers to each."""
         self._check()
+        if self._edges is not None:
+            self._edges.end()
         return self._missing
 
     def _check(self) -> None:
@@ -124,26 +131,21 @@ class Trees:
                                             len(self._ids)))
             for i in np.nonzero(~there)[0].tolist():
                 self._missing.setdefault(self._ids[i], self._by[i])
+                self._tear(True)
         self._ids, self._by = [], []
 
-    def _look_up(self, joined: bytes, starts: Array) -> None:
-        width, known = self._width, self._known
-        assert known is not None
-        array = np.frombuffer(joined, np.uint8)
-        nuls = np.flatnonzero(array[:len(array) - width - 8] == 0)
-        mode = array[nuls + width + 1]
-        nuls = nuls[((mode == 0x31) & (array[nuls + width + 7] == 0x20)) | ((mode == 0x34) & (array[nuls + width + 6]
-                                                                                             == 0x20))]
-        if not len(nuls):
-            return
-        eight = np.lib.stride_tricks.sliding_window_view(array, 8)[nuls + 1]
-        numbers = np.ascontiguousarray(eight).view(">u8").reshape(-1).astype(np.uint64)
-        unique, firsts = np.unique(numbers, return_index=True)
-        absent = ~known(unique)
-        for number, first in zip(unique[absent].tolist(), firsts[absent].tolist(), strict=True):
+    def _look_up(self, numbers: Array, windows: Array) -> None:
+        """The entries that were found, and the window of each."""
+        if self._edges is not None:
+            absent = np.sort(self._edges.note(numbers, windows))
+        else:
+            assert self._known is not None
+            unique, firsts = np.unique(numbers, return_index=True)
+            absent = firsts[~self._known(unique)]
+        for at in absent.tolist():
+            number = int(numbers[at])
             if number not in self._links:
-                window = int(np.searchsorted(starts, nuls[first], "right")) - 1
-                self._refers(number, *self._owners[window])
+                self._refers(number, *self._owners[windows[at]])
 
     def _refers(self, number: int, tree: bytes, data: bytes) -> None:
         """An id that is not there: a submodule's commit, not an id at all, or missing."""
@@ -154,6 +156,7 @@ class Trees:
                     self._links.add(number)
                 else:
                     self._missing.setdefault(name, tree)
+                    self._tear(mode in TREES)
 
 
 def _whole(data: bytes, at: int) -> bytes:

@@ -18,15 +18,18 @@ from dulwich.errors import ApplyDeltaError
 from isal.isal_zlib import IsalError, decompress, decompressobj
 from numpy.typing import NDArray
 
+from clawsecrets.sources.git.arrays import distinct
 from clawsecrets.sources.git.delta import Damaged, Ranges, apply, changed
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import Pack
 
 Array = NDArray[Any]
 
-GROUP = 12 << 20
+GROUP = 8 << 20
 """Bytes inflated, of objects as they stand in the pack, that are in memory at a time."""
-HELD = 64 << 20
+EACH = 256
+"""Bytes that an object takes besides."""
+HELD = 24 << 20
 """Bytes of bases that wait; checked whenever as much again was added."""
 LIMIT = 160 << 20
 """Bytes of an object that is a delta or the base of one. (Others may have any size: they come in pieces.)"""
@@ -54,10 +57,16 @@ class Walk:
     """The delta trees of some roots in one pack."""
 
     def __init__(self, pack: Pack, members: Array, roots: Array, context: int, objects: Objects,
-                 broken: Callable[[int, str, int], None]) -> None:
+                 broken: Callable[[int, str, int], None], entered: Callable[[Array], None] = lambda group: None,
+                 compare: bool = False) -> None:
         """`members`: positions, those of one root together; `roots`: the root of each. `context`: bytes that a fresh
         range is wider on each side. `broken` is told what could not be made: its position, why, and how many objects
-        are built on it, which could not be made either."""
+        are built on it, which could not be made either. `entered` is told the positions that come next. `compare`:
+        `before` is kept."""
+        self.before: tuple[bytes, Ranges] | None = None
+        """Of the object that was given last: its base, and what there differs from it (`stale` of delta.changed)."""
+        self._compare = compare
+        self._entered = entered
         self._pack, self._members, self._roots = pack, members, roots
         self._context, self._objects, self._broken = context, objects, broken
         self._fd = -1
@@ -67,6 +76,7 @@ class Walk:
         self._fd = os.open(self._pack.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             for group in self._groups():
+                self._entered(group)
                 yield from self._group(np.sort(group))
         finally:
             os.close(self._fd)
@@ -74,15 +84,16 @@ class Walk:
     def _groups(self) -> Iterator[Array]:
         """Members cut where a root ends, each about `GROUP` bytes."""
         members = self._members
-        if not len(members):
-            return
+        for begin, end in pairwise(self._cuts() if len(members) else ()):
+            yield members[begin:end]
+
+    def _cuts(self) -> list[int]:
+        members = self._members
         begins = np.nonzero(np.diff(self._roots, prepend=-1))[0]
-        work = np.cumsum(self._pack.sizes[members] + 64)
+        work = np.cumsum(self._pack.sizes[members].astype(np.int64) + EACH)
         before = np.concatenate(([0], work[begins[1:] - 1]))
         last = np.unique(before // GROUP, return_index=True)[1]
-        cuts = [*begins[last].tolist(), len(members)]
-        for begin, end in pairwise(cuts):
-            yield members[begin:end]
+        return [*begins[last].tolist(), len(members)]
 
     def _group(self, group: Array) -> Iterator[Made]:
         pack = self._pack
@@ -107,14 +118,14 @@ class Walk:
         """The content, as it stands in the pack, of each of the group; None where it is left for later: too large to
         hold, or damaged (then its turn tells why)."""
         pack = self._pack
-        sizes = pack.sizes[group]
+        sizes = pack.sizes[group].astype(np.int64)
         if int(sizes.sum()) > 4 * GROUP:
             return [None] * len(group)
-        begins, ends = pack.data[group], pack.ends[group]
+        begins, ends = pack.streams(group)
         raws: list[bytes | None] = []
         apart = np.nonzero(begins[1:] - ends[:-1] > 4096)[0] + 1
         far = np.nonzero(np.diff((ends - begins[0]) // (1 << 20)))[0] + 1
-        cuts = [0, *np.union1d(apart, far).tolist(), len(group)]
+        cuts = [0, *distinct(np.concatenate((apart, far))).tolist(), len(group)]
         inflate = decompress
         # what inflates to more than it says could fill the memory: only where that cannot be much, it is not bounded
         tame = ((sizes < _TAME) & (ends - begins < 2 * sizes + 64)).tolist()
@@ -140,10 +151,10 @@ class Walk:
         size = int(pack.sizes[position])
         if size > LIMIT:
             raise Damaged(f"it is part of a delta and larger than {LIMIT >> 20} MiB")
-        begin = int(pack.data[position])
+        begin, end = pack.stream(position)
         inflate = decompressobj()
         try:
-            data = inflate.decompress(os.pread(self._fd, int(pack.ends[position]) - begin, begin), size + 1)
+            data = inflate.decompress(os.pread(self._fd, end - begin, begin), size + 1)
         except _Broken as error:
             raise Damaged("its zlib stream is damaged") from error
         if len(data) != size or not (inflate.eof or inflate.decompress(inflate.unconsumed_tail, 1) == b""):
@@ -156,7 +167,7 @@ class Walk:
               raws: list[bytes | None]) -> Iterator[Made]:
         """The root, and all that is built on it."""
         stack: list[tuple[int, _Frame | None]] = [(root, None)]
-        pop, context = stack.pop, self._context
+        pop, context, compare = stack.pop, self._context, self._compare
         added = 0
         while stack:
             i, frame = pop()
@@ -169,12 +180,16 @@ class Walk:
                 if frame is None:
                     data = self._root(position, raw)
                     made: Made = (position, places[i], data, None, 0, -1)
+                    self.before = None
                 else:
                     base = frame.data
                     if base is None:
                         base = frame.data = self._again(frame.position)
                         added += len(base)
-                    fresh, covered = changed(raw, len(base), context, LIMIT)
+                    stale: Ranges | None = [] if compare else None
+                    fresh, covered = changed(raw, len(base), context, LIMIT, stale)
+                    if stale is not None:
+                        self.before = base, stale
                     data = b"".join(apply_delta(base, raw))
                     made = (position, places[i], data, fresh, covered, frame.position)
             except (Damaged, IndexError, ApplyDeltaError) as error:

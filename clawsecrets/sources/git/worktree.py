@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clawsecrets.clients.git import Git
+from clawsecrets.clients.git_waits import special_in_tree
+from clawsecrets.errors import Incomplete
 from clawsecrets.sources.git.layout import find
 
 
@@ -14,6 +16,8 @@ def unignored(root: Path) -> Sequence[str]:
     """Paths relative to `root` of files that are tracked, or that nothing ignores. Incomplete when `root` is in no
     repository or git fails."""
     layout = find(root, False)
+    if found := special_in_tree(layout.top):
+        raise Incomplete(f"{found} is no file, and git would wait for it", "take it away, or leave --no-ignored out")
     raw = Git(layout.gitdir, layout.top).inside(
         layout.top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", "--deduplicate")
     inside = os.path.relpath(os.path.realpath(root), os.path.realpath(layout.top))

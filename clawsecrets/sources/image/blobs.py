@@ -40,6 +40,7 @@ class Window(io.RawIOBase):
 
     def __init__(self, handle: int, start: int, size: int, owned: bool = False) -> None:
         self._handle, self._start, self.size, self._at, self._owned = handle, start, size, 0, owned
+        self._of: Window | None = None  # whose file it is: open for as long as this is read
 
     def read(self, size: int | None = -1, /) -> bytes:
         """At most `size` bytes (all of the rest: -1). OSError when the file ends before the window does."""
@@ -89,10 +90,11 @@ class Window(io.RawIOBase):
         self._owned = False
         return inner
 
-    def handed_over(self) -> int:
-        """The open file, which is the caller's from now on."""
-        self._owned = False
-        return self._handle
+    def other(self, start: int, size: int) -> Window:
+        """Other bytes of the same file, which stays this one's."""
+        made = Window(self._handle, start, size)
+        made._of = self
+        return made
 
     def buffered(self) -> BinaryIO:
         """The same, with a buffer."""
@@ -188,17 +190,17 @@ class Folder:
 
 
 class Archive:
-    """An uncompressed tar file."""
+    """An uncompressed tar file. The file is closed when nobody holds a window on it."""
 
     remote = False
 
-    def __init__(self, handle: int, size: int, name: str) -> None:
-        self.handle, self.size, self.name = handle, size, name
+    def __init__(self, file: Window, name: str) -> None:
+        self.file, self.size, self.name = file, file.size, name
         self._where: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
         self._faults: list[Skipped] = []
         self._notes: list[tuple[str, bytes]] = []
-        window = Window(handle, 0, size)
+        window = file.other(0, file.size)
         try:
             for member in tar.walk(window.read, lambda step: window.seek(step, 1)):
                 self._take(member)
@@ -239,7 +241,7 @@ class Archive:
         """OSError when it is not there."""
         if not (real := self.real(name)):
             raise FileNotFoundError(name)
-        return Window(self.handle, *self._where[real])
+        return self.file.other(*self._where[real])
 
     def document(self, name: str) -> Readable:
         """The same."""

@@ -21,7 +21,6 @@ MOST = 20_000
 """Documents that are followed."""
 USES = 64
 """Places of one layer that are remembered."""
-CONFIG_FILE = "(configuration)"
 
 
 class Use(NamedTuple):

@@ -24,7 +24,7 @@ from clawsecrets.sources.image.blobs import Readable, Window, inside
 from clawsecrets.sources.image.reading import CHUNK, Limited, Tee, packed, passed
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
     from clawsecrets.sources.image.catalog import Layer
 
 WHOLE = 2 * PIECE
@@ -82,6 +82,10 @@ class Share:
     first: int = 0
     """The turn of the layer's first chunk."""
 
+    def of(self, size: int) -> int:
+        """Its part of so many bytes: those of all workers add up to them."""
+        return size * (self.number + 1) // self.count - size * self.number // self.count
+
     def mine(self, offset: int) -> bool:
         """Whether the member whose data begins there. To be asked in ascending order."""
         return self.turns is None or self.turns.mine(self.first + offset // TURN)
@@ -100,6 +104,8 @@ class Reading:
     share: Share = Share()
     unpack: bool = False
     """Whether the digest of what is compressed is asked for."""
+    size: int = 0
+    """Its bytes as they are stored, where `Source.work` tells of them."""
     stored: str = ""
     """What its bytes as they are stored hash to: once all was read, by the first worker."""
     plain: str = ""
@@ -112,16 +118,21 @@ class Reading:
     """Whether everything in it was given, and it is what its digest says."""
     _objects: int = 0
     _bytes: int = 0
+    _at: Callable[[], int] = int
+    """Where in its bytes as they are stored it is read."""
+    _done: int = 0
+    """Of `size`, and this worker's share of it: what was told."""
 
     def contents(self) -> Iterator[Content]:
         """Every file of its share, every name, link and remark. Faults are told, and leave `whole` False."""
         yield from self._guarded(self._read)
-        self._tell()
+        self._tell(self.size)
 
     def hashed(self) -> None:
         """Read it and give nothing: it was seen before. What it hashes to is checked."""
         for _ in self._guarded(self._hash):
             pass
+        self._tell(self.size)
 
     def _guarded(self, read: Callable[[Readable], Iterator[Content]]) -> Iterator[Content]:
         try:
@@ -129,6 +140,7 @@ class Reading:
         except OSError as error:
             self._fault("", _why(error))
             return
+        self._at = file.tell if isinstance(file, Window) else int
         try:
             yield from read(file)
         except Unreadable as error:
@@ -266,6 +278,8 @@ class Reading:
             whole = self._opened(offset, size) if self.again and not number and not alone else None
             yield Content(piece.data, place, offset=piece.offset, line=piece.line, column=piece.column,
                           overlap=piece.overlap, whole=whole)
+            if not alone:
+                self._tell()
 
     def _opened(self, offset: int, size: int) -> Callable[[], BinaryIO]:
         """Opens a part of the layer again: with any order where the file allows it, else from its beginning."""
@@ -322,10 +336,14 @@ class Reading:
         shown = self.layer.key if self.layer.key == self.layer.name else f"{self.layer.name} ({self.layer.key})"
         self.notes.skipped(Skipped(f"{shown}: {path}" if path else f"layer {shown}", reason))
 
-    def _tell(self) -> None:
-        if self._objects or self._bytes:
-            self.notes.looked(self._objects, self._bytes)
+    def _tell(self, reached: int = -1) -> None:
+        """What was given, and how far the layer was read: the workers of one walk through it side by side."""
+        at = min(self.size, self._at() if reached < 0 else reached)
+        work = max(0, self.share.of(self.size) * at // max(1, self.size) - self._done)
+        if self._objects or self._bytes or work:
+            self.notes.looked(self._objects, self._bytes, work)
             self._objects = self._bytes = 0
+            self._done += work
 
 
 class _Names:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -27,7 +28,7 @@ from clawsecrets.sources.image.stream import PassingImage
 
 if TYPE_CHECKING:
     from clawsecrets.clients.docker import Engine
-    from clawsecrets.ports import Source
+    from clawsecrets.scan_ports import Source
     from clawsecrets.sources.image.catalog import Catalog
 
 def _engines(environ: Mapping[str, str], engine: str) -> Mapping[str, Engine]:
@@ -95,7 +96,7 @@ class Opening:
         if not tar.valid(passed(window, HEAD)):
             window.close()
             return PassingImage(path, lambda: _opened(path), seen=self.seen)
-        return ImageSource(path, Archive(window.handed_over(), window.size, path), self.seen)
+        return ImageSource(path, Archive(window, path), self.seen)
 
     def _folder(self, path: str) -> Source:
         blobs = Folder(path)
@@ -122,11 +123,11 @@ class Opening:
 
     def _saved(self, engine: Engine, name: str) -> Source:
         facts = engine.image(name)  # NotFound
-        layers = _layers(facts)
+        layers, known = _layers(facts), _identity(engine, name, facts)
         if layers and all(self.seen(layer) for layer in layers):  # the engine has checked that they are what they say
             inspected = Inspected({**facts, "history": engine.history(name)}, name)
-            return ImageSource(name, inspected, self.seen, follow=inspected.follow, cached=len(layers))
-        return PassingImage(name, lambda: engine.save([name]), sparse=True, seen=self.seen)
+            return ImageSource(name, inspected, self.seen, follow=inspected.follow, cached=len(layers), known=known)
+        return PassingImage(name, lambda: engine.save([name]), sparse=True, seen=self.seen, known=known)
 
     def _podman(self, name: str) -> Source:
         from clawsecrets.clients import podman
@@ -170,6 +171,17 @@ class Opening:
         source = ImageSource(name, remote, self.seen, follow=remote.follow, blob=lambda digest: digest)
         source.catalog()  # it is there, and we may read it
         return source
+
+
+def _identity(engine: Engine, name: str, facts: Mapping[str, Any]) -> str:
+    """By the image's id (the digest of its configuration, or in containerd's store of its manifest or index; each names
+    all layers, image-spec), and by the names that `save` writes beside it."""
+    ident = str(facts.get("Id") or "")
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", ident):
+        return ""
+    names = [sorted(map(str, facts.get(which) or ())) for which in ("RepoTags", "RepoDigests")]
+    return hashlib.blake2b(repr((engine.name, name, ident, names)).encode("utf-8", "surrogatepass"),
+                           digest_size=16).hexdigest()
 
 
 def _layers(facts: Mapping[str, Any]) -> list[str]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from clawsecrets.formats import tar
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
 from clawsecrets.sources.image import documents, texts
-from clawsecrets.sources.image.blobs import Blobs
+from clawsecrets.sources.image.blobs import Blobs, Readable
 from clawsecrets.sources.image.catalog import Catalog, Layer, Text, Use, digest_of
 from clawsecrets.sources.image.layers import TURN, Counter, Reading, Share, Turns
 from clawsecrets.sources.image.reading import packed, passed
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 LAYER = "image-layer"
 """First value of what parts tell the cache."""
@@ -50,9 +50,37 @@ class ImageSource:
     """The name of the file of a digest, where it is not that of an OCI layout."""
     cached: int = 0
     """Layers that were left out before anything was opened."""
+    known: str = ""
+    """The identity that its engine vouches for, if there is one."""
     _catalog: Catalog | None = None
     _skipped: list[Skipped] = field(default_factory=list)
     _kept: int = 0
+    settled: bool = False
+    """What was told of it before is told again: only that it is what it says is looked at."""
+
+    def identity(self) -> str:
+        """A hash of all that its layers and documents hash to, and of where each is used; empty where somebody does not
+        say what a layer hashes to, or not all could be listed."""
+        if self.known:
+            return self.known
+        catalog = self.catalog()
+        layers = [(layer.name, self._told_digest(layer), layer.key, sorted(layer.uses), layer.encrypted)
+                  for layer in catalog.layers.values()]
+        if not all(digest for _, digest, *_ in layers) or self._skipped or catalog.skipped:
+            return ""
+        texts = [(text.name, text.kind.value, hashlib.sha256(text.data).hexdigest(), sorted(text.uses))
+                 for text in catalog.texts.values()]
+        strings = [(name, hashlib.sha256(text).hexdigest()) for name, text in self.blobs.strings()]
+        told = repr((self.label, sorted(layers), sorted(texts), sorted(strings)))
+        return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    def settle(self) -> None:
+        """Give nothing, but hash what is here."""
+        self.settled = True
+
+    def unsettle(self) -> None:
+        """Give all again."""
+        self.settled = False
 
     def parts(self, workers: int) -> Sequence[ImagePart]:
         """Layers by their size. Those that matter are shared, if they can be read in any place, and come last: then no
@@ -79,9 +107,17 @@ class ImageSource:
             first += self.blobs.files().get(layer.name, 0) // TURN + 1
         return [part for part in parts if part.layers or part.texts]
 
-    def size(self) -> int:
-        """Bytes as they are stored; 0 where that is not known."""
-        return sum(self.blobs.files().values())
+    def work(self) -> Iterator[int] | None:
+        """Layers as they are stored, and the documents; what a registry has costs what its line does."""
+        if self.blobs.remote:
+            return None
+        return self._sizes()
+
+    def _sizes(self) -> Iterator[int]:
+        catalog, files = self.catalog(), self.blobs.files()
+        yield sum(len(document.data) for document in catalog.texts.values())
+        for layer in catalog.layers.values():
+            yield files.get(layer.name, 0)
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """The images that hold the layer or document."""
@@ -155,8 +191,12 @@ class ImageSource:
 
     def skips(self, layer: Layer) -> bool:
         """Whether it was found clean before. What is known by its diffID only counts if that is what is stored."""
-        digest = layer.digest or ("" if packed(self._head(layer.name)) else layer.diff_id)
-        return digest != "" and self.seen(digest)
+        digest = self._told_digest(layer)
+        return digest != "" and (self.settled or self.seen(digest))
+
+    def _told_digest(self, layer: Layer) -> str:
+        """What it must hash to as it is stored, if somebody says so."""
+        return layer.digest or ("" if packed(self._head(layer.name)) else layer.diff_id)
 
     def _cost(self, layer: Layer) -> float:
         size = self.blobs.files().get(layer.name) or layer.size or 1
@@ -178,10 +218,11 @@ class ImagePart:
 
     def contents(self, notes: Notes) -> Iterable[Content]:
         """Documents first."""
-        if self.texts:
+        if self.texts and not self.source.settled:
             yield from self._documents(notes)
+        sizes = self.source.blobs.files()
         for layer, share in self.layers:
-            yield from self._layer(layer, share, notes)
+            yield from self._layer(layer, share, sizes.get(layer.name, 0), notes)
 
     def _documents(self, notes: Notes) -> Iterator[Content]:
         if self.source.cached:
@@ -189,20 +230,36 @@ class ImagePart:
         for name, text in self.source.blobs.strings():
             yield Content(text, Place(Kind.IMAGE_ANNOTATION, "", name or "(names)"))
         for document in self.source.catalog().texts.values():
-            notes.looked(1, len(document.data))
+            notes.looked(1, len(document.data), 0 if self.source.blobs.remote else len(document.data))
             yield from texts.contents(document)
 
-    def _layer(self, layer: Layer, share: Share, notes: Notes) -> Iterator[Content]:
-        reading = Reading(layer, notes, lambda: self.source.blobs.open(layer.name), share=share)
+    def _layer(self, layer: Layer, share: Share, size: int, notes: Notes) -> Iterator[Content]:
+        def opened() -> Readable:
+            return self.source.blobs.open(layer.name)
+
         if self.source.skips(layer):
+            hashing = Reading(layer, _Unheard(notes), opened, share=share)
             if not self.source.blobs.remote:  # there, the digest is all that can be asked for
-                reading.hashed()
-            notes.cached(1)
-            return
+                hashing.hashed()
+            if hashing.whole:
+                notes.looked(0, 0, size)
+                notes.cached(1)
+                return  # else it only says that it is the one that was seen
+        reading = Reading(layer, notes, opened, share=share, size=size)
         yield from reading.contents()
         digest = layer.digest or ("" if reading.packed else layer.diff_id)
         if reading.whole and digest:
             tell_cache(notes, layer.key, digest, share)
+
+
+class _Unheard:
+    """Notes that pass on counts, and no faults: whoever hashes will see, and read what is not as it should be."""
+
+    def __init__(self, notes: Notes) -> None:
+        self.looked, self.cached, self.known, self.extra = notes.looked, notes.cached, notes.known, notes.extra
+
+    def skipped(self, skipped: Skipped) -> None:
+        """Not told."""
 
 
 def tell_cache(notes: Notes, key: str, digest: str, share: Share) -> None:

@@ -28,7 +28,7 @@ from clawsecrets.sources.image.reading import Reads, Tee, packed, passed
 from clawsecrets.sources.image.source import HEAD, KEPT, Seen, located, nothing, tell_cache, uses_by_key
 
 if TYPE_CHECKING:
-    from clawsecrets.ports import Notes
+    from clawsecrets.scan_ports import Notes
 
 
 @dataclass
@@ -41,21 +41,35 @@ class PassingImage:
     sparse: bool = False
     """An engine's: it keeps only the platforms that it needs."""
     seen: Seen = nothing
+    known: str = ""
+    """The identity that its engine vouches for, if there is one."""
+    settled: bool = False
+    """What was told of it before is told again."""
     _memory: int = field(default_factory=lambda: os.memfd_create("image"))
 
     def __post_init__(self) -> None:
         weakref.finalize(self, os.close, self._memory)
 
+    def identity(self) -> str:
+        """What it is known by; empty where nobody says what passes by."""
+        return self.known
+
+    def settle(self) -> None:
+        """Give nothing."""
+        self.settled = True
+
+    def unsettle(self) -> None:
+        """Give all again."""
+        self.settled = False
+
     def parts(self, workers: int) -> Sequence[PassingImage]:
         """It can be read by one only."""
         return [self]
 
-    def size(self) -> int:
-        """Not known."""
-        return 0
-
     def contents(self, notes: Notes) -> Iterable[Content]:
         """Layers as they come, documents at the end."""
+        if self.settled:
+            return
         try:
             file = self.open()
         except ClawError as error:
@@ -71,6 +85,9 @@ class PassingImage:
             file.close()
         catalog = passing.catalog
         self._remember(uses_by_key(catalog), sum(layer.claimed for layer in catalog.layers.values()))
+
+    def work(self) -> None:
+        """It is over when it is."""
 
     def locate(self, places: Collection[Place]) -> Mapping[Place, Sequence[Provenance]]:
         """The images that hold the layer or document."""

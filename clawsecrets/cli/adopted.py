@@ -1,0 +1,82 @@
+"""What `adopt` tells: the plan, what is left elsewhere, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from clawsecrets.cli.output import Column, clean, emit, say, table, wrapped
+from clawsecrets.errors import WorkLeft
+
+if TYPE_CHECKING:
+    from clawsecrets.adopting.plan import Plan
+    from clawsecrets.adopting.run import Proof
+    from clawsecrets.wiring.adopting import Survey
+    from clawsecrets.wiring.around import Found
+
+
+def tell(survey: Survey, states: Mapping[str, str]) -> None:
+    """The plan, as a table."""
+    if survey.plan.moves:
+        columns = [Column("SECRET"), Column("STORE", 5), Column("BECOMES", 10), Column("AT", 20)]
+        table(columns, [[move.name, states.get(move.name, ""), _becomes(move.way.value, move.variable), move.where]
+                        for move in survey.plan.moves])
+    for left in survey.plan.left:
+        wrapped("stays: ", f"{left.where}: {left.why}")
+    for note in survey.notes:
+        wrapped("note: ", note)
+
+
+def _becomes(way: str, variable: str) -> str:
+    named = way.replace("${VARIABLE}", f"${{{variable}}}")
+    return named if named != way else f"{way} {variable}".strip()
+
+
+def as_document(plan: Plan, states: Mapping[str, str]) -> dict[str, object]:
+    """The plan, for --json."""
+    return {"folder": plan.folder,
+            "moves": [{"secret": move.name, "where": move.where, "way": move.way.value, "variable": move.variable,
+                       "state": states.get(move.name, "")} for move in plan.moves],
+            "left": [{"where": left.where, "why": left.why} for left in plan.left]}
+
+
+def places(found: Sequence[Found]) -> list[dict[str, str]]:
+    """Other places, for --json."""
+    return [{"secret": one.secret, "where": one.where, "change": one.change, "command": one.command} for one in found]
+
+
+def tell_places(found: Sequence[Found]) -> None:
+    """Other places of this host, each with what is to be changed and the command that does it."""
+    for one in found:
+        say(clean(f"{one.secret} stands in {one.where}: {one.change}"))
+        if one.command:
+            say(clean(f"  {one.command}"))
+
+
+def tell_end(plan: Plan, proof: Proof, needed: Sequence[str], found: Sequence[Found], *, started: bool,
+             as_json: bool) -> int:
+    """What was reached; the exit code."""
+    if as_json:
+        emit({"applied": True, "undone": False, **as_document(plan, {}), "notes": list(needed),
+              "elsewhere": places(found),
+              "proof": {"clean": proof.clean, "files": list(proof.files), "audit": proof.audit,
+                        "findings": list(proof.findings), "trouble": list(proof.trouble)}})
+    for path in proof.files:
+        say(f"still holds plaintext: {path}")
+    for line in (*proof.findings, *proof.trouble):
+        say(clean(line))
+    tell_places(found)
+    if not proof.clean:
+        say(f"NOT finished: OpenClaw's audit says {proof.audit}; mend what stands above, then run it again")
+        return WorkLeft.exit_code
+    say(f"adopted: {len(plan.names)} secret(s); no file of {plan.folder} holds one of their values, and OpenClaw's "
+        "audit says clean")
+    for line in needed:
+        say(clean(line))
+    if not started:
+        say("the gateway is not running: start it")
+    say("what stood there is kept sealed in the store for 7 days: clawsecrets adopt --undo")
+    if found:
+        say(f"NOT finished: {len(found)} other place(s) of this host still hold plaintext; do what stands above")
+        return WorkLeft.exit_code
+    return 0

@@ -1,0 +1,45 @@
+"""A rotation renders a template target anew, and says before it begins when it could not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import canary as canaries
+from tests.cli.desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "s") as made:
+        made.provider(f'[injectors.conf]\nkind = "template"\ntemplate = "{made.root}/t.j2"\n'
+                      f'path = "{made.root}/app.conf"\nmode = "0640"\n[consumers.app]\nkind = "command"\n'
+                      f'probe = ["grep", "-qF", "-f", "-", "{made.root}/app.conf"]\n')
+        made.init()
+        made.write("t.j2", "acme: {{ secret('acme-api-key') | tojson }}\nother: {{ secret('other') }}\n")
+        made.seeded()
+        made.quick("set", "other", stdin=b"other-value-0123")
+        made.quick("configure", "acme-api-key", "--inject", "conf", "--consume", "app")
+        yield made
+
+
+def test_rendered_anew_by_a_rotation(desk: Desk) -> None:
+    desk.quick("configure", "other", "--inject", "conf")
+    desk.ok("inject", "acme-api-key")
+    before = (desk.root / "app.conf").read_text()
+    ran = desk.run("rotate", "acme-api-key", "-v")
+    assert ran.code == 0, ran
+    value = desk.quick("get", "acme-api-key", "--raw").out
+    assert (desk.root / "app.conf").read_text() == f'acme: "{value}"\nother: other-value-0123\n' != before
+    assert (desk.root / "app.conf").stat().st_mode & 0o777 == 0o640
+    assert canaries.search(ran.everything.encode(), value.encode()) == []
+
+
+def test_what_is_not_bound_stops_it_before_anything_is_made(desk: Desk) -> None:
+    assert desk.fake is not None
+    made = len(desk.fake.ever("acme"))
+    ran = desk.run("rotate", "acme-api-key")
+    assert ran.code != 0 and "line 2: secret 'other' is not bound to conf" in ran.everything
+    assert len(desk.fake.ever("acme")) == made and not (desk.root / "app.conf").exists()
