@@ -10,12 +10,12 @@ LONG = 300.0
 """Seconds after which something counts as hanging. Nothing that works takes a tenth of it, on a busy machine either."""
 
 
-def until(there: Callable[[], object], what: str) -> None:
-    """Wait for the condition. AssertionError with `what` when it does not come. What comes at once is seen at once;
-    while it does not, looking takes little from those who are to bring it about."""
+def until(there: Callable[[], object], what: str | Callable[[], str]) -> None:
+    """Wait for the condition. AssertionError with `what` (told then) when it does not come. What comes at once is seen
+    at once; while it does not, looking takes little from those who are to bring it about."""
     end, pause = time.monotonic() + LONG, 0.01
     while not there():
-        assert time.monotonic() < end, f"it did not come: {what}"
+        assert time.monotonic() < end, f"it did not come: {what() if callable(what) else what}"
         time.sleep(pause)
         pause = min(1.2 * pause, 0.05)
 
