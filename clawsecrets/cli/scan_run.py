@@ -11,6 +11,8 @@ from clawsecrets.cli.scan_words import Words
 from clawsecrets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clawsecrets.ports import Store
     from clawsecrets.wiring.scanning import Order
 
@@ -30,16 +32,16 @@ def scan(words: Words) -> int:
         raise UsageError("--json and --format say different things", "leave one of them out")
     output = words.text("output")
     progress = Progress(words.flag("verbose"))
-    run = scanning.Scan(_order(words), find_paths(words.text("config")), progress, words.text("store"),
+    run = scanning.Scan(_order(words, form), find_paths(words.text("config")), progress, words.text("store"),
                         lambda: _store(words), progress.warn)
     try:
         report = run.run()
     finally:
         progress.done()
     terminal = not output and sys.stdout.isatty()
-    text = run.written(report, form, columns=_columns() if terminal else 0,
-                       colours=terminal and "NO_COLOR" not in os.environ)
-    _write(text, output)
+    pieces = run.written(report, form, columns=_columns() if terminal else 0,
+                         colours=terminal and "NO_COLOR" not in os.environ)
+    _write(pieces, output)
     if report.interrupted:
         print("clawsecrets: interrupted; the report is incomplete", file=sys.stderr)
     return run.code(report, words.flag("allow-incomplete"))
@@ -51,7 +53,7 @@ def _store(words: Words) -> Store:
     return Session(words.text("store"), words.text("config"), accept_older=words.flag("accept-older")).store
 
 
-def _order(words: Words) -> Order:
+def _order(words: Words, form: str) -> Order:
     from clawsecrets.wiring.scanning import Order
 
     workers = words.text("workers")
@@ -63,7 +65,7 @@ def _order(words: Words) -> Order:
     return Order(
         words.kind, words.what, confidence=words.text("confidence"), baseline=words.text("baseline"),
         rules=words.texts("rules"), workers=int(workers or 0), since=words.text("since"),
-        commits=words.text("commits"), branch=words.text("branch"), fingerprints=words.text("fingerprints"),
+        commits=words.text("commits"), branch=words.text("branch"), fingerprints=words.text("fingerprints"), form=form,
         **{name.replace("-", "_"): words.flag(name) for name in (
             "no-baseline", "explain", "trust-inline-allow", "no-cache", "staged", "no-history", "trust-alternates",
             "trust-owner", "no-ignored", "known", "verify", "force-verify")},
@@ -77,13 +79,14 @@ def _columns() -> int:
         return 80
 
 
-def _write(text: str, output: str) -> None:
+def _write(pieces: Sequence[bytes], output: str) -> None:
     """To the file, whole or not at all; or to standard output."""
     if output:
         from clawsecrets.wiring.scanning import write_report
 
-        write_report(text, output)
+        write_report(pieces, output)
         return
+    text = b"".join(pieces).decode()
     try:
         sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
         sys.stdout.flush()

@@ -244,10 +244,10 @@ class Coverage(NamedTuple):
 class Report(NamedTuple):
     """Everything that a reporter writes."""
 
-    findings: tuple[Finding, ...]
+    findings: Sequence[Finding]
     """Those that count; the most urgent first."""
     coverage: Coverage
-    baselined: tuple[Finding, ...] = ()
+    baselined: Sequence[Finding] = ()
     dropped: tuple[Dropped, ...] = ()
     """With `--explain`."""
     rules: Mapping[str, Rule] = MappingProxyType({})
@@ -255,6 +255,8 @@ class Report(NamedTuple):
     stats: Mapping[str, float] = MappingProxyType({})
     """`seconds`, `rules` …"""
     interrupted: bool = False
+    drawn: tuple[bytes, bytes] | None = None
+    """Both as the JSON report has them, where that is at hand."""
 
     @property
     def complete(self) -> bool:

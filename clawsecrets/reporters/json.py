@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from json import JSONEncoder
 from json.encoder import encode_basestring
 
@@ -9,6 +10,8 @@ from clawsecrets.model.finding import Coverage, Dropped, Finding, Known, Locatio
 from clawsecrets.reporters.visible import Ready, as_json, escaped, without_bytes
 
 SCHEMA = 1
+_HERE = "\0"
+"""Where findings stand: no JSON holds it."""
 
 
 class Json:
@@ -16,16 +19,28 @@ class Json:
 
     def write(self, report: Report) -> str:
         """The whole text."""
-        findings = _Findings()
-        return as_json({
+        return b"".join(self.pieces(report)).decode()
+
+    def pieces(self, report: Report) -> Sequence[bytes]:
+        """The whole text in parts, none of them copied: what is drawn is large, and memory that nobody has touched yet
+        takes longer to fill than a processor takes to write it."""
+        findings, baselined = report.drawn or drawn(report)
+        first, second, third = as_json({
             "schema": SCHEMA,
-            "findings": [findings.ready(item) for item in report.findings],
-            "baselined": [findings.ready(item) for item in report.baselined],
+            "findings": Ready(_HERE),
+            "baselined": Ready(_HERE),
             "skipped": [_skipped(item) for item in report.coverage.skipped],
             "coverage": _coverage(report.coverage, report),
             "dropped": [_dropped(item) for item in report.dropped],
             "stats": dict(report.stats),
-        })
+        }).split(_HERE)
+        return first.encode(), findings, second.encode(), baselined, third.encode()
+
+
+def drawn(report: Report) -> tuple[bytes, bytes]:
+    """Its findings, and those of the baseline, as they stand in the whole text."""
+    findings = _Findings()
+    return findings.every(report.findings).encode(), findings.every(report.baselined).encode()
 
 
 class _Findings:
@@ -38,7 +53,11 @@ class _Findings:
         self._places: dict[int, tuple[str, str]] = {}
         """By the identity of those that the report holds: what comes before the lines, and after them."""
 
-    def ready(self, finding: Finding) -> Ready:
+    def every(self, found: Sequence[Finding]) -> str:
+        """All of these, as a list that stands in an object, one a line."""
+        return "[\n    " + ",\n    ".join(map(self.one, found)) + "\n  ]" if found else "[]"
+
+    def one(self, finding: Finding) -> str:
         """One of them."""
         own = escaped(self._encode({
             "rule": finding.rule, "name": finding.rule_name, "provider": finding.provider,
@@ -48,7 +67,7 @@ class _Findings:
             "next": [without_bytes(line) for line in finding.next],
         }))
         places = [self._location(item) for item in finding.locations]
-        return Ready(f'{own[:-1]}, {places[0][1:-1]}, "locations": [{", ".join(places)}]}}')
+        return f'{own[:-1]}, {places[0][1:-1]}, "locations": [{", ".join(places)}]}}'
 
     def _location(self, location: Location) -> str:
         """One place. Fields that do not apply are empty."""

@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 from clawsecrets.scan.cachekey import MAC, SIGNATURE, CacheKey
 from clawsecrets.scan.kept import read_kept, unshared
 
-FORMAT = b"clawsecrets scan cache 4\n"
+FORMAT = b"clawsecrets scan cache 5\n"
 LARGEST = 64 << 20
 """Bytes. A larger file is not read; entries are dropped, the oldest first, so that none is written."""
 REPOSITORIES, LAYERS, IMAGES, FILES = 64, 20_000, 32, 6
@@ -189,9 +189,8 @@ class Cache:
             (images or repositories).pop()
 
     def _write(self, body: bytes) -> None:
-        import tempfile
-
-        handle, draft = tempfile.mkstemp(prefix=".scan-", dir=self._path.parent)  # 0600
+        draft = self._path.parent / f".scan-{os.getpid()}-{os.urandom(8).hex()}"
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             with open(handle, "wb") as file:
                 file.write(FORMAT + self._key.seal(FORMAT + body) + body)

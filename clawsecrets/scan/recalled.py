@@ -1,14 +1,18 @@
 """The findings of a report as text: what the cache keeps, so that a second scan of the same repository can say
-them again. As in the report itself, no value is in them."""
+them again. As in the report itself, no value is in them.
+
+Where the report was written as JSON, that text is kept as well: who asks for it again needs no finding of it."""
 
 from __future__ import annotations
 
 import base64
 import json
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple, overload
 
+from clawsecrets.errors import Incomplete
 from clawsecrets.model.finding import Finding, Kind, Location, Provenance, Report, Rule
 
 _NAME = "\0"
@@ -18,8 +22,8 @@ _NAME = "\0"
 class Recalled(NamedTuple):
     """What an earlier scan concluded."""
 
-    findings: tuple[Finding, ...]
-    baselined: tuple[Finding, ...]
+    findings: Sequence[Finding]
+    baselined: Sequence[Finding]
     rules: Mapping[str, Rule]
     """The rules of the findings, by id."""
     sources: tuple[str, ...]
@@ -28,6 +32,37 @@ class Recalled(NamedTuple):
     """Of images."""
     not_shown: int
     """Matches that were not confident enough."""
+    drawn: tuple[bytes, bytes] | None = None
+    """As Report's."""
+
+
+class Late(Sequence[Finding]):
+    """Findings that are counted, and read only when one of them is asked for."""
+
+    def __init__(self, count: int, read: Callable[[], Sequence[Finding]]) -> None:
+        self._count, self._read = count, read
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> Finding: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Finding]: ...
+    def __getitem__(self, at: int | slice) -> Finding | Sequence[Finding]:
+        return self._all()[at]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._all())
+
+    def _all(self) -> Sequence[Finding]:
+        """Incomplete for what we never wrote."""
+        with suppress(ValueError, KeyError, IndexError, TypeError, AttributeError):
+            every = self._read()
+            if len(every) == self._count:
+                self._read = lambda: every
+                return every
+        raise Incomplete("what the cache keeps of an earlier scan is not as it should be", "scan with --no-cache")
 
 
 class _Table:
@@ -49,31 +84,73 @@ LARGEST = 64 << 20
 """Bytes of JSON."""
 
 
-def packed(report: Report) -> str:
-    """As one text: base64 of zlib of JSON, for it is kept as it is as long as it holds."""
-    return base64.b64encode(zlib.compress(json.dumps(plain(report), separators=(",", ":")).encode(), 1)).decode()
+DRAWN = 16 << 20
+"""Bytes of a list as it is drawn; more is not kept."""
 
 
-def unpacked(text: str, rules: Mapping[str, Rule]) -> Recalled | None:
-    """Back again; None when a rule is another one now. ValueError, KeyError, IndexError or TypeError when it is not
-    what `packed` gives."""
-    inflate = zlib.decompressobj()
+def packed(report: Report) -> dict[str, Any]:
+    """As JSON can hold it. Findings of `--known` and `--verify` are not to be kept, and lose what is theirs."""
+    drawn, rules = report.drawn, {name: _facts(report.rules[name]) for name in report.rules}
+    return {"sources": list(report.coverage.sources), "not_shown": int(report.stats.get("not_shown", 0)),
+            "layers": report.coverage.layers, "rules": rules,
+            "counts": [len(report.findings), len(report.baselined)],
+            "rows": _deflated(json.dumps(plain(report), separators=(",", ":")).encode()),
+            "drawn": list(map(_deflated, drawn)) if drawn and max(map(len, drawn)) <= DRAWN else None}
+
+
+def unpacked(table: Mapping[str, Any], rules: Mapping[str, Rule], as_drawn: bool = False) -> Recalled | None:
+    """Back again; None when a rule is another one now. `as_drawn`: no finding will be asked for where it is known how
+    all of them are drawn. ValueError, KeyError, IndexError, TypeError or AttributeError when it is not what `packed`
+    gives."""
+    used = {name: rules[name] for name in table["rules"] if name in rules}
+    if any(name not in used or _facts(used[name]) != facts for name, facts in table["rules"].items()):
+        return None
+    text, counts = table["rows"], tuple(map(int, table["counts"]))
+    found: Sequence[Sequence[Finding]]
+    if as_drawn and table["drawn"]:
+        first, second = table["drawn"]
+        drawn = _inflated(first), _inflated(second)
+        found = [Late(count, partial(_late, text, used, k)) for k, count in enumerate(counts)]
+    else:
+        drawn, found = None, parsed(json.loads(_inflated(text)), used)
+    if tuple(map(len, found)) != counts:
+        raise ValueError("another number of findings")
+    return Recalled(found[0], found[1], used, tuple(map(str, table["sources"])), int(table["layers"]),
+                    int(table["not_shown"]), drawn)
+
+
+def _late(text: Sequence[Any], used: Mapping[str, Rule], which: int) -> Sequence[Finding]:
+    return parsed(json.loads(_inflated(text)), used)[which]
+
+
+def _deflated(data: bytes) -> tuple[int, str]:
+    """How many bytes it is, and base64 of zlib: it is kept as it is as long as it holds."""
+    from isal.isal_zlib import compress
+
+    return len(data), base64.b64encode(compress(data, 1)).decode()
+
+
+def _inflated(packed: Sequence[Any]) -> bytes:
+    from isal.isal_zlib import IsalError, decompressobj
+
+    size, text = packed
+    if not 0 < size <= LARGEST:
+        raise ValueError("too large, or nothing")
+    inflate = decompressobj()
     try:
-        data = inflate.decompress(base64.b64decode(text, validate=True), LARGEST)
-    except zlib.error:
+        data = inflate.decompress(base64.b64decode(text, validate=True), size)
+    except IsalError:  # type: ignore[misc]  # the stubs do not know it is one
         raise ValueError("damaged") from None
-    if not inflate.eof:
-        raise ValueError("too large, or cut off")
-    return parsed(json.loads(data), rules)
+    if not inflate.eof or len(data) != size:
+        raise ValueError("of another size, or cut off")
+    return data
 
 
 def plain(report: Report) -> dict[str, Any]:
-    """As JSON can hold it. Findings of `--known` and `--verify` are not to be kept, and lose what is theirs."""
+    """The findings as JSON can hold them."""
     words, refs, places = _Table(), _Table(), _Table()
     rows = [[_row(finding, words, refs, places) for finding in found] for found in (report.findings, report.baselined)]
-    rules = {name: _facts(report.rules[name]) for name in report.rules}
-    return {"sources": list(report.coverage.sources), "not_shown": int(report.stats.get("not_shown", 0)),
-            "layers": report.coverage.layers, "rules": rules, "findings": rows[0], "baselined": rows[1],
+    return {"findings": rows[0], "baselined": rows[1],
             "words": words.values(), "refs": refs.values(), "places": places.values()}
 
 
@@ -93,20 +170,13 @@ def _row(finding: Finding, words: _Table, refs: _Table, places: _Table) -> list[
             advice, where]
 
 
-def parsed(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> Recalled | None:
-    """Back again; None when a rule is another one now. ValueError, KeyError, IndexError or TypeError when it is not
-    what `plain` gives."""
-    used = {name: rules[name] for name in table["rules"] if name in rules}
-    if any(name not in used or _facts(used[name]) != facts for name, facts in table["rules"].items()):
-        return None
+def parsed(table: Mapping[str, Any], used: Mapping[str, Rule]) -> list[Sequence[Finding]]:
+    """Back again, both lists. `used`: their rules. ValueError, KeyError, IndexError or TypeError when it is not what
+    `plain` gives."""
     words, refs = list(map(str, table["words"])), [tuple(map(str, names)) for names in table["refs"]]
     places = [_place(words, refs, *one) for one in table["places"]]
-
-    def found(rows: Iterable[Sequence[Any]]) -> tuple[Finding, ...]:
-        return tuple([_finding(words, places, used[rule], *row) for rule, *row in rows])
-
-    return Recalled(found(table["findings"]), found(table["baselined"]), used, tuple(map(str, table["sources"])),
-                    int(table["layers"]), int(table["not_shown"]))
+    return [tuple([_finding(words, places, used[rule], *row) for rule, *row in table[which]])
+            for which in ("findings", "baselined")]
 
 
 def _place(words: Sequence[str], refs: Sequence[tuple[str, ...]], kind: str, ways: int, *texts: int) -> Provenance:

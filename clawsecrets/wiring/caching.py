@@ -96,17 +96,18 @@ class Caching:
         """Whether an image's layer was clean before."""
         return digest in self._cache.seen.layers
 
-    def recalling(self, sources: Sequence[Source], judged: str, rules: Mapping[str, Rule]) -> Again | None:
+    def recalling(self, sources: Sequence[Source], judged: str, rules: Mapping[str, Rule], as_drawn: bool = False
+                  ) -> Again | None:
         """What an earlier scan has told of this one repository or image, when it can be told again. `judged`: what else
-        the findings depend on."""
+        the findings depend on. `as_drawn`: only the JSON report is wanted."""
         from clawsecrets.sources.git.quick import QuickSource
         from clawsecrets.wiring.recalling import Recalling, RecallingImage
 
         if len(sources) != 1:
             return None
         if isinstance(sources[0], QuickSource):
-            return Recalling.of(sources[0], self._seen, judged, rules) if self._seen is not None else None
-        return RecallingImage.of(sources[0], self._cache.seen.images, judged, rules)
+            return Recalling.of(sources[0], self._seen, judged, rules, as_drawn) if self._seen is not None else None
+        return RecallingImage.of(sources[0], self._cache.seen.images, judged, rules, as_drawn)
 
     # --- after it
 

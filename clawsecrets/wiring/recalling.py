@@ -52,13 +52,14 @@ class Recalling:
         self._report = report
 
     @classmethod
-    def of(cls, source: QuickSource, seen: Clean, judged: str, rules: Mapping[str, Rule]) -> Recalling | None:
+    def of(cls, source: QuickSource, seen: Clean, judged: str, rules: Mapping[str, Rule], as_drawn: bool = False
+           ) -> Recalling | None:
         """What the cache has of it; None when it does not hold any more, or is not as it should be. From now on the
-        source gives only what is new."""
+        source gives only what is new. `as_drawn`: as recalled.unpacked has it."""
         report = seen.report
         try:
             if report is not None and report["judged"] == _of(source, judged) and source.settle(report["refs"]) \
-                    and (found := recalled.unpacked(report["found"], rules)) is not None:
+                    and (found := recalled.unpacked(report["found"], rules, as_drawn)) is not None:
                 return cls(source, seen, report, found)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             pass
@@ -88,14 +89,14 @@ class RecallingImage:
         self.source, self.found = source, found
 
     @classmethod
-    def of(cls, source: Source, images: Mapping[str, Mapping[str, Any]], judged: str, rules: Mapping[str, Rule]
-           ) -> RecallingImage | None:
+    def of(cls, source: Source, images: Mapping[str, Mapping[str, Any]], judged: str, rules: Mapping[str, Rule],
+           as_drawn: bool = False) -> RecallingImage | None:
         """What the cache has of it; None when it has nothing that holds. From now on the source only hashes."""
         told = images.get(identity(source), {}) if images else {}
         if not told or told.get("judged") != judged:
             return None
         try:
-            found = recalled.unpacked(told["found"], rules)
+            found = recalled.unpacked(told["found"], rules, as_drawn)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             found = None
         if found is None:

@@ -57,6 +57,8 @@ class Order(NamedTuple):
     fingerprints: str = ""
     verify: bool = False
     force_verify: bool = False
+    form: str = ""
+    """How the report will be written, where that is known."""
 
 
 def _no_store() -> Store:
@@ -97,7 +99,9 @@ class Scan:
             sources = Places(self.order, self.chosen(), self.told, caching, stack).sources()
             judged = self._judged(baseline) if caching is not None else ""
             verify = self.order.verify  # what a provider said is not said again, and nobody goes unasked
-            again = caching.recalling(sources, judged, ruleset.by_id) if caching is not None and not verify else None
+            as_json, again = self.order.form == "json", None
+            if caching is not None and not verify:
+                again = caching.recalling(sources, judged, ruleset.by_id, as_json)
             outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
             if caching is not None and again is not None:
                 if again.holds(outcomes[0]):
@@ -108,6 +112,7 @@ class Scan:
                     outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
             report = self.report(sources, outcomes, ruleset, baseline, interrupted)
             if caching is not None:
+                report = _drawn(report) if as_json else report
                 caching.remember(sources, outcomes, interrupted, self.shown, None if verify else (report, judged))
             return report
 
@@ -133,7 +138,7 @@ class Scan:
         coverage = coverage._replace(sources=found.sources, objects=outcome.objects, bytes=outcome.bytes,
                                      cached=coverage.cached + outcome.cached, layers=found.layers)
         return Report(found.findings, coverage, found.baselined, (), found.rules,
-                      self._stats(ruleset, found.not_shown), interrupted)
+                      self._stats(ruleset, found.not_shown), interrupted, found.drawn)
 
     def caching(self, ruleset: Ruleset) -> Caching | None:
         """What earlier scans found clean under the same rules. None where more is looked for than the rules say."""
@@ -330,11 +335,14 @@ class Scan:
             pages |= {code: providers.page(code) for code in codes if code in providers}
         return pages
 
-    def written(self, report: Report, form: str, *, columns: int, colours: bool) -> str:
-        """The report in a format; `columns` 0: it is not for a terminal."""
+    def written(self, report: Report, form: str, *, columns: int, colours: bool) -> Sequence[bytes]:
+        """The report in a format, in parts; `columns` 0: it is not for a terminal."""
         from clawsecrets.reporters import reporter
 
-        return reporter(form, width=columns or None, colour=colours).write(report)
+        made = reporter(form, width=columns or None, colour=colours)
+        if (pieces := getattr(made, "pieces", None)) is not None:
+            return pieces(report)  # type: ignore[no-any-return]
+        return (made.write(report).encode("utf-8", "backslashreplace"),)
 
     def code(self, report: Report, allow_incomplete: bool) -> int:
         """The exit code."""
@@ -343,18 +351,24 @@ class Scan:
         return exit_code(report, allow_incomplete)
 
 
-def write_report(text: str, output: str) -> None:
+def _drawn(report: Report) -> Report:
+    """With the text of its findings as the JSON report has them: it is written once, and kept."""
+    from clawsecrets.reporters.json import drawn
+
+    return report._replace(drawn=drawn(report))
+
+
+def write_report(pieces: Sequence[bytes], output: str) -> None:
     """The report as a file, whole or not at all (into a device or pipe: written as it is). OSError."""
-    data = text.encode("utf-8", "backslashreplace")
     if os.path.lexists(output) and not os.path.isfile(output):
         with open(output, "wb") as stream:
-            stream.write(data)
+            stream.writelines(pieces)
         return
     target = os.path.realpath(output)
     draft = f"{target}.{os.getpid()}.new"
     try:
         with open(draft, "xb") as file:
-            file.write(data)
+            file.writelines(pieces)
         os.replace(draft, target)
     except OSError:
         with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import os
 import random
 import shutil
@@ -15,13 +16,16 @@ from pathlib import Path
 import pytest
 
 from clawsecrets.config.paths import find_paths
+from clawsecrets.errors import Incomplete
 from clawsecrets.model.finding import Report
 from clawsecrets.reporters import reporter
+from clawsecrets.reporters.json import Json
 from clawsecrets.scan import cache as caches
 from clawsecrets.scan import recalled
 from clawsecrets.scan.baseline import Baseline, Entry
 from clawsecrets.scan.ruleset import Ruleset
 from clawsecrets.scan.triage import Group
+from clawsecrets.scan.verdict import exit_code
 from clawsecrets.wiring.recalling import Recalling
 from clawsecrets.wiring.scanning import Order, Scan
 from tests import canary as canaries
@@ -114,8 +118,8 @@ def scan(repo: Repository | Path, home: Path, **order: object) -> Report:
 def facts(report: Report) -> tuple[object, ...]:
     """Everything that is told but counts."""
     coverage = report.coverage
-    return (report.findings, report.baselined, dict(report.rules), coverage.sources, coverage.skipped, coverage.shallow,
-            coverage.refs, report.interrupted, report.stats["not_shown"], report.stats["rules"])
+    return (tuple(report.findings), tuple(report.baselined), dict(report.rules), coverage.sources, coverage.skipped,
+            coverage.shallow, coverage.refs, report.interrupted, report.stats["not_shown"], report.stats["rules"])
 
 
 def same(repo: Repository | Path, home: Path, **order: object) -> Report:
@@ -293,30 +297,96 @@ def test_no_value_is_kept(repo: Repository, home: Path, again: list[bool]) -> No
     repo.commit(f"words with {value}")
     shutil.rmtree(repo.path / ".git" / "logs")  # these hold the words, too, and are files of the repository's own
     (repo.path / ".git" / "COMMIT_EDITMSG").unlink()
-    same(repo, home)
-    same(repo, home)
-    seen = 0
+    scan(repo, home, form="json")
+    scan(repo, home, form="json")
+    seen = b""
     for path in home.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
             assert not canaries.search(data, value.encode()), path
             for part in data.split(b'"'):
-                if part.startswith((b"eA", b"eJ", b"eN")):  # zlib's first bytes in base64
-                    seen += 1
-                    assert not canaries.search(zlib.decompress(base64.b64decode(part)), value.encode())
-    assert seen and again == [True]
+                if part.startswith(b"eF"):  # zlib's first bytes in base64
+                    seen += zlib.decompress(base64.b64decode(part))
+    assert not canaries.search(seen, value.encode()) and b'"locations": [{' in seen and b'"places":[' in seen
+    assert again == [True]
 
 
 def test_the_text_has_a_limit(repo: Repository, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = scan(repo, home)
-    text = recalled.packed(report)
-    assert recalled.unpacked(text, RULES.by_id) is not None
+    table = recalled.packed(report)
+    size, text = table["rows"]
+    assert recalled.unpacked(table, RULES.by_id) is not None
     for broken in (text[:-8], "", "eJw=", text[:40] + "AAAA" + text[44:]):
-        with pytest.raises((ValueError, KeyError, IndexError, TypeError)):
-            recalled.unpacked(broken, RULES.by_id)
+        for odd in ([size, broken], broken, [size - 1, text], [size + 1, text], [0, ""], [-1, text], ["x", text]):
+            with pytest.raises((ValueError, KeyError, IndexError, TypeError)):
+                recalled.unpacked({**table, "rows": odd}, RULES.by_id)
+    with pytest.raises(ValueError, match="number"):
+        recalled.unpacked({**table, "counts": [2, 0]}, RULES.by_id)
     monkeypatch.setattr(recalled, "LARGEST", 10)
     with pytest.raises(ValueError, match="too large"):
-        recalled.unpacked(text, RULES.by_id)
+        recalled.unpacked(table, RULES.by_id)
+
+
+def written(report: Report) -> str:
+    """As JSON, without the counts that differ."""
+    stats = {**report.stats, "seconds": 0}
+    coverage = report.coverage._replace(objects=0, bytes=0, cached=0, commits=0)
+    return Json().write(report._replace(stats=stats, coverage=coverage))
+
+
+@pytest.mark.parametrize("baselined", [False, True])
+def test_as_it_was_written(repo: Repository, home: Path, tmp_path: Path, again: list[bool], baselined: bool,
+                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of a JSON report is kept and told again, and no finding is read for it."""
+    repo.write(f"KEY={token(31)}\n")
+    repo.commit("odd \u202e\x7f\xe9 \"words\"")
+    order: dict[str, object] = {"form": "json"}
+    if baselined:
+        listed = tmp_path / "listed.toml"
+        order["baseline"] = str(listed)
+        until = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(3)
+        entry = Entry(scan(repo, home, no_cache=True).findings[0].fingerprint, "zebra.key", until, "me", "known")
+        listed.write_bytes(Baseline(entries={entry.fingerprint: entry}).render())
+    first = scan(repo, home, **order)
+    assert len(first.baselined) == baselined and written(first) == written(first._replace(drawn=None))
+    reads: list[object] = []
+    parsed = recalled.parsed
+    monkeypatch.setattr(recalled, "parsed", lambda *given: (reads.append(given), parsed(*given))[1])
+    repo.clean()
+    for _ in range(2):
+        second = scan(repo, home, **order)
+        assert second.drawn is not None and not reads
+        assert written(second) == written(scan(repo, home, no_cache=True, **order))
+        assert exit_code(second) == 1 and json.loads(written(second))["findings"]
+    assert again == [True, True]
+    assert tuple(second.findings) == first.findings and tuple(second.baselined) == first.baselined and len(reads) == 2
+    assert second.findings[0] == first.findings[0] and len(reads) == 2, "read once"
+
+
+def test_another_format_reads_what_was_kept_for_json(repo: Repository, home: Path, again: list[bool]) -> None:
+    for form in ("json", "text", "json", "sarif"):
+        report = scan(repo, home, form=form)
+        assert facts(report) == facts(scan(repo, home, no_cache=True, form=form))
+    assert again == [True] * 3
+
+
+def test_text_that_is_too_long_is_not_kept(repo: Repository, home: Path, again: list[bool],
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recalled, "DRAWN", 100)
+    for _ in range(2):
+        report = scan(repo, home, form="json")
+        assert written(report) == written(scan(repo, home, no_cache=True))
+    assert again == [True] and report.drawn is None
+
+
+def test_findings_that_are_read_late_and_are_none(repo: Repository, home: Path) -> None:
+    report = scan(repo, home)
+    table = recalled.packed(report._replace(drawn=(b"[]", b"[]")))
+    for broken in ({"rows": [4, "eJw="]}, {"counts": [2, 0]}, {"rows": []}):
+        found = recalled.unpacked({**table, **broken}, RULES.by_id, True)
+        assert found is not None
+        with pytest.raises(Incomplete, match="not as it should be"):
+            list(found.findings)
 
 
 def test_commits_of_an_earlier_time(repo: Repository, home: Path, again: list[bool]) -> None:
