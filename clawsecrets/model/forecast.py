@@ -74,6 +74,15 @@ def _planned(need: Need, rule: Rule, at: float) -> Planned:
     due = need.due if need.due is not None else at
     span = rule.openings.first(at)
     outside = span is None or not span.holds(at)
-    why = "missed its window" if need.slot is not None and need.slot.missed else "outside of its window" if outside \
-        else "by its cron times" if rule.cron is not None else "by its age"
-    return Planned(need.secret, at, due, why, rule.assisted, outside)
+    return Planned(need.secret, at, due, "outside of its window" if outside else _why(rule, due, at), rule.assisted,
+                   outside)
+
+
+def _why(rule: Rule, due: float, at: float) -> str:
+    """What it comes by, or what keeps it from coming sooner."""
+    first, free = rule.openings.first(due), replace(rule.openings, blackouts=()).first(due)
+    if first is None or first.closes <= at:
+        return "missed its window"
+    if free is not None and max(due, free.opens) < first.opens:
+        return "after a blackout"
+    return "by its cron times" if rule.cron is not None else "by its age"

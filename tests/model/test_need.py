@@ -279,3 +279,18 @@ def test_the_forecast_ends_where_somebody_waits_for_ever() -> None:
     found, held = forecast([record("a", 40 * DAY, group="g"), moving], {"a": rule(), "b": rule()}, PACE, NOW,
                            NOW + 3650 * DAY)
     assert found == [] and {need.act for need in held} == {Act.WAIT, Act.ASK}
+
+
+@pytest.mark.parametrize(("age", "blackout", "why"), [
+    (28 * DAY, "", "by its age"), (28 * DAY, "10-05..10-07", "after a blackout"),
+    (28 * DAY, "10-09..10-11", "by its age"), (37 * DAY, "", "missed its window"),
+])
+def test_the_forecast_says_what_keeps_it(age: float, blackout: str, why: str) -> None:
+    """A window that a blackout shuts is not one that was missed (day 20,000 is 4 October 2024)."""
+    shut = (parse_blackout(blackout, UTC),) if blackout else ()
+    for openings in (WEEKLY, Openings()):
+        if not openings.windows and why == "missed its window":
+            continue
+        planned = forecast([record("a", age)], {"a": rule(openings=replace(openings, blackouts=shut))}, PACE, NOW,
+                           NOW + 20 * DAY)[0][0]
+        assert planned.why == why and planned.at >= planned.due and not planned.outside
