@@ -94,29 +94,51 @@ def _store(session: Session) -> Iterator[Finding]:
 
 def _secrets(session: Session) -> Iterator[Finding]:
     count, nowhere = 0, []
+    away: dict[str, int] = {}
     for record in session.store.records():
         count += 1
         name = record.secret.name
-        if record.rotation is not None and record.rotation.stuck_in is not None:
-            yield Finding(FAIL, f"{name}: stuck: {record.rotation.note}", f"clawsecrets rotations resume {name}")
-        elif record.rotation is not None and record.rotating and record.rotation.waits_for is Wait.PERSON:
-            yield Finding(WARN, f"{name}: its rotation waits for you: {outcome_words(record.rotation)}",
-                          f"clawsecrets rotate {name} says what is to be done")
-        if record.debts:
-            yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
-                          f"clawsecrets revocations retry {name}")
+        if record.elsewhere:
+            away[record.elsewhere] = away.get(record.elsewhere, 0) + 1
+            continue  # the other store answers for it
+        yield from _unfinished(record)
         if session.shop.is_admin(record.secret) or record.current is None or _tells(session, name) or \
                 _is_journal(name):
             continue
-        if not record.secret.injectors:
+        if not record.secret.injectors and not _handed_over(session, record):
             nowhere.append(name)
         elif not record.secret.consumers:
             yield Finding(WARN, f"{name}: no consumer can be proven to use it, so its old value will not be revoked "
                           "unless you confirm", f"clawsecrets configure {name} --consume TARGET")
     if nowhere:
         yield Finding(WARN, f"delivered nowhere: {', '.join(nowhere)}",
-                      f"clawsecrets configure {nowhere[0]} --inject TARGET (README, \"Your own service\")")
+                      f"clawsecrets configure {nowhere[0]} --inject TARGET (README, \"Your own service\"); what "
+                      "`clawsecrets run` hands over: --consume a consumer of kind run")
+    for url, number in away.items():
+        yield Finding(WARN, f"{number} of {count} secrets are kept in another store: {url}",
+                      f"put url = \"{url}\" under [store] in {session.paths.config}, or give --store each time")
     yield Finding(OK, f"secrets: {count}")
+
+
+def _unfinished(record: Record) -> Iterator[Finding]:
+    """What of it does not end by itself."""
+    name = record.secret.name
+    if record.rotation is not None and record.rotation.stuck_in is not None:
+        yield Finding(FAIL, f"{name}: stuck: {record.rotation.note}", f"clawsecrets rotations resume {name}")
+    elif record.rotation is not None and record.rotating and record.rotation.waits_for is Wait.PERSON:
+        yield Finding(WARN, f"{name}: its rotation waits for you: {outcome_words(record.rotation)}",
+                      f"clawsecrets rotate {name} says what is to be done")
+    if record.debts:
+        yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
+                      f"clawsecrets revocations retry {name}")
+
+
+def _handed_over(session: Session, record: Record) -> bool:
+    """Whether a command under `clawsecrets run` gets it."""
+    from clawsecrets.config.shape import RunTarget
+
+    targets = session.config.consumers
+    return any(isinstance(targets.get(target), RunTarget) for target in record.secret.consumers)
 
 
 def _is_journal(name: str) -> bool:
@@ -177,7 +199,8 @@ def _channels(session: Session) -> Iterator[Finding]:
 def _targets(session: Session) -> Iterator[Finding]:
     seen: set[str] = set()
     for record in session.store.records():
-        yield from _guard(f"targets of {record.secret.name}", partial(_targets_of, session, record, seen))
+        if not record.elsewhere:
+            yield from _guard(f"targets of {record.secret.name}", partial(_targets_of, session, record, seen))
 
 
 def _targets_of(session: Session, record: Record, seen: set[str]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -106,17 +107,13 @@ def create_store(session: Session, sources: Sequence[KeySource], recovery_file: 
         say(f"the recovery code is in {recovery_file}: print it, keep it off this machine, delete the file")
     else:
         _show_code(make)
-    _write_config(session)
+    _name_store(session)
 
 
 def _create_in_cluster(session: Session) -> None:
     """Make the store in Vault or OpenBao, and a configuration file that names it."""
-    url = session.config.store.url
     stores.create_in_cluster(session.config, session.paths, session.event("store.init"))
-    there = session.paths.config.exists()
-    _write_config(session, f'[store]\n\nurl = "{url}"\n')
-    if there and session.named_store:
-        say(f'{session.paths.config} stays as it is: put url = "{url}" under [store] there, or give --store each time')
+    _name_store(session)
     say(f"it has no key and no recovery code of ours: {stores.SNAPSHOT}")
     say("the daemon and people who rotate need the policy of: clawsecrets vault policy")
 
@@ -129,13 +126,21 @@ def _show_code(make: Callable[[], SecretValue]) -> None:
                        f"It is shown once. Write it down and keep it off this machine:\n\n    {code.reveal_text()}\n\n")
 
 
-def _write_config(session: Session, store: str = "") -> None:
-    """The annotated file, where there is none yet; `store`: what stands in place of its `#[store]`."""
+def _name_store(session: Session) -> None:
+    """Make the annotated configuration file where there is none yet; it names the store that `--store` named. One that
+    is there stays as it is; where it names another store, that is said."""
+    from clawsecrets.config.load import read_config
     from clawsecrets.data import data_path
 
-    path, text = session.paths.config, (data_path("config") / "clawsecrets.toml").read_text()
+    path, url = session.paths.config, session.config.store.url
+    line = f"url = {json.dumps(str(url), ensure_ascii=False)}"  # TOML's basic strings are JSON's
+    named = read_config(session.paths, "").store.url == url
     if not path.exists():
-        stores.write_new(path, (text.replace("#[store]\n", store, 1) if store else text).encode())
+        text = (data_path("config") / "clawsecrets.toml").read_text()
+        stores.write_new(path, (text if named else text.replace("#[store]\n", f"[store]\n\n{line}\n", 1)).encode())
+    elif not named:
+        say(f"{path} stays as it is, and names another store: put {line} under [store] there, or give --store each "
+            "time")
 
 
 def sources_for(session: Session, key_file: str, passphrase_stdin: bool, keyring: bool, credential: str,
@@ -246,7 +251,7 @@ def restore(
         else read_value("recovery code")
     sources = sources_for(session, key_file, passphrase_stdin, keyring, credential, False)
     count = stores.restore(session.config, file, code, sources, session.event("store.restored"))
-    _write_config(session)
+    _name_store(session)
     if as_json:
         emit({"store": str(session.config.store.url), "secrets": count, "reconcile": True})
     say(f"restored {count} secret(s); nothing is delivered or rotated until: clawsecrets restore --confirm")

@@ -57,6 +57,9 @@ def test_a_store_moves_and_moves_back(desk: Desk) -> None:
     assert "6 same" in run("store", "copy", "--from", one, "--to", other)
     assert "6 moved" in run("store", "copy", "--from", one, "--to", other, "--retire-source")
     assert "is kept in another store" in run("rotate", "key-1", code=2) and other in run("status", "--json")
+    told = " ".join(run("doctor", code=1).split())
+    assert f"6 of 6 secrets are kept in another store: {other}" in told and f'put url = "{other}" under' in told
+    assert "delivered nowhere" not in told and "rotate key" not in told
     assert desk.ok("get", "key-3", "--raw", "--store", other).out == f"{VALUE}-3-second"
     desk.quick("set", "key-3", "--replace", "--store", other, stdin=f"{VALUE}-3-third".encode())
     assert "key-3: version 3 is only in the second" in run("store", "check", one, "--against", other, code=1)
@@ -65,6 +68,20 @@ def test_a_store_moves_and_moves_back(desk: Desk) -> None:
     run("store", "check", one, "--against", other)
     assert "sound" in run("store", "check") and "sound" in run("store", "check", other) and "sound" in run("store")
     assert not search("\n".join(said).encode(), VALUE.encode())
+
+
+def test_a_store_that_was_made_is_the_one_that_is_used(desk: Desk, tmp_path: Path) -> None:
+    other = f"sqlite://{tmp_path}/other/store.db"
+    ran = desk.ok("init", "--store", other, "--key-file", str(tmp_path / "k" / "other-key"), "--no-recovery")
+    told = " ".join(ran.err.split())
+    assert f'stays as it is, and names another store: put url = "{other}" under [store] there' in told
+    (desk.home / "clawsecrets.toml").unlink()
+    third = f"sqlite://{tmp_path}/third/store.db"
+    ran = desk.ok("init", "--store", third, "--key-file", str(tmp_path / "k" / "third-key"), "--no-recovery")
+    written = (desk.home / "clawsecrets.toml").read_text()
+    assert "stays as it is" not in ran.err and f'[store]\n\nurl = "{third}"' in written
+    desk.quick("set", "there", stdin=b"x")
+    assert desk.ok("get", "there", "--raw", "--store", third).out == "x"
 
 
 def test_what_differs_is_not_written_over(desk: Desk) -> None:
