@@ -18,6 +18,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Wait
 from clawsecrets.model.status import outcome_words
 from clawsecrets.ports import Entry, Handover
+from clawsecrets.rotate.ledger import held_back
 from clawsecrets.wiring import notifying, reading, vault
 from clawsecrets.wiring import stores as store_wiring
 
@@ -103,8 +104,10 @@ def _secrets(session: Session) -> Iterator[Finding]:
             yield Finding(WARN, f"{name}: its rotation waits for you: {outcome_words(record.rotation)}",
                           f"clawsecrets rotate {name} says what is to be done")
         if record.debts:
-            yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
-                          f"clawsecrets revocations retry {name}")
+            held = [held_back(record, entry) for entry in record.debts]
+            retry = f"clawsecrets revocations retry {name}"
+            mend = dict.fromkeys(retry if one is None else one.command for one in held)
+            yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending", "; ".join(mend))
         if session.shop.is_admin(record.secret) or record.current is None or _tells(session, name) or \
                 _is_journal(name):
             continue
@@ -182,6 +185,8 @@ def _targets(session: Session) -> Iterator[Finding]:
 
 def _targets_of(session: Session, record: Record, seen: set[str]) -> Iterator[Finding]:
     outfit = session.shop.outfit(record.secret)
+    if record.current is not None and (why := outfit.unvalidated(record.secret.name)):
+        yield Finding(WARN, f"{record.secret.name}: it cannot be rotated as it is bound", why)
     for target, injector in outfit.injectors.items():
         if target not in seen:
             seen.add(target)
