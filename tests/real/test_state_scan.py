@@ -15,7 +15,7 @@ FIRST, SECOND = "4be1f09c27d86a35f1c07e92d4b8365a0f7d92c1e6b4835d", "93d07a5ce8b
 MCP_TOKEN, MCP_KEY = "x7Qm2vT9kLp4Zr8Wc1Nb6Yd3Hs5Gf0Je", "d41c7be90f2a6853c9e07b14fa86d235"
 BOT = "8172635490:AAq8Zt3LwV5nXr2KdM7yBfPh4Sj6gTc1Ue9"
 CONFIG: dict[str, Any] = {
-    "mcp": {"servers": {"notes": {"command": "/bin/true", "env": {"NOTES_TOKEN": MCP_TOKEN, "NOTES_API_KEY": MCP_KEY}}}},
+    "mcp": {"servers": {"x": {"command": "/bin/true", "env": {"NOTES_TOKEN": MCP_TOKEN, "NOTES_API_KEY": MCP_KEY}}}},
     "channels": {"telegram": {"enabled": False, "botToken": BOT}},
 }
 

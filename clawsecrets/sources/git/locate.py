@@ -106,7 +106,7 @@ class Locator:
         return found
 
     def _whence(self, tips: tuple[bytes, ...], staged: bool) -> tuple[str, tuple[str, ...]]:
-        """How that is reached to which these tips lead, and the names of the refs, each once: the most telling first."""
+        """How that is reached to which these tips lead, and the refs' names: each once, the most telling first."""
         done = self._ways.get((tips, staged))
         if done is None:
             best = {"": _RANKS["index"]} if staged else {}
