@@ -18,8 +18,9 @@ sim/test_simulator.py real/test_rotate_gateway.py crash/test_crash_vault.py real
 cli/test_outcomes.py real/test_swarm.py cli/test_vault.py real/test_service.py stores/vault/test_crash.py
 real/test_gateway_client.py cli/test_terminal.py crash/test_race.py stores/vault/test_cluster.py
 stores/test_tampering.py cli/test_hosts.py daemon/test_hosts.py real/test_docker_consumer.py cli/test_store_copy.py
-running/test_watch.py real/test_handover.py running/test_pipes.py daemon/test_notifying.py notifiers/test_apprise.py
-e2e/test_bounds.py e2e/test_git_coverage.py scan/test_inspect.py scan/test_rule_data.py scan/test_rules.py
+running/test_watch.py real/test_handover.py real/test_state_scan.py running/test_pipes.py daemon/test_notifying.py
+notifiers/test_apprise.py e2e/test_bounds.py e2e/test_git_coverage.py scan/test_inspect.py scan/test_rule_data.py
+scan/test_rules.py
 """
 """As measured (`pytest --durations=0`), with what each sets up; those that wait and those that compute take turns. The
 others come then, by their number of tests."""

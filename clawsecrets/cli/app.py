@@ -49,7 +49,8 @@ def build(argv: Sequence[str]) -> typer.Typer:
         help="Keeps, rotates and delivers the secrets of a self-hosted OpenClaw.\n\n"
              "A rotation mints a new credential, tests it, delivers it, proves that it is in use, and only then "
              "revokes the old one.",
-        epilog="Exit codes: 0 done · 1 work left · 2 usage · 3 store · 4 refused · 5 stuck · 6 incomplete",
+        epilog="Exit codes: 0 done · 1 findings, or work left · 2 usage · 3 store · 4 refused · 5 stuck · "
+               "6 incomplete · 70 a bug",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

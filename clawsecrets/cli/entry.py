@@ -173,6 +173,10 @@ def _usage(error: Exception) -> UsageError:
     hint = f"{path} --help shows how it is called"
     kind, said = type(error).__name__, str(getattr(error, "message", ""))
     if kind == "NoSuchOption":
+        from clawsecrets.cli.scan_words import belongs
+
+        if belonging := belongs(path, str(getattr(error, "option_name", ""))):
+            return UsageError(*belonging)
         near = ", ".join(sorted(getattr(error, "possibilities", None) or []))
         return UsageError("there is no such option" + (f"; did you mean {near}?" if near else ""), hint)
     if kind in ("MissingParameter", "BadOptionUsage"):

@@ -99,6 +99,18 @@ def options_of(kind: str) -> list[Option]:
     return [option for option in OPTIONS if not option.only or kind in option.only]
 
 
+def belongs(command: str, typed: str) -> tuple[str, str] | None:
+    """What to say of an option that the command (`clawsecrets scan path`) does not have and another kind has: message
+    and hint. None: no kind has it."""
+    words = command.split()[1:]
+    option = next((one for one in OPTIONS if one.only and typed == f"--{one.name}"), None)
+    if words[:1] != ["scan"] or option is None or (words[1] if len(words) > 1 else "") in option.only:
+        return None
+    having = [f"clawsecrets scan {kind}".rstrip() for kind in option.only]
+    shown = f"{having[0]} --{option.name} {option.metavar}".rstrip()
+    return f"--{option.name} belongs to {' and '.join(f'`{name}`' for name in having)}", f"write it there: {shown}"
+
+
 def understood(argv: Sequence[str]) -> Words | None:
     """The words after `scan`, or None: typer shall say what is wrong, or help."""
     kind, rest = (argv[0], argv[1:]) if argv and argv[0] in KINDS else ("", argv)

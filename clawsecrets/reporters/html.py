@@ -118,7 +118,7 @@ def _faults(report: Report) -> Iterator[str]:
         yield "</section>\n"
     chosen = [(item.what, item.reason) for item in report.coverage.skipped if item.by_choice]
     if chosen:
-        yield (f"<section>\n<details><summary>Left out as you said ({len(chosen):,})</summary>\n"
+        yield (f"<section>\n<details><summary>Left out ({len(chosen):,})</summary>\n"
                f"{_table(chosen[:FAULTS])}</details>\n</section>\n")
 
 

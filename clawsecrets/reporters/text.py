@@ -64,7 +64,7 @@ class Text:
         yield from self._lines("looked at: ", words.coverage_words(report.coverage) + took)
         chosen = [item for item in report.coverage.skipped if item.by_choice]
         if chosen:
-            yield f"left out as you said: {len(chosen):,}"
+            yield f"left out: {len(chosen):,}"
         for item in chosen[:PLACES]:
             yield from self._lines("  - ", f"{item.what}: {item.reason}", _DIM)
         if faults:

@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 from clawsecrets.scan.cachekey import MAC, SIGNATURE, CacheKey
 from clawsecrets.scan.kept import read_kept, unshared
 
-FORMAT = b"clawsecrets scan cache 5\n"
+FORMAT = b"clawsecrets scan cache 6\n"
 LARGEST = 64 << 20
 """Bytes. A larger file is not read; entries are dropped, the oldest first, so that none is written."""
 REPOSITORIES, LAYERS, IMAGES, FILES = 64, 20_000, 32, 6

@@ -64,6 +64,25 @@ _ADDRESS = late(rb"https?://[^:@]*(?::[0-9]{1,5}(?:/[^:@]*)?)?\Z")
 """An address without credentials."""
 _CRYPTED = late(rb"\$(?:2[abxy]|[56y]|apr1|argon2id?)\$")
 """The beginning of a hashed password: `generic.htpasswd` tells of it, with low confidence."""
+_ID = late(
+    rb"""(?:(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?
+      |[0-9]{10,16}|[a-z]{2,24}(?:[-_.][a-z]{2,24})*):)+
+    [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z""", re.X,
+)
+"""Times and names, and then a UUID, joined by colons: the id of an event."""
+_KEPT = late(
+    rb"""((?:[a-z]{2,24}[-_.]){1,6}
+      (?:stores?|tables?|index|journal|log|ledger|snapshots?|migrations?|state|records?|runs?|cache|queue|json|file)):
+    (?:[0-9a-f]{64}|[0-9a-f]{56}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{24})([^\s"'`]*)\Z""", re.X,
+)
+"""The name of what keeps things, and a hash right behind its colon: the key of what is kept there. In the raw pages of
+a database the next column follows without a gap."""
+_OF_SECRETS = late(rb"secret|token|credential|pass|bearer|key")
+"""In such a name: a secret may be called so (`token-store:`)."""
+_NAME_BEFORE = 96
+"""Bytes before a hash in which such a name can stand."""
+_FINGERPRINT = late(rb"fp:[0-9a-f]{12,64}\Z")
+"""What OpenClaw's records hold in place of a value."""
 _MARKUP = late(rb"(?:\[.*\]|\(.*\)|<.*>|\{.*\}|.*=>.*|.*\$\{.*|.*\(\)?;?|.*;\Z)\Z", re.S)
 """Brackets around it, or a piece of code."""
 _PLAIN = late(
@@ -211,6 +230,22 @@ def is_plain(seen: Sighting) -> str:
     return ""
 
 
+def is_composed(seen: Sighting) -> str:
+    """An id that a program has put together: of a time, a name and a UUID; of the name of a store and a hash."""
+    value = seen.value
+    if seen.sure or seen.shaped or seen.rule.id.endswith("-url"):
+        return ""
+    if _FINGERPRINT.match(value):
+        return "a fingerprint"
+    if _ID.match(value) and not _KEY_ITSELF.search(seen.before):
+        return "an id: names and a UUID"
+    head = seen.before[-_NAME_BEFORE:]
+    kept = _KEPT.search(head + value)
+    if kept is None or kept.end(1) + 1 < len(head) or _OF_SECRETS.search(kept[1]):
+        return ""
+    return "an id: the name of a store and a hash" if not kept[2] or wordy(kept[2]) else ""
+
+
 def is_no_such(seen: Sighting) -> str:
     """Not what the rule's name says, by its look."""
     rule, value = seen.rule, seen.value
@@ -333,7 +368,7 @@ def _decoded(value: bytes) -> bytes:
 
 REASONS: tuple[Reason, ...] = (
     is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_documentation, is_no_such, is_outcome,
-    is_plain, is_named, is_hash, is_packed, is_weak,
+    is_plain, is_composed, is_named, is_hash, is_packed, is_weak,
 )
 """In this order: the first one that is given is told."""
 _OF_VALUE = frozenset((is_reference, is_published, is_placeholder, wrong_checksum, too_plain, is_no_such, is_named,

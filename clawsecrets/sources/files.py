@@ -46,6 +46,8 @@ class FileSource:
     label: str = "path"
     repositories: bool = False
     """Whether `.git` folders are walked as well (else they are told as left to `scan git`)."""
+    beside: bool = False
+    """Another source reads the one root's own `.git`: it is not told as left out."""
 
     def parts(self, workers: int) -> Sequence[FilePart]:
         """Files are dealt out by a hash of their path, so that no list of them is needed. UsageError."""
@@ -161,7 +163,7 @@ class FilePart:
 
     def _enters(self, name: str, path: str, notes: Notes) -> bool:
         if name == ".git" and not self.source.repositories:
-            if self.number == 0:
+            if self.number == 0 and not (self.source.beside and path == name):
                 notes.skipped(Skipped(path, "a repository's own folder: `scan git` looks at it", by_choice=True))
             return False
         return self.source.chosen(path + "/")

@@ -68,7 +68,7 @@ class Caching:
 
     def git(self, path: Path, *, narrow: Narrow | None = None, alternates: bool = False,
             trust_owner: bool = False) -> Source:
-        """A repository without what was clean. Incomplete, as GitSource."""
+        """A repository without what was clean. UsageError and Incomplete, as GitSource."""
         from clawsecrets.sources.git import clean as cleaning
         from clawsecrets.sources.git.layout import find
         from clawsecrets.sources.git.quick import quick

@@ -100,7 +100,7 @@ class Places:
         top = _top(os.getcwd())
         root = top or "."
         found = self.gits(top) if top is not None else []
-        found.append(path_source(self.order, (root,), self.chosen))
+        found.append(path_source(self.order, (root,), self.chosen, beside=top is not None))
         images = sorted({*_images(root), *_images(".")})
         return [*found, *self.composed(images)] if images else found
 
@@ -127,12 +127,12 @@ class Places:
                 yield Absent(faults or [Skipped(f"image {name}", why, by_choice=True)])
 
 
-def path_source(order: Order, roots: Sequence[str], chosen: Callable[[str], bool]) -> Source:
-    """Files and folders."""
+def path_source(order: Order, roots: Sequence[str], chosen: Callable[[str], bool], *, beside: bool = False) -> Source:
+    """Files and folders. `beside`: the repository that the one root has is another source."""
     from clawsecrets.sources.files import FileSource
 
     if not order.no_ignored:
-        return FileSource(roots, chosen)
+        return FileSource(roots, chosen, beside=beside)
     if len(roots) != 1:
         raise UsageError("--no-ignored takes one folder", "scan several one after the other")
     from clawsecrets.sources.git.worktree import unignored

@@ -43,6 +43,7 @@ def test_a_submodules_history_is_looked_at(shell: Shell, tmp_path: Path, words: 
     assert said.code == 1 and found["path"] == "settings.env" and found["reachable"]
     assert any("modules/parts/inner" in source for source in said.report["coverage"]["sources"])
     assert said.complete and said.holds(TOKEN) == []
+    assert said.report["skipped"] == [], "the repository is read as such: nobody left it out"
 
 
 def test_what_a_killed_git_left_half_written_is_told(shell: Shell, tmp_path: Path) -> None:

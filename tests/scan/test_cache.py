@@ -243,7 +243,7 @@ def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, damage: str) -> None
         path.mkdir()
     else:
         path.write_bytes({"cut": data[:-20], "flipped": data[:200] + bytes((data[200] ^ 1,)) + data[201:],
-                          "older": data.replace(b"cache 5", b"cache 4"), "empty": b""}[damage])
+                          "older": data.replace(b"cache 6", b"cache 5"), "empty": b""}[damage])
     found = scan(repo, home)
     assert (len(found.matches), found.cached) == (2, 0)
 

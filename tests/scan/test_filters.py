@@ -226,6 +226,55 @@ def test_a_key_that_is_a_uuid() -> None:
     assert found(f"tokenId: {uuid}") == found(f"secretId={uuid}") == []
 
 
+EVENT, UUID = "2026-11-29T21:20:04.512Z:config.write", "cafb41b3-9926-4a96-8054-ea293d15b5df"
+HASH = "998048e9fda4401a70b1226740fdd5bc53640769c67dad00176a9872c6ab88f6"
+BESIDE = Rule("generic.secret-beside", "generic", "x", "x", "medium")
+FIELD = Rule("openclaw-config.mcp-env", "openclaw-config", "x", r"env: (.*)", "medium")
+
+
+@pytest.mark.parametrize(("rule", "value", "before", "told"), [
+    (BESIDE, f"{EVENT}:{UUID}", "event_key=", "names and a UUID"),
+    (GENERIC, f"1795987204512:exec:{UUID}", '"entry_key":"', "names and a UUID"),
+    (BESIDE, f"question:{UUID}", "token_key=", "names and a UUID"),
+    (BESIDE, f"shared-auth-store:{HASH}", "source_key=", "name of a store"),
+    (GENERIC, HASH, "source_key=shared-auth-store:", "name of a store"),
+    (GENERIC, HASH[:24], "last_run_id=shared-auth-store:", "name of a store"),
+    (GENERIC, HASH, "W\x04\x811\x01shared-auth-store:", "name of a store"),
+    (GENERIC, f"{HASH}shared-auth-store-state-db/srv/claw/agents/main/agent.sqlite", "\x15shared-auth-store:",
+     "name of a store"),
+    (NEAR, HASH, "acme auth_cache:", "name of a store"),
+    (FIELD, "fp:7f7887918114", 'env:{"ACME_TOKEN":"', "fingerprint"),
+])
+def test_ids_that_programs_put_together(rule: Rule, value: str, before: str, told: str) -> None:
+    assert told in why(value, rule, before)
+
+
+@pytest.mark.parametrize(("rule", "value", "before"), [
+    (BESIDE, f"deploy-bot:{HASH}", "API_TOKEN="),
+    (BESIDE, f"token-store:{HASH}", "source_key="),
+    (GENERIC, HASH, "token:"), (GENERIC, HASH, "auth_token:"), (GENERIC, HASH, "webhook_secret: "),
+    (GENERIC, HASH, "secret-store:"), (GENERIC, HASH, "x-auth-key:"), (GENERIC, HASH, "auth-store: "),
+    (GENERIC, HASH, "auth-store="), (GENERIC, "q8Zt3LwV5nXr2KdM7yBf", "shared-auth-store:"),
+    (GENERIC, f"{HASH[:24]}q8Zt3LwV5nXr2KdM7yBf", "shared-auth-store:"),
+    (GENERIC, "q8Zt3LwV5nXr2KdM7yBf", f"shared-auth-store:{HASH}:token="),
+    (FIELD, "fp:q8Zt3LwV5nXr2KdM7yBf", "env: "), (FIELD, "9f:7f7887918114", "env: "),
+])
+def test_secrets_where_such_ids_stand(rule: Rule, value: str, before: str) -> None:
+    assert why(value, rule, before) == ""
+
+
+def test_fingerprints_in_place_of_a_configuration() -> None:
+    record = '{"gateway":{"auth":{"password":"fp:48c8005acaa2"}},"mcp":{"servers":{"x":{"env":{"X_API_KEY":"%s"}}}}}'
+    assert found(record % "fp:99340aa238e1") == []
+    assert [value for _, value in found(record % "q8Zt3LwV5nXr2KdM7yBf")] == ["q8Zt3LwV5nXr2KdM7yBf"]
+
+
+def test_a_token_in_a_row_of_such_ids() -> None:
+    row = (f"event_key={EVENT}:{UUID}\tsource_key=shared-auth-store:{HASH}\tlast_run_id=shared-auth-store:{HASH[:24]}"
+           f'\tpayload_json={{"secret":"q8Zt3LwV5nXr2KdM7yBf"}}\n')
+    assert [value for _, value in found(row)] == ["q8Zt3LwV5nXr2KdM7yBf"]
+
+
 def test_a_long_random_value_may_hold_a_short_word() -> None:
     long = "q8Zt3LwV5nXr2KdM7yBfJ4hS6gTc1u" * 4
     assert not placeholders.placeholder(f"{long}+demo+{long}".encode())

@@ -116,6 +116,15 @@ def test_a_repositorys_folder_is_left_to_scan_git(tree: Path) -> None:
     assert ".git/config" in by_path(contents) and told.skips == []
 
 
+def test_a_repository_that_is_read_beside_it_is_not_told_as_left_out(tree: Path) -> None:
+    for folder in (".git", "a/.git"):
+        (tree / folder).mkdir()
+        (tree / folder / "config").write_text("x")
+    contents, told = read(FileSource([str(tree)], beside=True))
+    assert [skip.what for skip in told.skips] == ["a/.git"]
+    assert not {".git/config", "a/.git/config"} & set(by_path(contents))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_incomplete(tree: Path) -> None:
     (tree / "top").chmod(0)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from clawsecrets.errors import Incomplete
+from clawsecrets.errors import Incomplete, UsageError
+from clawsecrets.sources.files import FileSource
 from clawsecrets.sources.git.source import GitSource
+from clawsecrets.sources.git.staged import StagedSource
 from tests.plants.git_plants import Garden, filler
 from tests.sources.git_eye import scan
 
@@ -199,10 +201,6 @@ def test_an_empty_repository_is_clean(tmp_path: Path) -> None:
     assert scan(source)[1] == [] and source.coverage().complete
 
 
-def nothing(folder: Path) -> None:
-    shutil.rmtree(folder)
-
-
 def a_folder(folder: Path) -> None:
     pass
 
@@ -222,7 +220,7 @@ def points_to_a_stranger(folder: Path) -> None:
     (folder / ".git").write_text(f"gitdir: {other}\n")
 
 
-@pytest.mark.parametrize("make", [nothing, a_folder, half_a_repository, points_nowhere, points_to_a_stranger])
+@pytest.mark.parametrize("make", [a_folder, half_a_repository, points_nowhere, points_to_a_stranger])
 def test_what_is_no_repository_is_incomplete(tmp_path: Path, make: Callable[[Path], None]) -> None:
     folder = tmp_path / "there"
     folder.mkdir()
@@ -230,6 +228,22 @@ def test_what_is_no_repository_is_incomplete(tmp_path: Path, make: Callable[[Pat
     with pytest.raises(Incomplete) as told:
         GitSource(folder)
     assert told.value.exit_code == 6 and told.value.hint
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file/inside"])
+def test_a_path_to_nothing_is_a_word_too_many_as_for_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    openings: list[Callable[[Path], object]] = [GitSource, StagedSource, lambda path: FileSource([str(path)]).parts(1)]
+    for opening in openings:
+        with pytest.raises(UsageError, match="there is no such file or folder") as told:
+            opening(tmp_path / name)
+        assert told.value.exit_code == 2 and told.value.hint == "check the path"
+
+
+def test_a_link_that_leads_nowhere_is_incomplete(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(Incomplete):
+        GitSource(tmp_path / "link")
 
 
 def test_another_owner_is_told(garden: Garden, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from clawsecrets.sources.git.source import GitSource
@@ -56,3 +58,24 @@ def test_a_commit_is_told_in_full(garden: Garden, result: dict[str, list[object]
     assert way.date.startswith("2023-11-") and way.date.endswith("+02:00")  # type: ignore[attr-defined]
     assert garden.git("log", "-1", "--format=%s", way.commit) == "Put in"  # type: ignore[attr-defined]
     assert "refs/heads/main" in way.refs and "refs/heads/side" in way.refs  # type: ignore[attr-defined]
+
+
+def test_each_ref_is_told_once(garden: Garden, result: dict[str, list[object]]) -> None:
+    ways = [way for found in result.values() for way in found]
+    assert [way.refs for way in ways if len(set(way.refs)) != len(way.refs)] == []  # type: ignore[attr-defined]
+
+
+def test_a_ref_and_its_reflog_are_one(tmp_path: Path) -> None:
+    made = Garden(tmp_path / "repo")
+    made.root.mkdir()
+    made.git("init", "-q", "-b", "main")
+    for place in ("kept", "amended"):
+        (made.root / "a.env").write_text(made.token(place))
+        made.git("add", "a.env")
+        made.git("commit", "-q", "--allow-empty", *(("--amend",) if place == "amended" else ()), "-m", place)
+    source = GitSource(made.root)
+    found, _, _ = scan(source)
+    ways = located(source, found)
+    told = {place: [(way.reachable, way.refs) for way in ways[made.token(place)]] for place in ("kept", "amended")}
+    assert told["amended"] == [("branch", ("refs/heads/main", "HEAD"))]
+    assert told["kept"] == [("reflog", ("HEAD", "refs/heads/main"))]

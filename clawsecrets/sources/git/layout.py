@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clawsecrets.data import regular
-from clawsecrets.errors import Incomplete
+from clawsecrets.errors import Incomplete, UsageError
 from clawsecrets.model.finding import Skipped
 
 _SMALL = 1 << 20
@@ -67,8 +67,10 @@ def is_repository(folder: Path) -> bool:
 def find(path: Path, other_stores: bool = False) -> Layout:
     """The repository at `path`, or the one that `path` is inside of.
 
-    `other_stores`: the operator allows alternates outside of the repository. Incomplete when there is no repository
-    or it cannot be read."""
+    `other_stores`: the operator allows alternates outside of the repository. UsageError when nothing is at `path`,
+    Incomplete when it is no repository or cannot be read."""
+    if _absent(path):
+        raise UsageError(f"{path}: there is no such file or folder", "check the path")
     try:
         return _found(Path(os.path.realpath(path)), other_stores)
     except OSError as error:
@@ -76,6 +78,17 @@ def find(path: Path, other_stores: bool = False) -> Layout:
                          "run the scan as a user who may read it") from error
     except ValueError:  # a NUL where a path stands
         raise Incomplete(f"{path} is no repository: its `.git` or `commondir` is damaged", "see `git fsck`") from None
+
+
+def _absent(path: Path) -> bool:
+    """Whether nothing is there; not when it cannot be told."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _found(path: Path, other_stores: bool) -> Layout:

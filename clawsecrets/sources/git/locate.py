@@ -20,7 +20,8 @@ from clawsecrets.sources.git.memory import First, reaching
 from clawsecrets.sources.git.objects import Objects
 
 _REFS = 10
-_RANKS = {word: i for i, word in enumerate((*refs.CLASSES, "index"))}
+_WORDS = (*refs.CLASSES, "index")
+_RANKS = {word: i for i, word in enumerate(_WORDS)}
 _MESSAGE = 120
 _BY = re.compile(rb"^(?:author|tagger) ([^\n]*?) (-?[0-9]{1,18}) ([+-])([0-9]{2})([0-9]{2})$", re.MULTILINE)
 _TAGS = 8
@@ -148,13 +149,15 @@ class Locator:
         return min(known, key=lambda name: (self._how.place(first[name][0]), first[name][1], name))
 
     def _whence(self, tips: tuple[bytes, ...], staged: bool) -> tuple[str, tuple[str, ...]]:
-        """How that is reached to which these tips lead, and the names of the refs."""
+        """How that is reached to which these tips lead, and the refs' names: each once, the most telling first."""
         done = self._ways.get((tips, staged))
         if done is None:
-            ways = {way for tip in tips for way in self._tips[tip]} | ({("index", "")} if staged else set())
-            best = nsmallest(_REFS, ways, key=lambda one: (_RANKS[one[0]], one[1]))
-            done = best[0][0] if best else "dangling", tuple([refs.shown(name) for _, name in best if name])
-            self._ways[tips, staged] = done
+            best = {"": _RANKS["index"]} if staged else {}
+            for word, name in (way for tip in tips for way in self._tips[tip]):  # a ref's own reflog has its name
+                best[name] = min(best.get(name, _RANKS[word]), _RANKS[word])
+            names = nsmallest(_REFS, best, key=lambda name: (best[name], name))
+            word = _WORDS[best[names[0]]] if names else "dangling"
+            done = self._ways[tips, staged] = word, tuple([refs.shown(name) for name in names if name])
         return done
 
     def _provenance(self, place: Place, described: bytes, in_commit: bool, path: str,

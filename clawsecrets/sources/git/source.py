@@ -48,7 +48,7 @@ class GitSource:
 
     def __init__(self, path: Path, *, narrow: Narrow | None = None, alternates: bool = False,
                  trust_owner: bool = False, seen: Seen | None = None) -> None:
-        """The repository at `path` or around it; Incomplete when there is none.
+        """The repository at `path` or around it; UsageError when nothing is there, Incomplete when it is none.
 
         `alternates`: the operator allows object folders outside of it. `trust_owner`: the operator says that it is
         fine that it belongs to somebody else."""

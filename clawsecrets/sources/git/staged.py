@@ -27,7 +27,7 @@ class StagedSource:
     """The blobs that the index has and HEAD has not, with their names."""
 
     def __init__(self, path: Path, *, alternates: bool = False, trust_owner: bool = False) -> None:
-        """The repository at `path` or around it. Incomplete when there is none."""
+        """The repository at `path` or around it. UsageError when nothing is there, Incomplete when it is none."""
         self._layout = find(path, alternates)
         self._skipped = owned(self._layout, trust_owner)
         index = os.path.realpath(os.environ.get("GIT_INDEX_FILE", ""))  # `git commit FILE` tells its hook so
