@@ -198,13 +198,17 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(desk: Desk) -> 
         daemon.send(signal.SIGHUP)
         daemon.until(lambda: len(daemon.events("daemon.config-refused")) == 2, "that it misses the file")
         assert daemon.events("daemon.config-refused")[1]["error"] == f"{file} is not there any more"
+        file.write_text("")  # cut off by a full disk, say
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda: len(daemon.events("daemon.config-refused")) == 3, "that it misses what stood there")
+        assert daemon.events("daemon.config-refused")[2]["error"] == f"{file} is empty"
         file.write_text(good.replace('every = "1d"', 'every = "1s"'))
         daemon.send(signal.SIGHUP)
         daemon.until_said("daemon.reloaded")
         daemon.until(lambda: daemon.events("rotation.end"), "by the new interval")
         counted = daemon.metrics()
         assert counted["clawsecrets_config_reloads_total", "ok"] == 1
-        assert counted["clawsecrets_config_reloads_total", "refused"] == 2
+        assert counted["clawsecrets_config_reloads_total", "refused"] == 3
         assert daemon.end() == 0
 
 
