@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clawsecrets.cli.output import Column, clean, emit, say, table, wrapped
-from clawsecrets.errors import WorkLeft
+from clawsecrets.errors import ConfigError, NotFound, StoreMissing, WorkLeft
+from clawsecrets.model.secret import Secret
 
 if TYPE_CHECKING:
     from clawsecrets.adopting.plan import Plan
     from clawsecrets.adopting.run import Proof
+    from clawsecrets.cli.session import Session
+    from clawsecrets.importers import Candidate
     from clawsecrets.wiring.adopting import Survey
     from clawsecrets.wiring.around import Found
 
@@ -38,6 +42,25 @@ def as_document(plan: Plan, states: Mapping[str, str]) -> dict[str, object]:
             "moves": [{"secret": move.name, "where": move.where, "way": move.way.value, "variable": move.variable,
                        "state": states.get(move.name, "")} for move in plan.moves],
             "left": [{"where": left.where, "why": left.why} for left in plan.left]}
+
+
+def unrotatable(session: Session, plan: Plan, candidates: Sequence[Candidate] = ()) -> list[str]:
+    """A line for each secret that no rotation could replace as it is bound then. `candidates`: of one that is only
+    planned, where the gateway will read what becomes a SecretRef."""
+    planned = {one.name: Secret(one.name, one.provider, one.kind, session.clock.now()) for one in candidates}
+    found = []
+    for name in plan.names:
+        if name in planned and name in plan.referred:
+            continue
+        secret = planned.get(name)
+        with contextlib.suppress(NotFound, StoreMissing):
+            secret = session.store.load(name).secret
+        if secret is not None and not session.shop.is_admin(secret) \
+                and session.shop.provider(secret.provider).strategy == "self-issued":
+            with contextlib.suppress(ConfigError):  # of targets that are to be mended first: `doctor` tells of them
+                if why := session.shop.outfit(secret).unvalidated(name):
+                    found.append(f"{name} cannot be rotated as it is bound: {why}")
+    return found
 
 
 def places(found: Sequence[Found]) -> list[dict[str, str]]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.adopted import as_document, places, tell, tell_end, tell_places
+from clawsecrets.cli.adopted import as_document, places, tell, tell_end, tell_places, unrotatable
 from clawsecrets.cli.importing import DIFFERS, NEW, change_of, state_of
-from clawsecrets.cli.output import emit, say
+from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.quickstart import config_file, state_folder
 from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.errors import ConfigError, NotFound, Refused, StoreDamaged, StoreMissing, UsageError, WorkLeft
@@ -97,12 +97,15 @@ class _Work:
         states = self._states(survey)
         hand = self._by_hand(survey.plan, survey.values)
         found, _ = self._elsewhere(survey.plan, survey.values)
+        unfit = unrotatable(self.session, survey.plan, survey.candidates)
         if as_json:
-            emit({"applied": False, "undone": False, **as_document(survey.plan, states), "notes": list(survey.notes),
-                  "elsewhere": places([*hand, *found]), "proof": None})
+            emit({"applied": False, "undone": False, **as_document(survey.plan, states),
+                  "notes": [*survey.notes, *unfit], "elsewhere": places([*hand, *found]), "proof": None})
         else:
             tell(survey, states)
             tell_places([*hand, *found])
+            for line in unfit:
+                say(clean(line))
             say(f"dry run: {len(survey.plan.names)} secret(s) at {len(survey.plan.moves)} place(s) would be moved; "
                 "nothing was changed. --apply does it")
         return 0
@@ -135,7 +138,8 @@ class _Work:
         hand = self._by_hand(plan, stood)
         found, noted = self._elsewhere(plan, stood)
         started = proof.clean and self._started()
-        return tell_end(plan, proof, [*self._needed(plan), *noted], [*hand, *found], started=started, as_json=as_json)
+        needed = [*self._needed(plan), *unrotatable(self.session, plan), *noted]
+        return tell_end(plan, proof, needed, [*hand, *found], started=started, as_json=as_json)
 
     def _nothing(self, plan: Plan, as_json: bool) -> int:
         """Nothing is to be moved in the folder; what was adopted before may stand elsewhere still."""

@@ -125,7 +125,15 @@ def _next(session: Session, record: Record, asks: bool) -> list[str]:
         return [f"when that is mended: clawsecrets rotations resume {name}"]
     if record.debts:
         return [f"tried again by: clawsecrets revocations retry {name}"]
+    if rotation.state is State.ABORTED and rotation.strategy == "assisted" and _ends_old(session, record):
+        return ["if a new one was made at the provider all the same, that has ended the old one: give it: "
+                f"clawsecrets rotate {name} --new-value-stdin"]
     return [f"it goes on with: clawsecrets rotate {name}"] if not rotation.final else []
+
+
+def _ends_old(session: Session, record: Record) -> bool:
+    """Whether a person who makes a new one ends the old one by that."""
+    return session.shop.provider(record.secret.provider).manual.kills_old
 
 
 def answer_json(answer: Answer) -> dict[str, object]:

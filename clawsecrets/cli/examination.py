@@ -18,6 +18,7 @@ from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Wait
 from clawsecrets.model.status import outcome_words
 from clawsecrets.ports import Entry, Handover
+from clawsecrets.rotate.ledger import held_back
 from clawsecrets.wiring import notifying, reading, vault
 from clawsecrets.wiring import stores as store_wiring
 
@@ -129,8 +130,10 @@ def _unfinished(record: Record) -> Iterator[Finding]:
         yield Finding(WARN, f"{name}: its rotation waits for you: {outcome_words(record.rotation)}",
                       f"clawsecrets rotate {name} says what is to be done")
     if record.debts:
-        yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending",
-                      f"clawsecrets revocations retry {name}")
+        held = [held_back(record, entry) for entry in record.debts]
+        retry = f"clawsecrets revocations retry {name}"
+        mend = dict.fromkeys(retry if one is None else one.command for one in held)
+        yield Finding(WARN, f"{name}: {len(record.debts)} revocation(s) pending", "; ".join(mend))
 
 
 def _handed_over(session: Session, record: Record) -> bool:
@@ -205,6 +208,8 @@ def _targets(session: Session) -> Iterator[Finding]:
 
 def _targets_of(session: Session, record: Record, seen: set[str]) -> Iterator[Finding]:
     outfit = session.shop.outfit(record.secret)
+    if record.current is not None and (why := outfit.unvalidated(record.secret.name)):
+        yield Finding(WARN, f"{record.secret.name}: it cannot be rotated as it is bound", why)
     for target, injector in outfit.injectors.items():
         if target not in seen:
             seen.add(target)

@@ -13,7 +13,6 @@ import typer
 from clawsecrets.cli import asking, due_now
 from clawsecrets.cli.answers import (
     DONE,
-    INCOMPLETE,
     REFUSED,
     WORK_LEFT,
     Answer,
@@ -203,7 +202,7 @@ def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json:
         found = preflight.checks(record, outfit, session.store, session.shop, compromised=compromised)
         checks = [(reply.outcome.value, reply.detail) for reply in found]
         checks.append(("ok", "store: writable") if session.shop.writable() else ("refused", "store: read-only"))
-        worst = max(worst, _verdict({outcome for outcome, _ in checks}), key=(DONE, INCOMPLETE, REFUSED).index)
+        worst = max(worst, REFUSED if any(outcome == "refused" for outcome, _ in checks) else DONE)
         plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
                       "steps": [{"step": s, "effect": e} for s, e in steps],
                       "targets": [{"target": target, "what": what} for target, what in targets],
@@ -219,8 +218,3 @@ def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json:
     if as_json:
         emit({"plans": plans})
     return worst or session.unreadable.code
-
-
-def _verdict(outcomes: set[str]) -> int:
-    """The exit code of the checks: refused, or could not be looked at, or fine."""
-    return REFUSED if "refused" in outcomes else INCOMPLETE if outcomes - {"ok"} else DONE

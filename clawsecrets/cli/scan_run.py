@@ -86,9 +86,14 @@ def _write(pieces: Sequence[bytes], output: str) -> None:
 
         write_report(pieces, output)
         return
-    text = b"".join(pieces).decode()
     try:
-        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        if sys.stdout.encoding.lower() in ("utf-8", "utf8"):
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(pieces)
+        else:
+            sys.stdout.writelines(piece.decode() for piece in pieces)
+        if not (b"".join(pieces[-1:]) or b"\n").endswith(b"\n"):
+            sys.stdout.write("\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # the reader left (`| head`): that changes nothing in what was found, and so in the exit code

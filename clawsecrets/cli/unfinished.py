@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -14,6 +16,7 @@ from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import UsageError
 from clawsecrets.model.hosts import behind
 from clawsecrets.model.rotation import State
+from clawsecrets.rotate.ledger import IN_USE, HeldBack, Tried, held_back
 from clawsecrets.rotate.order import Result
 
 
@@ -127,16 +130,34 @@ def retry(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="All, when none is named.")] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Try the pending revocations now."""
+    """Try the pending revocations now. Exit code 1 while one of them is owed: what was not tried is said, with the
+    command that brings it on."""
     ledger = session.ledger()
     chosen = session.known(names) if names else sorted({name for name, _ in ledger.owed()})
     tried = [item for name in chosen for item in ledger.work(name, force=True)]
+    owed = [(record, entry) for record in map(session.load, chosen) for entry in record.debts]
+    left = [(record.secret.name, entry.version, held) for record, entry in owed
+            if (held := held_back(record, entry)) is not None]
     if as_json:
-        emit({"tried": [tried_json(item) for item in tried]})
+        emit({"tried": [tried_json(item) for item in tried],
+              "left": [{"secret": name, "version": version, "reason": held.why, "command": held.command}
+                       for name, version, held in left]})
     else:
-        for item in tried:
-            tell_tried(item)
-    return DONE if all(item.dead for item in tried) else WORK_LEFT
+        _tell_tries(tried, left)
+    return WORK_LEFT if owed or not all(item.dead for item in tried) else DONE
+
+
+def _tell_tries(tried: Sequence[Tried], left: Sequence[tuple[str, int, HeldBack]]) -> None:
+    for item in tried:
+        tell_tried(item)
+        if not item.dead and not item.entry.watch and item.reply.detail != IN_USE:
+            which = f"{item.entry.version}" if item.entry.version else f"0 --handle {shlex.quote(item.entry.handle)}"
+            say(f"  when you have seen that it is dead: clawsecrets revocations resolve {item.secret} {which}")
+    for name, version, held in left:
+        say(f"{name} version {version}: not tried: {held.why}")
+        say(f"  it goes on with: {held.command}")
+    if not tried and not left:
+        say("nothing is owed")
 
 
 def resolve_revocation(

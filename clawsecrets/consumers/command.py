@@ -110,7 +110,7 @@ class CommandConsumer:
         if ran.code == ACCEPTED:
             return Reply(Outcome.OK)
         if ran.code == NOT_IT:
-            return Reply(Outcome.REFUSED, "it does not use the version that the store holds as current")
+            return Reply(Outcome.REFUSED, not_current(handover.name))
         return Reply(Outcome.LATER, f"probe: {self._words(ran)}")
 
     def describe(self) -> str:
@@ -150,6 +150,12 @@ class CommandConsumer:
             return _Ran(why=f"no end within {self.timeout:g} s")
         finally:
             _end(process)
+
+
+def not_current(name: str) -> str:
+    """Of one that does not use what the store holds as current, and how it comes to."""
+    return ("it does not use the version that the store holds as current: restart or reload it once, it then reads "
+            f"what `clawsecrets inject {name}` has written")
 
 
 def _other_user(name: str) -> pwd.struct_passwd | None:

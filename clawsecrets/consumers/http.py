@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from clawsecrets.clients import http
+from clawsecrets.consumers.command import not_current
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Consumer, Handover, Reply
@@ -79,7 +80,13 @@ class HttpConsumer:
 
     def preflight(self, handover: Handover) -> Reply:
         """Is it healthy, and does it accept what is current?"""
-        return self.prove(handover)
+        well = self._healthy()
+        if well.outcome is not Outcome.OK or not self.probe_url:
+            return well
+        accepted, why = self._accepts(handover.new)
+        if accepted is None:
+            return Reply(Outcome.LATER, why)
+        return Reply(Outcome.OK) if accepted else Reply(Outcome.REFUSED, not_current(handover.name))
 
     def describe(self) -> str:
         """One line for `--dry-run` and docs."""

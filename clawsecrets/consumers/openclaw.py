@@ -119,7 +119,13 @@ class OpenClawConsumer:
 
     def preflight(self, handover: Handover) -> Reply:
         """Reachable, with the right to reload, and with a SecretRef that a reload would change."""
-        return _looked(lambda: self._preflight(handover))
+        def look() -> Reply:
+            try:
+                return self._preflight(handover)
+            except GatewayUnreachable as error:
+                return Reply(Outcome.LATER, f"{error.detail}: does the gateway run, at {self._url}?", after=error.after)
+
+        return _looked(look)
 
     # --- reload ---------------------------------------------------------------------------------------------------
 
@@ -260,7 +266,10 @@ class OpenClawConsumer:
             held = view.holdings(client, config, handover)
         if not held.new_at and not held.unread:
             return Reply(Outcome.REFUSED, f"{_absent(held)}; bind it to a consumer that uses it, or reload the gateway")
-        return Reply(Outcome.OK, f"reachable; {len(held.new_at)} field(s) hold the current value")
+        if not held.new_at:
+            return Reply(Outcome.OK, f"reachable, but {_absent(held)}: after a rotation it is for you to see that it "
+                         "uses the new one, and to say so")
+        return Reply(Outcome.OK, f"reachable, and it holds the current value in {_list(held.new_at)}")
 
 
 def _anew(handover: Handover) -> str:

@@ -65,9 +65,13 @@ class AssistedIssuer:
         return self._http.explain(request)
 
     def describe(self, operation: str, request: Request) -> str:
-        """What happens; creating is a person's part."""
+        """What happens; creating is a person's part, and may end the old one."""
+        ends_old = self.provider.manual.kills_old
         if operation in ("create", "recover", "recreate"):
-            return f"a person makes it: {self.provider.manual.url}"
+            ends = "; that ends the old one at once" if ends_old else ""
+            return f"a person makes it: {self.provider.manual.url}{ends}"
+        if operation == "revoke" and ends_old and not self.can("revoke"):
+            return "nothing to call: making the new one has ended it"
         return self._http.describe(operation, request)
 
     def _ask(self, why: str) -> Reply:

@@ -241,6 +241,15 @@ class Coverage(NamedTuple):
         )
 
 
+class Drawn(NamedTuple):
+    """Findings as text."""
+
+    by: str
+    """A hash of the code that drew them."""
+    findings: bytes
+    baselined: bytes
+
+
 class Report(NamedTuple):
     """Everything that a reporter writes."""
 
@@ -255,7 +264,7 @@ class Report(NamedTuple):
     stats: Mapping[str, float] = MappingProxyType({})
     """`seconds`, `rules` …"""
     interrupted: bool = False
-    drawn: tuple[bytes, bytes] | None = None
+    drawn: Drawn | None = None
     """Both as the JSON report has them, where that is at hand."""
 
     @property

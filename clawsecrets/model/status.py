@@ -177,6 +177,8 @@ def outcome_words(rotation: Rotation) -> str:
         return "replaced, with caveats" if rotation.caveats else "rotated"
     if rotation.state is State.VACATING and rotation.waits_for is Wait.PERSON:
         return OTHER_SLOT
+    if rotation.state is State.ABORTED and rotation.strategy == "assisted":  # a person may have ended it by making one
+        return "not rotated; the old one is kept"
     words = {
         State.DONE_OWED: "rotated, but the old one is not proven dead: revocation pending",
         State.ABORTED: "not rotated; the old one is still in use",

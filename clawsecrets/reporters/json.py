@@ -24,7 +24,7 @@ class Json:
     def pieces(self, report: Report) -> Sequence[bytes]:
         """The whole text in parts, none of them copied: what is drawn is large, and memory that nobody has touched yet
         takes longer to fill than a processor takes to write it."""
-        findings, baselined = report.drawn or drawn(report)
+        findings, baselined = report.drawn[1:] if report.drawn else drawn(report)
         first, second, third = as_json({
             "schema": SCHEMA,
             "findings": Ready(_HERE),

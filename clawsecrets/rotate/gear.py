@@ -52,12 +52,26 @@ class Outfit:
 
     @property
     def staged(self) -> frozenset[str]:
-        """Injectors that the validating consumers read: they are served the staged value (self-issued)."""
-        names: set[str] = set()
-        for consumer in self.consumers.values():
-            if consumer.validates:
-                names.update(consumer.reads or self.injectors)
-        return frozenset(names)
+        """Injectors of the secret that the validating consumers read: they are served the staged value (self-issued).
+        A consumer names what it reads as the configuration does, without a host."""
+        return frozenset(target for target in self.injectors for consumer in self.consumers.values()
+                         if consumer.validates and (not consumer.reads or target.partition("@")[0] in consumer.reads))
+
+    def unvalidated(self, name: str) -> str:
+        """Why nobody here could say which value of a self-issued secret is in effect, as it is bound, and what mends
+        it; empty: somebody could, or its issuer can."""
+        validators = {target: consumer for target, consumer in self.consumers.items() if consumer.validates}
+        if not self.tests_elsewhere or self.staged:
+            return ""
+        if not validators:
+            return ("its values are made here, and no consumer bound to it can say which one it accepts: bind one "
+                    f"that can (README, \"Values that are made here\"): clawsecrets configure {name} --inject TARGET "
+                    f"--consume TARGET; or make each new value yourself: clawsecrets configure {name} "
+                    "--strategy assisted")
+        reads = dict.fromkeys(read for consumer in validators.values() for read in consumer.reads)
+        which = ", ".join(validators)
+        return (f"{which} accepts or refuses it, and reads none of its targets: clawsecrets configure {name} --inject "
+                f"{next(iter(reads), 'TARGET')}")
 
 
 class Gear(Protocol):

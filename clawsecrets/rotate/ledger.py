@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from clawsecrets.errors import StaleRecord, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import WATCHED, Record, Revocation, in_use, left_by, owe_late, owing, same_value_in_use
-from clawsecrets.model.rotation import Outcome, Rotation, State
+from clawsecrets.model.rotation import Outcome, Rotation, State, Wait
 from clawsecrets.model.secret import SecretValue, Stage
 from clawsecrets.ports import Broken, Change, Clock, Handover, Lease, Reply, Request, Store
 from clawsecrets.rotate.gear import Gear, Outfit
 from clawsecrets.rotate.job import known
 from clawsecrets.rotate.proof import BY_WORD
 
+IN_USE = "it is in use: not revoked"
 KEEP = 7 * 86400.0
 """Seconds that the value of a credential is kept which the provider says is revoked, but which is not proven dead."""
 _PAID = {State.DONE_OWED: State.DONE, State.ABORTED_OWED: State.ABORTED}
@@ -46,6 +47,31 @@ class Answer:
     """OK: it was seen to be refused."""
     owe: tuple[Revocation, ...] = ()
     """Found, and could not be revoked."""
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Why an entry is not tried by itself or by `revocations retry`, and the command that brings it on."""
+
+    why: str
+    command: str
+
+
+def held_back(record: Record, entry: Revocation) -> HeldBack | None:
+    """What keeps an entry from being tried; None: nothing does."""
+    name, rotation = record.secret.name, record.rotation
+    if record.reconcile:
+        return HeldBack("it comes from a restored backup that is not confirmed", "clawsecrets restore --confirm")
+    if rotation is None or not _of_unfinished(record, entry):
+        return None
+    note = f": {rotation.note}" if rotation.note else ""
+    if rotation.state is State.STUCK:
+        return HeldBack(f"its rotation is stuck{note}", f"clawsecrets rotations resume {name}")
+    if rotation.waits_for is Wait.PERSON and rotation.state in (State.RETIRING, State.PROVING_DEAD):
+        return HeldBack(f"its rotation waits for you to revoke it, and for --done if it cannot be tried{note}",
+                        f"clawsecrets rotations resume {name}")
+    return HeldBack(f"its rotation is unfinished ({rotation.state.value}){note}",
+                    f"clawsecrets rotations resume {name}")
 
 
 class Ledger:
@@ -83,7 +109,7 @@ class Ledger:
         try:
             for entry in self._store.load(name).revocations:
                 record = self._store.load(name)
-                if _of_unfinished(record, entry) or record.reconcile:
+                if held_back(record, entry) is not None:
                     continue
                 if force or entry.next_at <= self._clock.now():
                     self._store.renew(lease)
@@ -129,7 +155,7 @@ class Ledger:
         """Revoke it and try it; never by an id, nor of a value, that another version in use has too."""
         version, value = record.version(entry.version), None
         if _serves(record, entry) or (not entry.version and in_use(record, entry)):
-            return Answer(Reply(Outcome.REFUSED, "it is in use: not revoked"))
+            return Answer(Reply(Outcome.REFUSED, IN_USE))
         if version is not None and not version.erased_at:
             value = self._store.value(record.secret.name, version.number)
         outfit = self._gear.outfit(record.secret)

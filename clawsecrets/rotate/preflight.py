@@ -11,28 +11,67 @@ from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.strategies import table_for
 from clawsecrets.ports import Handover, Injector, Reply, Request, Store
 from clawsecrets.rotate.delivery import TURNS, entries_for
-from clawsecrets.rotate.elsewhere import elsewhere, heard
+from clawsecrets.rotate.elsewhere import carriers, elsewhere, heard
 from clawsecrets.rotate.gear import Gear, Outfit
+
+OF_COMPROMISED = "does not stop the replacement of a compromised one"
+OF_DEAD = "does not stop the replacement of one that its provider refuses"
 
 
 def checks(record: Record, outfit: Outfit, store: Store, gear: Gear | None = None, *,
            compromised: bool = False) -> Iterator[Reply]:
-    """One reply for each thing looked at, lazily; changes nothing. `detail` names what was looked at.
+    """One reply for each thing that a rotation would look at, lazily; changes nothing. `detail` names what was looked
+    at. REFUSED is what a rotation would refuse; all else is OK."""
+    others = carriers(outfit, record.secret)
+    if others:
+        yield Reply(Outcome.OK, f"host {' or '.join(others)} carries it out, and looks there whether it can")
+        return
+    for reply, passed_over in looked(record, outfit, store, gear, compromised=compromised):
+        yield replace(reply, detail=f"{reply.detail} ({passed_over})") if passed_over else reply
 
-    Under `compromised` a consumer that is not well stops nothing: it is told as a note.
+
+def looked(record: Record, outfit: Outfit, store: Store, gear: Gear | None, *,
+           compromised: bool) -> Iterator[tuple[Reply, str]]:
+    """The same with what ANNOUNCE asks: OK or REFUSED, and, where something is not well, why it stops nothing.
+
+    What is unsure now is refused now, for nothing was done yet. Hosts and consumers that are not well stop neither the
+    replacement of a compromised value nor that of a dead one.
     """
-    yield from essential(record, outfit, store, gear)
+    for reply in essential(record, outfit, store, gear):
+        yield _firm(reply), ""
+    passed_over = OF_COMPROMISED if compromised else ""
     for reply in of_others(record, outfit, store):
-        if compromised and reply.outcome is not Outcome.OK:
-            reply = replace(reply, outcome=Outcome.OK,
-                            detail=f"{reply.detail} (does not stop the replacement of a compromised one)")
-        yield reply
+        if reply.outcome is Outcome.OK:
+            yield reply, ""
+            continue
+        if not passed_over and _current_is_dead(record, outfit, store):
+            passed_over = OF_DEAD
+        yield (Reply(Outcome.OK, reply.detail), passed_over) if passed_over else (_firm(reply), "")
+
+
+def _firm(reply: Reply) -> Reply:
+    """OK, or REFUSED: what could not be asked is not waited for."""
+    if reply.outcome in (Outcome.OK, Outcome.REFUSED):
+        return reply
+    return Reply(Outcome.REFUSED, f"{reply.detail} (that could not be looked at, so nothing begins)")
+
+
+def _current_is_dead(record: Record, outfit: Outfit, store: Store) -> bool:
+    """Whether the provider itself refuses the current value: no wonder then that a consumer is not well with it."""
+    handover, current = _as_it_is(record, store), record.current
+    if handover is None or current is None or outfit.tests_elsewhere:
+        return False
+    request = outfit.request(record.secret.name, "", old=handover.new, old_handle=current.handle)
+    reply = outfit.issuer.test(handover.new, request)
+    return reply.outcome is Outcome.REFUSED and not reply.untestable
 
 
 def essential(record: Record, outfit: Outfit, store: Store, gear: Gear | None) -> Iterator[Reply]:
-    """Without these nothing can be done: the admin credential, and places that can be written to and can carry
-    everything that they are to hold."""
+    """Without these nothing can be done: the admin credential, somebody who can say which value is in effect, and
+    places that can be written to and can carry everything that they are to hold."""
     yield named("admin credential", outfit.admin_test())
+    if why := outfit.unvalidated(record.secret.name):
+        yield Reply(Outcome.REFUSED, why)
     if outfit.refresher is not None:
         token, name = record.refresh_token, record.secret.name
         yield Reply(Outcome.OK, "refresh token: ready") if token is not None else Reply(
@@ -125,7 +164,8 @@ def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
     consumers = ", ".join(outfit.consumers) or "nobody: delivered, not proven"
     validators = ", ".join(name for name, c in outfit.consumers.items() if c.validates) or "nobody"
     if step in operations and not (outfit.tests_elsewhere and step == "prove-dead"):
-        return issuer.describe(operations[step], request)
+        ends = "; that ends the old one at once" if step == "create" and outfit.strategy == "cut-over" else ""
+        return f"{issuer.describe(operations[step], request)}{ends}"
     words = {
         "announce": f"check targets; record the intent (version {version.number if version else 0} is current)",
         "vacate": "see that nobody uses what stands in the idle slot",

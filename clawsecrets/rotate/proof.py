@@ -54,7 +54,7 @@ def probe(job: Job) -> Done:
     replies = [(target, consumer.probe(handover)) for target, consumer in job.outfit.consumers.items()
                if consumer.validates]
     if not replies:
-        return Done(Reply(Outcome.REFUSED, "no consumer validates it"))
+        return Done(Reply(Outcome.REFUSED, job.outfit.unvalidated(job.record.secret.name)))
     outcomes = {reply.outcome for _, reply in replies}
     if outcomes == {Outcome.OK, Outcome.REFUSED}:
         where = ", ".join(f"{target} the {'new' if r.outcome is Outcome.OK else 'old'} one" for target, r in replies)

@@ -20,33 +20,19 @@ from clawsecrets.rotate.proof import FAR, NOT_RELOADED, each, overridden, probe,
 
 
 def announce(job: Job) -> Done:
-    """Look before anything happens. What is unsure now is refused now: nothing was done yet.
-
-    A consumer that is not well stops neither the replacement of a compromised value nor that of a dead one. Where the
-    consumer that validates the value is on another host, that one goes on from here.
-    """
+    """Look before anything happens, with the eyes of the dry run. Where the consumer that validates the value is on
+    another host, that one goes on from here."""
     others = carriers(job.outfit, job.record.secret)
     if others:
         return Done(Reply(Outcome.LATER, f"{AWAITED}{' or '.join(others)} to carry it out", after=LOOK_AGAIN))
-    for reply in preflight.essential(job.record, job.outfit, job.store, job.gear):
-        if reply.outcome is not Outcome.OK:
-            return Done(Reply(Outcome.REFUSED, reply.detail))
     notes: list[str] = []
-    for reply in preflight.of_others(job.record, job.outfit, job.store):
+    looked = preflight.looked(job.record, job.outfit, job.store, job.gear, compromised=job.rotation.compromised)
+    for reply, passed_over in looked:
         if reply.outcome is not Outcome.OK:
-            if not job.rotation.compromised and not (notes or _current_is_dead(job)):
-                return Done(Reply(Outcome.REFUSED, reply.detail))
+            return Done(reply)
+        if passed_over:
             notes.append(reply.detail)
     return Done(Reply(Outcome.OK, "; ".join(notes)))
-
-
-def _current_is_dead(job: Job) -> bool:
-    """Whether the provider itself refuses the current value: no wonder then that a consumer is not well with it."""
-    value = job.value(job.rotation.old_version)
-    if value is None or job.outfit.tests_elsewhere:
-        return False
-    reply = job.outfit.issuer.test(value, job.request)
-    return reply.outcome is Outcome.REFUSED and not reply.untestable
 
 
 def create(job: Job) -> Done:
@@ -154,7 +140,7 @@ def stage(job: Job) -> Done:
     if job.handover() is None:
         return Done(GONE)
     if not job.outfit.staged:
-        return Done(Reply(Outcome.REFUSED, "no consumer that validates it reads any of its injectors"))
+        return Done(Reply(Outcome.REFUSED, job.outfit.unvalidated(job.record.secret.name)))
     done = deliver(job.store, job.gear, job.record, job.outfit, job.now, job.outfit.staged, job.actor)
     return Done(done.reply, lambda record: record.ack(*done.acks))
 

@@ -190,7 +190,7 @@ class Cache:
 
     def _write(self, body: bytes) -> None:
         draft = self._path.parent / f".scan-{os.getpid()}-{os.urandom(8).hex()}"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(handle, "wb") as file:
                 file.write(FORMAT + self._key.seal(FORMAT + body) + body)

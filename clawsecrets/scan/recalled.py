@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
-from clawsecrets.errors import Incomplete
-from clawsecrets.model.finding import Finding, Kind, Location, Provenance, Report, Rule
+from clawsecrets.model.finding import Drawn, Finding, Kind, Location, Provenance, Report, Rule
 
 _NAME = "\0"
 """In a line of advice: the finding's own fingerprint."""
@@ -32,15 +29,15 @@ class Recalled(NamedTuple):
     """Of images."""
     not_shown: int
     """Matches that were not confident enough."""
-    drawn: tuple[bytes, bytes] | None = None
+    drawn: Drawn | None = None
     """As Report's."""
 
 
-class Late(Sequence[Finding]):
-    """Findings that are counted, and read only when one of them is asked for."""
+class Counted(Sequence[Finding]):
+    """Findings of which only the number is known: all else of them is drawn already."""
 
-    def __init__(self, count: int, read: Callable[[], Sequence[Finding]]) -> None:
-        self._count, self._read = count, read
+    def __init__(self, count: int) -> None:
+        self._count = count
 
     def __len__(self) -> int:
         return self._count
@@ -50,19 +47,7 @@ class Late(Sequence[Finding]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[Finding]: ...
     def __getitem__(self, at: int | slice) -> Finding | Sequence[Finding]:
-        return self._all()[at]
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self._all())
-
-    def _all(self) -> Sequence[Finding]:
-        """Incomplete for what we never wrote."""
-        with suppress(ValueError, KeyError, IndexError, TypeError, AttributeError):
-            every = self._read()
-            if len(every) == self._count:
-                self._read = lambda: every
-                return every
-        raise Incomplete("what the cache keeps of an earlier scan is not as it should be", "scan with --no-cache")
+        raise TypeError("they were not read, only how they are drawn")
 
 
 class _Table:
@@ -95,32 +80,29 @@ def packed(report: Report) -> dict[str, Any]:
             "layers": report.coverage.layers, "rules": rules,
             "counts": [len(report.findings), len(report.baselined)],
             "rows": _deflated(json.dumps(plain(report), separators=(",", ":")).encode()),
-            "drawn": list(map(_deflated, drawn)) if drawn and max(map(len, drawn)) <= DRAWN else None}
+            "drawn": [drawn.by, *map(_deflated, drawn[1:])] if drawn and max(map(len, drawn[1:])) <= DRAWN else None}
 
 
-def unpacked(table: Mapping[str, Any], rules: Mapping[str, Rule], as_drawn: bool = False) -> Recalled | None:
-    """Back again; None when a rule is another one now. `as_drawn`: no finding will be asked for where it is known how
-    all of them are drawn. ValueError, KeyError, IndexError, TypeError or AttributeError when it is not what `packed`
-    gives."""
+def unpacked(table: Mapping[str, Any], rules: Mapping[str, Rule], drawing: str = "") -> Recalled | None:
+    """Back again; None when a rule is another one now. `drawing`: no finding will be asked for where it is known how
+    all of them are drawn by this code. ValueError, KeyError, IndexError, TypeError or AttributeError when it is not
+    what `packed` gives."""
     used = {name: rules[name] for name in table["rules"] if name in rules}
     if any(name not in used or _facts(used[name]) != facts for name, facts in table["rules"].items()):
         return None
     text, counts = table["rows"], tuple(map(int, table["counts"]))
     found: Sequence[Sequence[Finding]]
-    if as_drawn and table["drawn"]:
-        first, second = table["drawn"]
-        drawn = _inflated(first), _inflated(second)
-        found = [Late(count, partial(_late, text, used, k)) for k, count in enumerate(counts)]
+    drawn = None
+    if drawing and table["drawn"] and table["drawn"][0] == drawing:
+        _, first, second = table["drawn"]
+        drawn = Drawn(drawing, _inflated(first), _inflated(second))
+        found = list(map(Counted, counts))
     else:
-        drawn, found = None, parsed(json.loads(_inflated(text)), used)
+        found = parsed(json.loads(_inflated(text)), used)
     if tuple(map(len, found)) != counts:
         raise ValueError("another number of findings")
     return Recalled(found[0], found[1], used, tuple(map(str, table["sources"])), int(table["layers"]),
                     int(table["not_shown"]), drawn)
-
-
-def _late(text: Sequence[Any], used: Mapping[str, Rule], which: int) -> Sequence[Finding]:
-    return parsed(json.loads(_inflated(text)), used)[which]
 
 
 def _deflated(data: bytes) -> tuple[int, str]:

@@ -96,18 +96,19 @@ class Caching:
         """Whether an image's layer was clean before."""
         return digest in self._cache.seen.layers
 
-    def recalling(self, sources: Sequence[Source], judged: str, rules: Mapping[str, Rule], as_drawn: bool = False
+    def recalling(self, sources: Sequence[Source], judged: str, rules: Mapping[str, Rule], drawing: str = ""
                   ) -> Again | None:
         """What an earlier scan has told of this one repository or image, when it can be told again. `judged`: what else
-        the findings depend on. `as_drawn`: only the JSON report is wanted."""
+        the findings depend on. `drawing`: a hash of the code that
+        draws the JSON report, where only that is wanted."""
         from clawsecrets.sources.git.quick import QuickSource
         from clawsecrets.wiring.recalling import Recalling, RecallingImage
 
         if len(sources) != 1:
             return None
         if isinstance(sources[0], QuickSource):
-            return Recalling.of(sources[0], self._seen, judged, rules, as_drawn) if self._seen is not None else None
-        return RecallingImage.of(sources[0], self._cache.seen.images, judged, rules, as_drawn)
+            return Recalling.of(sources[0], self._seen, judged, rules, drawing) if self._seen is not None else None
+        return RecallingImage.of(sources[0], self._cache.seen.images, judged, rules, drawing)
 
     # --- after it
 

@@ -52,14 +52,14 @@ class Recalling:
         self._report = report
 
     @classmethod
-    def of(cls, source: QuickSource, seen: Clean, judged: str, rules: Mapping[str, Rule], as_drawn: bool = False
+    def of(cls, source: QuickSource, seen: Clean, judged: str, rules: Mapping[str, Rule], drawing: str = ""
            ) -> Recalling | None:
         """What the cache has of it; None when it does not hold any more, or is not as it should be. From now on the
-        source gives only what is new. `as_drawn`: as recalled.unpacked has it."""
+        source gives only what is new. `drawing`: as recalled.unpacked has it."""
         report = seen.report
         try:
             if report is not None and report["judged"] == _of(source, judged) and source.settle(report["refs"]) \
-                    and (found := recalled.unpacked(report["found"], rules, as_drawn)) is not None:
+                    and (found := recalled.unpacked(report["found"], rules, drawing)) is not None:
                 return cls(source, seen, report, found)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             pass
@@ -90,13 +90,13 @@ class RecallingImage:
 
     @classmethod
     def of(cls, source: Source, images: Mapping[str, Mapping[str, Any]], judged: str, rules: Mapping[str, Rule],
-           as_drawn: bool = False) -> RecallingImage | None:
+           drawing: str = "") -> RecallingImage | None:
         """What the cache has of it; None when it has nothing that holds. From now on the source only hashes."""
         told = images.get(identity(source), {}) if images else {}
         if not told or told.get("judged") != judged:
             return None
         try:
-            found = recalled.unpacked(told["found"], rules, as_drawn)
+            found = recalled.unpacked(told["found"], rules, drawing)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             found = None
         if found is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from clawsecrets.errors import ConfigError, UsageError
-from clawsecrets.model.finding import CONFIDENCES, Coverage, Match, Report
+from clawsecrets.model.finding import CONFIDENCES, Coverage, Drawn, Match, Report
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config, Paths
@@ -99,9 +99,9 @@ class Scan:
             sources = Places(self.order, self.chosen(), self.told, caching, stack).sources()
             judged = self._judged(baseline) if caching is not None else ""
             verify = self.order.verify  # what a provider said is not said again, and nobody goes unasked
-            as_json, again = self.order.form == "json", None
+            drawing, again = _drawing() if caching is not None and self.order.form == "json" else "", None
             if caching is not None and not verify:
-                again = caching.recalling(sources, judged, ruleset.by_id, as_json)
+                again = caching.recalling(sources, judged, ruleset.by_id, drawing)
             outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
             if caching is not None and again is not None:
                 if again.holds(outcomes[0]):
@@ -112,7 +112,7 @@ class Scan:
                     outcomes, interrupted = pipeline.run(sources, make, lambda: rules, self.workers(), self.told)
             report = self.report(sources, outcomes, ruleset, baseline, interrupted)
             if caching is not None:
-                report = _drawn(report) if as_json else report
+                report = _drawn(report, drawing) if drawing else report
                 caching.remember(sources, outcomes, interrupted, self.shown, None if verify else (report, judged))
             return report
 
@@ -265,12 +265,13 @@ class Scan:
             coverage = coverage.plus(source.coverage()).plus(Coverage(
                 objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached, skipped=tuple(outcome.skipped)))
         stats = self._stats(ruleset, len(below))
-        if not (seen or below or dropped or coverage.skipped):
-            return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
-        from clawsecrets.scan import triage
         from clawsecrets.scan.shown import hidden, told
 
         inside = hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
+        if not (seen or below or dropped or inside or coverage.skipped):
+            return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
+        from clawsecrets.scan import triage
+
         groups = triage.group(seen)
         if self.order.verify:
             self._verify(groups)
@@ -351,11 +352,23 @@ class Scan:
         return exit_code(report, allow_incomplete)
 
 
-def _drawn(report: Report) -> Report:
+def _drawing() -> str:
+    """A hash of the code that draws findings as JSON: what it drew is not told again by another one."""
+    import hashlib
+
+    import clawsecrets
+
+    state, folder = hashlib.blake2b(digest_size=16), Path(clawsecrets.__path__[0], "reporters")
+    for name in ("json.py", "visible.py"):
+        state.update((folder / name).read_bytes())
+    return state.hexdigest()
+
+
+def _drawn(report: Report, drawing: str) -> Report:
     """With the text of its findings as the JSON report has them: it is written once, and kept."""
     from clawsecrets.reporters.json import drawn
 
-    return report._replace(drawn=drawn(report))
+    return report._replace(drawn=Drawn(drawing, *drawn(report)))
 
 
 def write_report(pieces: Sequence[bytes], output: str) -> None:

@@ -61,6 +61,8 @@ def test_a_dry_run_changes_nothing_and_shows_no_value(small: Small) -> None:
     before = small.contents()
     ran = small.adopt()
     assert ran.code == 0
+    assert ran.err.count("openclaw-hooks-token cannot be rotated as it is bound") == 1
+    assert ran.err.count("cannot be rotated") == 1, "the gateway's own token becomes a SecretRef"
     assert small.contents() == before
     assert not any(value in ran.everything for value in VALUES.values())
     moves = {move["where"].partition(": ")[2]: move["way"]
@@ -83,6 +85,8 @@ def test_afterwards_no_value_is_left_and_all_are_in_the_store(small: Small) -> N
     assert config["env"]["vars"] == {}
     assert "keyRef" in small.rows()[0][0]
     assert "--secret" in ran.err
+    assert ran.err.count("cannot be rotated as it is bound") == 1, ran.err
+    assert "clawsecrets configure openclaw-hooks-token --strategy assisted" in ran.err
     again = small.adopt("--apply")
     assert (again.code, "nothing to move" in again.err) == (0, True)
 

@@ -345,6 +345,96 @@ def test_a_version_closed_on_a_persons_word_has_no_date_of_death(desk: Desk) -> 
     assert row.split()[4] == "-"
 
 
+# --- the dry run says what would happen -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("consumer", ["", '[consumers.agent]\nkind = "run"\n'], ids=["nobody", "run"])
+def test_a_dry_run_refuses_what_the_rotation_refuses(desk: Desk, consumer: str) -> None:
+    desk.config(consumer)
+    desk.init()
+    desk.quick("set", "openclaw-hooks-token", "--provider", "openclaw-hooks", stdin=b"first-0123456789")
+    if consumer:
+        desk.quick("configure", "openclaw-hooks-token", "--consume", "agent")
+    dry = desk.typed("rotate", "openclaw-hooks-token", "--dry-run", "--json")
+    refused = [c["detail"] for c in json.loads(dry.out)["plans"][0]["checks"] if c["outcome"] == "refused"]
+    ran = desk.typed("rotate", "openclaw-hooks-token")
+    assert dry.code == ran.code == 4, (dry, ran)
+    told = ran.everything
+    assert told.count(refused[0]) == 1, (refused, told)
+    assert "stage" not in told and "probe" not in told
+    assert "clawsecrets configure openclaw-hooks-token --inject TARGET --consume TARGET" in told
+    doctor = " ".join(desk.typed("doctor").out.split())
+    assert "openclaw-hooks-token: it cannot be rotated as it is bound" in doctor
+
+
+def test_a_hooks_token_is_rotated_where_its_consumer_validates_it(desk: Desk) -> None:
+    held, env = desk.root / "held", desk.root / "gw.env"
+    probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {held})" ]\n', 0o700)
+    reload = desk.write("bin/reload", f"#!/bin/sh\n. {env}\nprintf %s \"$OPENCLAW_HOOKS_TOKEN\" > {held}\n", 0o700)
+    desk.config(f'[injectors.env]\nkind = "env-file"\npath = "{env}"\ndialect = "shell"\n[consumers.gateway-hooks]\n'
+                f'kind = "command"\nreload = ["{reload}"]\nprobe = ["{probe}"]\nvalidates = true\nreads = ["env"]\n')
+    desk.init()
+    desk.quick("set", "openclaw-hooks-token", "--provider", "openclaw-hooks", stdin=b"first-0123456789")
+    desk.quick("configure", "openclaw-hooks-token", "--inject", "env", "--consume", "gateway-hooks")
+    desk.quick("inject", "openclaw-hooks-token")
+    ran = desk.typed("rotate", "openclaw-hooks-token")
+    assert ran.code == 4 and "restart or reload it once" in ran.everything, ran
+    held.write_text("first-0123456789")
+    desk.ok("rotate", "openclaw-hooks-token", "--dry-run")
+    assert "openclaw-hooks-token: rotated" in desk.ok("rotate", "openclaw-hooks-token").out
+    assert held.read_text() == desk.quick("get", "openclaw-hooks-token", "--raw").out != "first-0123456789"
+
+
+def test_that_a_person_ends_the_old_one_by_making_a_new_one_is_announced(desk: Desk) -> None:
+    desk.init()
+    desk.quick("set", "telegram-bot-token", "--provider", "telegram", stdin=b"123456789:AA" + b"x1Y2z" * 6 + b"abc")
+    dry = " ".join(desk.ok("rotate", "telegram-bot-token", "--dry-run").out.split())
+    assert "BotFather; that ends the old one at once" in dry, dry
+    assert "revoke-old nothing to call: making the new one has ended it" in dry, dry
+    assert desk.typed("rotate", "telegram-bot-token").code == 1
+    ran = desk.ok("rotations", "abort", "telegram-bot-token")
+    assert "still in use" not in ran.everything and "not rotated; the old one is kept" in ran.out
+    assert "that has ended the old one: give it: clawsecrets rotate telegram-bot-token --new-value-stdin" in ran.err
+
+
+# --- revocations that wait for a person -------------------------------------------------------------------------------
+
+
+def test_a_retry_says_what_it_did_not_try_and_which_command_ends_it(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    desk.quick("delete", "acme-admin")
+    fresh = fake.seed("acme", "by a person").value
+    assert desk.typed("rotate", "acme-api-key", "--new-value-stdin", stdin=fresh.encode()).code == 1
+    assert desk.typed("revocations").code == 1
+    for words in ((), ("acme-api-key",)):
+        ran = desk.typed("revocations", "retry", *words)
+        assert ran.code == 1 and "acme-api-key version 1: not tried: its rotation waits for you" in ran.err, ran
+        assert "clawsecrets rotations resume acme-api-key" in ran.err
+    answer = desk.typed("revocations", "retry", "--json")
+    left = json.loads(answer.out)["left"]
+    assert answer.code == 1 and [(item["version"], item["command"]) for item in left] == [
+        (1, "clawsecrets rotations resume acme-api-key")]
+    doctor = desk.typed("doctor").out
+    assert "clawsecrets rotations resume acme-api-key" in doctor and "revocations retry" not in doctor
+    for item in fake.live("acme").values():
+        if item.value != fresh:
+            fake.bank.kill(item.handle)
+    desk.ok("rotations", "resume", "acme-api-key")
+    ran = desk.ok("revocations", "retry", "acme-api-key")
+    assert ran.err == "nothing is owed\n"
+
+
+def test_a_retry_that_does_not_end_it_says_what_does(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("revoke", "status", status=403, times=-1)
+    assert desk.typed("rotate", "acme-api-key").code == 1
+    ran = desk.typed("revocations", "retry", "acme-api-key")
+    assert ran.code == 1 and "clawsecrets revocations resolve acme-api-key 1" in ran.err, ran
+    assert "clawsecrets revocations retry acme-api-key" in desk.typed("doctor").out
+
+
 # --- quickstart -----------------------------------------------------------------------------------------------------
 
 

@@ -191,7 +191,10 @@ def test_prove_waits_until_the_service_has_settled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("held", "outcome"), [(NEW, Outcome.OK), (OLD, Outcome.REFUSED)], ids=["new", "old"])
 def test_preflight_asks_for_the_current_value(tmp_path: Path, held: bytes, outcome: Outcome) -> None:
-    assert consumer(tmp_path, held).preflight(handover()).outcome is outcome
+    reply = consumer(tmp_path, held).preflight(handover())
+    assert reply.outcome is outcome
+    mend = ("restart or reload it once", f"clawsecrets inject {handover().name}")
+    assert all(words in reply.detail for words in mend) is (outcome is Outcome.REFUSED)
 
 
 def test_preflight_names_a_missing_command() -> None:

@@ -76,6 +76,8 @@ def handover(new: str = NEW, old: str | None = OLD) -> Handover:
 def test_which_value_it_accepts(service: Service, auth: str) -> None:
     one = replace(consumer(service), auth=auth, validates=True)
     assert one.preflight(handover(OLD, None)).outcome is Outcome.OK
+    reply = one.preflight(handover(NEW, None))
+    assert reply.outcome is Outcome.REFUSED and "restart or reload it once" in reply.detail
     assert one.probe(handover()).outcome is Outcome.REFUSED
     service.accepted = {OLD, NEW}
     assert one.probe(handover()).outcome is Outcome.LATER

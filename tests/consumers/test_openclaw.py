@@ -343,6 +343,24 @@ def test_preflight_of_a_sound_one(gateway: FakeGateway) -> None:
     assert gateway.reloads == 0
 
 
+def test_preflight_says_where_the_current_value_is_and_what_it_means_that_it_cannot_be_seen(
+        gateway: FakeGateway) -> None:
+    as_it_is = handover("openai-api-key", "sk-old", "sk-old")
+    assert consumer(gateway).preflight(as_it_is).detail == f"reachable, and it holds the current value in {OPENAI}"
+    gateway.unreadable.add(OPENAI)
+    reply = consumer(gateway).preflight(as_it_is)
+    assert clean(reply, gateway) is Outcome.OK
+    assert f"does not read back {OPENAI}" in reply.detail and "after a rotation it is for you to see" in reply.detail
+
+
+def test_preflight_of_one_that_does_not_run_asks_whether_it_does() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
+        reply = OpenClawConsumer("gateway", url, is_own, lambda: [SecretValue("x")], timeout=LONG).preflight(KEY)
+    assert reply.outcome is Outcome.LATER and f"does the gateway run, at {url}?" in reply.detail
+
+
 def test_preflight_wants_the_right_to_reload(gateway: FakeGateway) -> None:
     gateway.scopes = []
     reply = consumer(gateway).preflight(OWN)

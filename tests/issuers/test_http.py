@@ -16,7 +16,7 @@ import pytest
 from clawsecrets.clients.http import Limits
 from clawsecrets.issuers.assisted import AssistedIssuer
 from clawsecrets.issuers.http import HttpIssuer
-from clawsecrets.issuers.loader import load_file
+from clawsecrets.issuers.loader import load_file, load_providers
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Request
@@ -328,6 +328,14 @@ def test_no_value_leaks(fake: FakeProvider, caplog: pytest.LogCaptureFixture) ->
     assert canary not in caplog.text
     logging.getLogger("urllib3.connectionpool").error("something with %s", canary)
     assert canary not in caplog.text
+
+
+def test_describe_announces_that_a_person_who_makes_the_new_one_ends_the_old_one() -> None:
+    files, request = load_providers(), Request("s", "r")
+    telegram, groq = AssistedIssuer(files["telegram"]), AssistedIssuer(files["groq"])
+    assert "that ends the old one at once" in telegram.describe("create", request)
+    assert telegram.describe("revoke", request) == "nothing to call: making the new one has ended it"
+    assert "ends" not in groq.describe("create", request) and "by hand" in groq.describe("revoke", request)
 
 
 def test_describe_shows_ids_but_no_values(fake: FakeProvider) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from clawsecrets.model.rotation import Outcome, State
 from clawsecrets.ports import Reply
 from clawsecrets.rotate import preflight
+from tests.sim import gear
 from tests.sim.gear import GRACE, WorldGear
 from tests.sim.test_more import ALL, state, world
 from tests.sim.world import NAME
@@ -26,8 +29,8 @@ def test_what_a_target_could_not_carry_is_refused_before_anything_is_made(strate
 def test_a_dry_run_says_it_too(with_gear: bool) -> None:
     it = world("cut-over")
     it.faulty, it.carries = False, Outcome.REFUSED
-    gear, record = WorldGear(it), it.store.load(NAME)
-    replies = list(preflight.checks(record, gear.outfit(record.secret), it.store, gear if with_gear else None))
+    made, record = WorldGear(it), it.store.load(NAME)
+    replies = list(preflight.checks(record, made.outfit(record.secret), it.store, made if with_gear else None))
     assert [r.detail for r in replies if r.outcome is Outcome.REFUSED] == ["injector file: refused"]
 
 
@@ -41,6 +44,57 @@ def test_under_compromised_an_unwell_consumer_is_a_note(monkeypatch: pytest.Monk
     assert [r.detail for r in plain] == ["consumer app: it is down"]
     urgent = list(preflight.checks(record, outfit, it.store, compromised=True))
     assert all(r.outcome is Outcome.OK for r in urgent) and "it is down" in urgent[-1].detail
+
+
+def test_what_nobody_could_validate_is_refused_once_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the dry run in the words of the rotation: both ask whether somebody can say which value is in effect."""
+    it = world("self-issued")
+    it.faulty = False
+    monkeypatch.setattr(gear._App, "validates", False)
+    record = it.store.load(NAME)
+    dry = [r.detail for r in preflight.checks(record, WorldGear(it).outfit(record.secret), it.store)
+           if r.outcome is Outcome.REFUSED]
+    rotation = it.rotate().rotation
+    assert state(it) is State.ABORTED and not it.done["deliver"]
+    assert rotation is not None and dry == [rotation.note]
+    assert "--strategy assisted" in rotation.note and "--consume TARGET" in rotation.note
+
+
+@pytest.mark.parametrize(("reads", "staged"), [((), True), (("file",), True), (("other",), False)])
+@pytest.mark.parametrize("host", ["", "@claw-1"])
+def test_the_validating_consumer_must_read_one_of_the_targets(reads: tuple[str, ...], staged: bool, host: str) -> None:
+    """It names what it reads without the host that the target has in the record."""
+    outfit = WorldGear(world("self-issued")).outfit(world("self-issued").store.load(NAME).secret)
+    app = outfit.consumers["app"]
+    app.reads = reads  # type: ignore[misc]
+    outfit = replace(outfit, injectors={f"file{host}": outfit.injectors["file"]})
+    assert outfit.staged == ({f"file{host}"} if staged else frozenset())
+    why = outfit.unvalidated(NAME)
+    assert (why == "") is staged and ("--inject other" in why) is not staged
+
+
+def test_what_cannot_be_asked_is_refused_by_the_dry_run_as_by_the_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world()
+    it.faulty = False
+    record = it.store.load(NAME)
+    monkeypatch.setattr(gear._App, "preflight", lambda app, handover: Reply(Outcome.LATER, "connection refused"))
+    dry = [r for r in preflight.checks(record, WorldGear(it).outfit(record.secret), it.store)
+           if r.outcome is not Outcome.OK]
+    rotation = it.rotate().rotation
+    assert rotation is not None and state(it) is State.ABORTED
+    assert [(r.outcome, r.detail) for r in dry] == [(Outcome.REFUSED, rotation.note)]
+    assert "consumer app: connection refused" in rotation.note
+
+
+def test_of_a_dead_one_an_unwell_consumer_is_a_note_in_the_dry_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world()
+    it.faulty = False
+    record = it.store.load(NAME)
+    outfit = WorldGear(it).outfit(record.secret)
+    monkeypatch.setattr(outfit.consumers["app"], "preflight", lambda handover: Reply(Outcome.REFUSED, "it is down"))
+    monkeypatch.setattr(outfit.issuer, "test", lambda value, request: Reply(Outcome.REFUSED))
+    replies = list(preflight.checks(record, outfit, it.store))
+    assert all(r.outcome is Outcome.OK for r in replies) and preflight.OF_DEAD in replies[-1].detail
 
 
 @pytest.mark.parametrize("strategy", ALL)

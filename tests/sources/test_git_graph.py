@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clawsecrets.sources.git.brought import Bringers
 from clawsecrets.sources.git.graph import Graph
 from clawsecrets.sources.git.layout import find
-from clawsecrets.sources.git.memory import reaching
+from clawsecrets.sources.git.memory import NOWHERE, reaching
 from clawsecrets.sources.git.objects import Missing, Objects
 from tests.plants.git_plants import Garden
 
@@ -74,8 +74,14 @@ def test_what_reaches_what(history: list[tuple[list[int], int]]) -> None:
         reach.append({number}.union(*(reach[parent] for parent in parents if parent >= 0)))
     every = range(len(history))
     wanted = [named(number) for number in every]
-    found = reaching(map(named, every), Graph(made(history), 20).masks(wanted), wanted, 3)
+    graph = Graph(made(history), 20)
+    found = reaching([(f"r{tip}", named(tip)) for tip in every], graph.masks(wanted), wanted, 3)
     assert found == {named(number): [named(tip) for tip in every if number in reach[tip]][:3] for number in every}
+    of_one = reaching([("r", named(tip)) for tip in every], graph.masks(wanted), wanted, 3)
+    assert of_one == {named(number): [named(tip) for tip in every if number in reach[tip]] for number in every}
+    told = dict(zip(graph.order, graph.ranks({named(tip): tip % 4 for tip in every if tip % 3}), strict=True))
+    assert told == {named(number): min((tip % 4 for tip in every if tip % 3 and number in reach[tip]), default=NOWHERE)
+                    for number in every}
 
 
 def test_a_commit_of_two_packs_counts_once() -> None:

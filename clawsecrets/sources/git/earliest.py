@@ -108,6 +108,7 @@ class Earliest:
     def __init__(self, base: Database, edges: Sequence[Edges], wanted: Sequence[bytes]) -> None:
         """`edges`: of all parts, which are asked only once. `wanted`: ids. Unclear."""
         self._base, self._row = base, _Row(base)
+        self._where: tuple[Array, Sequence[tuple[Array, Array]]] | None = None
         self._asked, self._there = base.places(_eight(wanted, base.layout.width))
         useful = self._row.place >= 0
         useful[self._asked[self._there]] = True
@@ -120,17 +121,22 @@ class Earliest:
         self._notes = np.concatenate(kept) if kept else np.zeros(0, np.uint64)
         self._notes.sort()
 
-    def commits(self, roots: Array) -> Array:
-        """Of each wanted object the place of the first commit that has it, or NONE. `roots`: of each commit, in their
-        order, the first 8 bytes of the id of its tree. Unclear."""
+    def commits(self, roots: Array, turns: Array) -> Array:
+        """Of each wanted object the least turn of the commits that have it, or NONE. `roots`: of each commit the first
+        8 bytes of the id of its tree; `turns`: its number in the order that is asked for. May be asked for several.
+        Unclear."""
         base, row, there = self._base, self._row, self._there
-        things = self._above(distinct(self._asked[there]).astype(np.int64))
+        if self._where is None:
+            things = self._above(distinct(self._asked[there]).astype(np.int64))
+            self._where = things, [_has(*notes) for notes in self._about(things)]
+            self._notes = self._notes[:0]
+        things, where = self._where
         first = np.full(len(row.names) + 1, NONE, np.int32)
         at, known = base.places(roots)
         at = row.place[at]
         known &= at >= 0
-        np.minimum.at(first, at[known], np.nonzero(known)[0].astype(np.int32))
-        found = np.append(self._down(things, first), np.int32(NONE))
+        np.minimum.at(first, at[known], turns[known].astype(np.int32))
+        found = np.append(self._down(things, where, first), np.int32(NONE))
         return np.where(there, found[np.searchsorted(things, self._asked)], NONE)
 
     def _about(self, things: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
@@ -164,13 +170,12 @@ class Earliest:
             every.append(front)
         return distinct(np.concatenate(every))
 
-    def _down(self, things: Array, first: Array) -> Array:
-        """The first commit of each; `first`: by place in the row, as far as it is a commit's own tree."""
+    def _down(self, things: Array, where: Sequence[tuple[Array, Array]], first: Array) -> Array:
+        """The least turn of each; `first`: by place in the row, as far as it is a commit's own tree. `where` each
+        stands: as `_has` tells it."""
         places = self._row.place[things]
         trees = places >= 0
         found = np.where(trees, first[places], NONE)
-        where = [_has(*notes) for notes in self._about(things)]
-        self._notes = self._notes[:0]
         while True:
             before = found.copy()
             for which, pairs in where:

@@ -11,16 +11,24 @@ import numpy as np
 from clawsecrets.sources.git import loose, messages, shares
 from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.delta import Damaged
+from clawsecrets.sources.git.memory import NOWHERE
 from clawsecrets.sources.git.objects import Objects
-from clawsecrets.sources.git.packs import COMMIT
+from clawsecrets.sources.git.packs import COMMIT, TREE
 from clawsecrets.sources.git.walk import Walk
+
+_KINDS = {COMMIT: "commit", TREE: "tree"}
 
 
 def commits(base: Database, objects: Objects) -> Iterator[tuple[bytes, bytes]]:
     """Id and content of every commit that can be read."""
+    return objects_of(base, objects, COMMIT)
+
+
+def objects_of(base: Database, objects: Objects, wanted: int) -> Iterator[tuple[bytes, bytes]]:
+    """Id and content of every object of one type (packs.COMMIT, packs.TREE) that can be read."""
     for held in base.packs:
         pack = held.pack
-        mask = pack.kinds == COMMIT
+        mask = pack.kinds == wanted
         if mask.any():
             share = shares.cut(pack, held.root, mask, 1)[0]
             width = pack.width
@@ -31,7 +39,7 @@ def commits(base: Database, objects: Objects) -> Iterator[tuple[bytes, bytes]]:
             kind, data = loose.read(base.layout.stores[store], name)
         except (Damaged, OSError):
             continue  # the part that reads it tells so
-        if kind == "commit":
+        if kind == _KINDS[wanted]:
             yield bytes.fromhex(name), data
 
 
@@ -77,6 +85,19 @@ class Graph:
         """Those of `trees` that are a commit's root -> the first such commit."""
         for tree, name in sorted(rooted, key=lambda pair: self.at[pair[1]]):
             self.roots.setdefault(tree, name)
+
+    def ranks(self, tips: Mapping[bytes, int]) -> list[int]:
+        """By place in `order`: the least of the ranks of those tips that reach it; NOWHERE where none does."""
+        found = [NOWHERE] * len(self._parents)
+        for name, rank in tips.items():
+            number = self._numbers[self.at[name]]
+            found[number] = min(found[number], rank)
+        for number in reversed(self._numbers):
+            rank = found[number]
+            for parent in self._parents[number]:
+                if rank < found[parent]:
+                    found[parent] = rank
+        return [found[number] for number in self._numbers]
 
     def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
         """Of any commit: which of the wanted ones it reaches, bit by bit in their order."""

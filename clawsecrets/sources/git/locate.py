@@ -7,7 +7,7 @@ graph (ways.py), or by what an earlier scan has remembered (memory.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from heapq import nsmallest
 from typing import Protocol
@@ -26,6 +26,10 @@ _BY = re.compile(rb"^(?:author|tagger) ([^\n]*?) (-?[0-9]{1,18}) ([+-])([0-9]{2}
 _TAGS = 8
 
 
+_Thing = tuple[Kind, tuple[bytes, ...]]
+"""Objects, any of which is looked for, as what."""
+
+
 class Ways(Protocol):
     """How the objects of a repository came into it. Each is asked in this order."""
 
@@ -36,6 +40,18 @@ class Ways(Protocol):
     @property
     def commits(self) -> Container[bytes]:
         """All commits."""
+
+    def trees(self, runs: Collection[bytes]) -> Mapping[bytes, Sequence[bytes]]:
+        """Of each of these parts of names: all trees in which one has it. Before `first`."""
+
+    def place(self, commit: bytes) -> int:
+        """The place of a commit in the order of time; asked where `trees` was."""
+
+    def ranks(self, tips: Mapping[bytes, int]) -> Callable[[bytes], int]:
+        """Of a first commit: the least of the ranks of those tips that reach it; NOWHERE where none does."""
+
+    def better(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
+        """Of each object the first of those commits that have it and are reached best (by `ranks`)."""
 
     def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
         """Of any tip: which of the wanted commits it reaches, bit by bit in their order."""
@@ -66,17 +82,29 @@ class Locator:
         found: dict[Place, Sequence[Provenance]] = {
             place: [Provenance(place.kind, place.path or place.key, reachable=self._of_file(place))]
             for place in in_files}
-        objects: dict[bytes, list[Place]] = {}
-        for place in places:
-            if place not in in_files:
-                objects.setdefault(bytes.fromhex(place.key), []).append(place)  # members of an archive, names in a tree
+        objects = self._asked([place for place in places if place not in in_files])
         if objects:
-            first = self._how.first({name: {place.kind for place in there} for name, there in objects.items()})
+            wanted: dict[bytes, set[Kind]] = {}
+            for (kind, names), _ in objects.items():
+                for name in names:
+                    wanted.setdefault(name, set()).add(kind)
+            first = self._how.first(wanted)
             self.skipped += self._how.skipped
             found |= self._told(objects, first)
-            self.told = {name: first.get(name, (b"", "")) for name in objects}
         self._objects.close()
         return found
+
+    def _asked(self, places: Iterable[Place]) -> Mapping[_Thing, Sequence[Place]]:
+        """What is looked for, and the places that it tells of: an object (members of an archive stand in one), or all
+        trees with a name, for a name is told of one only."""
+        runs = {place.path.encode() for place in places if place.kind == Kind.GIT_NAME and place.path}
+        trees = self._how.trees(runs) if runs else {}
+        objects: dict[_Thing, list[Place]] = {}
+        for place in places:
+            own = bytes.fromhex(place.key)
+            every = trees.get(place.path.encode(), ()) if place.kind == Kind.GIT_NAME else ()
+            objects.setdefault((place.kind, tuple(sorted({own, *every}))), []).append(place)
+        return objects
 
     @staticmethod
     def _of_file(place: Place) -> str:
@@ -84,25 +112,40 @@ class Locator:
 
     # --- the refs that lead there
 
-    def _told(self, objects: Mapping[bytes, Sequence[Place]], first: Mapping[bytes, First]
+    def _told(self, objects: Mapping[_Thing, Sequence[Place]], first: Mapping[bytes, First]
               ) -> dict[Place, Sequence[Provenance]]:
         self._commits = commits = self._how.commits
         self._tips = tips = refs.by_target(self._refs, self._peeled)
-        wanted = sorted({one[0] for one in first.values()})
         order = sorted((min([(_RANKS[word], ref) for word, ref in whence]), name) for name, whence in tips.items()
                        if name in commits)
         self.order = [name for _, name in order]
-        reached = reaching(self.order, self._how.masks(wanted), wanted, _REFS)
-        staged = self._staged() if any(name not in first for name in objects) else {}
+        rank = self._how.ranks({name: best for (best, _), name in order})
+        chosen = {thing: self._earliest(thing[1], first) for thing in objects}
+        apart = {name for (_, names), its in chosen.items() if its in first and names != (first[its][0],)
+                 and rank(first[its][0]) for name in names if name in first}
+        better = self._how.better(apart) if apart else {}
+        wanted = sorted({first[its][0] for its in chosen.values() if its in first} | {*better.values()})
+        reached = reaching([(ref, name) for (_, ref), name in order], self._how.masks(wanted), wanted, _REFS)
+        staged = self._staged() if any(its not in first for its in chosen.values()) else {}
         found: dict[Place, Sequence[Provenance]] = {}
-        for name, there in objects.items():
-            commit, path = first.get(name, (b"", ""))
-            leading = (*reached.get(commit, ()), *((name,) if name in tips else ()))
-            path = path or staged.get(name, "")
-            whence = self._whence(leading, name in staged)
+        for (kind, names), there in objects.items():
+            its = chosen[kind, names]
+            commit, path = self.told[its] = first.get(its, (b"", ""))
+            ways = [better[name] for name in names if name in better]
+            best = min(ways, key=lambda one: (rank(one), one), default=b"")
+            leading = (*reached.get(commit, ()), *reached.get(best, ()), *((its,) if its in tips else ()))
+            path = path or staged.get(its, "")
+            whence = self._whence(leading, its in staged)
             for place in there:
-                found[place] = [self._provenance(place, commit or name, bool(commit), path, whence)]
+                found[place] = [self._provenance(place, commit or its, bool(commit), path, whence)]
         return found
+
+    def _earliest(self, names: Sequence[bytes], first: Mapping[bytes, First]) -> bytes:
+        """The object that came first."""
+        known = [name for name in names if name in first]
+        if len(known) < 2:
+            return known[0] if known else names[0]
+        return min(known, key=lambda name: (self._how.place(first[name][0]), first[name][1], name))
 
     def _whence(self, tips: tuple[bytes, ...], staged: bool) -> tuple[str, tuple[str, ...]]:
         """How that is reached to which these tips lead, and the names of the refs."""

@@ -25,6 +25,8 @@ RECENT = 512
 """So many of the latest commits are remembered besides the tips: what is new begins at one of them."""
 TIPS = 1000
 """With more tips nothing is remembered."""
+NOWHERE = 99
+"""The rank of what no tip reaches: after all others."""
 FRESH = 1000
 """More objects that are new are not looked through one by one."""
 
@@ -44,6 +46,9 @@ class Memory(NamedTuple):
     """The first commits, each once ..."""
     reached: Mapping[bytes, int]
     """... and of a tip or a late commit those that it reaches, bit by bit in their order."""
+    apart: bool = False
+    """Whether some are reached by no branch, or are names: then the refs that lead to other commits matter, too, and
+    only all commits can tell."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -52,7 +57,8 @@ class Memory(NamedTuple):
         number = {name: i for i, name in enumerate((*self.commits, b""))}
         ways = sorted(set(self.reached.values()))
         way = {mask: i for i, mask in enumerate(ways)}
-        return {"newest": self.newest, "paths": paths, "commits": [name.hex() for name in self.commits],
+        return {"newest": self.newest, "apart": self.apart, "paths": paths,
+                "commits": [name.hex() for name in self.commits],
                 "first": {name.hex(): [number[by], place[path]] for name, (by, path) in self.first.items()},
                 "ways": [f"{mask:x}" for mask in ways],
                 "reached": {name.hex(): way[mask] for name, mask in self.reached.items()}}
@@ -65,27 +71,30 @@ class Memory(NamedTuple):
         ways = [int(mask, 16) for mask in plain["ways"]]
         return cls(int(plain["newest"]),
                    {bytes.fromhex(name): (every[by], paths[path]) for name, (by, path) in plain["first"].items()},
-                   commits, {bytes.fromhex(name): ways[mask] for name, mask in plain["reached"].items()})
+                   commits, {bytes.fromhex(name): ways[mask] for name, mask in plain["reached"].items()},
+                   bool(plain["apart"]))
 
     def without(self, shown: Callable[[str], bool]) -> Memory:
         """Only with paths that may stand in a file: a value may stand in one."""
         return self._replace(first={name: one for name, one in self.first.items() if shown(one[1])})
 
 
-def reaching(tips: Iterable[bytes], masks: Callable[[bytes], int], wanted: Sequence[bytes], most: int
+def reaching(tips: Iterable[tuple[str, bytes]], masks: Callable[[bytes], int], wanted: Sequence[bytes], most: int
              ) -> Mapping[bytes, list[bytes]]:
-    """The first `most` of the tips, in their order, that reach each wanted commit. `masks` tells which of the wanted
-    ones a tip reaches, bit by bit in their order."""
+    """The first of the tips (each with the name of a ref), in their order, that reach each wanted commit, as many as
+    have `most` names. `masks` tells which of the wanted ones a tip reaches, bit by bit in their order."""
     found: dict[bytes, list[bytes]] = {name: [] for name in wanted}
+    names: dict[bytes, set[str]] = {name: set() for name in wanted}
     need = (1 << len(wanted)) - 1
-    for tip in tips:
+    for ref, tip in tips:
         mask = masks(tip) & need
         while mask:
             low = mask & -mask
             mask ^= low
-            one = found[wanted[low.bit_length() - 1]]
-            one.append(tip)
-            if len(one) == most:
+            which = wanted[low.bit_length() - 1]
+            found[which].append(tip)
+            names[which].add(ref)
+            if len(names[which]) == most:
                 need ^= low
     return found
 
@@ -199,6 +208,34 @@ class Ways:
                 found = False
             self._is[name] = found
         return found
+
+    def ranks(self, tips: Mapping[bytes, int]) -> Callable[[bytes], int]:
+        """Of a first commit: the least of the ranks of those tips that reach it. Unsure."""
+        ranks, seen = [NOWHERE] * len(self._commits), 0
+        for rank, tip in sorted((rank, tip) for tip, rank in tips.items()):
+            whole = self._reached.get(tip)
+            if whole is None:
+                raise Unsure
+            new = whole & ~seen
+            seen |= whole
+            while new:
+                low = new & -new
+                new ^= low
+                ranks[low.bit_length() - 1] = rank
+        place = {name: i for i, name in enumerate(self._commits)}
+        return lambda name: ranks[place[name]]
+
+    def better(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
+        """Only all commits can tell. Unsure."""
+        raise Unsure
+
+    def trees(self, runs: Collection[bytes]) -> Mapping[bytes, Sequence[bytes]]:
+        """Only all trees can tell. Unsure."""
+        raise Unsure
+
+    def place(self, commit: bytes) -> int:
+        """It is not asked: where names are looked for, `trees` is unsure."""
+        raise Unsure
 
     def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
         """Of a tip: which of the wanted commits it reaches. Unsure."""

@@ -80,7 +80,7 @@ class QuickSource:
     def settle(self, before: Mapping[str, Any]) -> bool:
         """Give only what is new, if every finding that a scan told of can still be reached from where it said.
         `before`: what `standing` gave then. KeyError, TypeError, ValueError or AttributeError for what it did not."""
-        if self._memory is None:
+        if self._memory is None or (self._memory.apart and (self._todo.fresh or standing(self.refs) != before)):
             return False
         objects = Objects(self.layout.stores, self.layout.width)
         try:
