@@ -203,7 +203,7 @@ def test_the_import_contracts_hold() -> None:
         ("rotate/engine.py", "import cryptography\n", "cryptography lives in stores"),
         ("wiring/shop.py", "import apscheduler\n", "apscheduler lives in daemon"),
         ("cli/planning.py", "import prometheus_client\n", "prometheus-client lives in daemon"),
-        ("injectors/envfile.py", "import jinja2\n", "jinja2 lives in injectors.template"),
+        ("injectors/envfile.py", "import jinja2\n", "jinja2 lives in injectors.jinja"),
         ("running/mask.py", "import clawsecrets.scan.literals\n", "Shells on top"),
         ("notifiers/channels.py", "import apprise\n", "apprise lives in notifiers.apprise"),
         ("daemon/keeper.py", "import clawsecrets.cli\n", "Shells on top"),

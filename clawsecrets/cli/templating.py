@@ -33,6 +33,7 @@ def render(
     value for the place where it stands.
     """
     from clawsecrets.injectors import template as templates
+    from clawsecrets.injectors.rendering import render as rendered
 
     if not output and not reveal and sys.stdout.isatty():
         raise UsageError("this is a terminal, and the values would be on it", "use --output FILE, a pipe, or --reveal")
@@ -45,7 +46,7 @@ def render(
 
     fault: ClawError | None = None
     try:
-        made = templates.render(text, lookup)
+        made = rendered(text, lookup)
     except ClawError as error:
         fault = type(error)(f"{template}: {error.message}", error.hint)
     if fault is not None:

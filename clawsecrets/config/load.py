@@ -111,6 +111,7 @@ def parse(text: str, file: str, paths: Paths) -> Config:
         read_notify(root.table("notify"), schedule.zone),
         read_shadows(root.table("shadows")),
         _host(root),
+        bool(file) and not text.strip(),
     )
     root.done()
     return config

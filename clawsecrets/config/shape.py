@@ -220,3 +220,5 @@ class Config:
     shadows: ShadowsConfig = field(default_factory=ShadowsConfig)
     host: str = ""
     """This host's name among those that share the store; empty: what the system calls it."""
+    empty: bool = field(default=False, compare=False)
+    """There is a file, and not a word in it: cut off rather than meant, where it said something before."""

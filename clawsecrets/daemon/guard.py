@@ -9,9 +9,9 @@ from clawsecrets.daemon.logs import ERROR, Log
 from clawsecrets.errors import ClawError, Fenced, LateEffect, StoreBusy
 
 
-def guarded(log: Log, what: str, call: Callable[[], None], **about: object) -> str:
+def guarded(log: Log, what: str, call: Callable[[], None], known: str = "", **about: object) -> str:
     """Do it. Empty when it was done, `busy` when another process is at work or has taken this over, else what went
-    wrong, in one line.
+    wrong, in one line. `known`: what was said of it before; the same fault is not logged again.
 
     A bug's traceback is logged without locals and without the exception's text, which could hold a value.
     """
@@ -27,7 +27,8 @@ def guarded(log: Log, what: str, call: Callable[[], None], **about: object) -> s
         log.write("info", f"{what}.taken-over", **about, detail=error.message)
         return "busy"
     except ClawError as error:
-        log.error(f"{what}.error", error, **about)
+        if error.message != known:
+            log.error(f"{what}.error", error, **about)
         return error.message
     except Exception as error:
         where = "".join(traceback.format_tb(error.__traceback__))

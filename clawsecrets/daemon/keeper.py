@@ -7,6 +7,7 @@ work or words: which secrets could not be begun a moment ago, when a person was 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -195,12 +196,27 @@ class Keeper:
         """Tell what stands and was not told yet."""
         every = list(self._standing(looked))
         news = self._told.news(every, looked.at)
-        fit = [self._with_steps(notice, looked) for notice in news]
+        if self._say([self._with_steps(notice, looked) for notice in news]):
+            self._told.remember(news, every, looked.at)
+
+    def tell_aside(self, *, everything: bool) -> None:
+        """Tell while no round can: what stands by what can be read, where `everything` is ours to tell; else, or where
+        nothing can be read, what the process itself has to say."""
+        with suppress(StoreError):
+            if everything:
+                self.tell(self.look())
+                return
+        now = self._clock.now()
+        news = self._told.news([notice for found in self._more.values() for notice in found], now)
+        if self._say(news):
+            self._told.remember(news, None, now)
+
+    def _say(self, notices: Sequence[Notice]) -> bool:
+        """Whether there was something new, and it was heard."""
         outcomes: list[Outcome] = []
         # with nothing new as well: what waits for its digest, or for a channel that failed, may go now
-        guarded(self._log, "notify", lambda: outcomes.append(self._notifier.tell(fit).outcome))
-        if news and outcomes and outcomes[0] in (Outcome.OK, Outcome.REFUSED):
-            self._told.remember(news, every, looked.at)
+        guarded(self._log, "notify", lambda: outcomes.append(self._notifier.tell(notices).outcome))
+        return bool(notices and outcomes) and outcomes[0] in (Outcome.OK, Outcome.REFUSED)
 
     def _standing(self, looked: Looked) -> Iterable[Notice]:
         records = {record.secret.name: record for record in looked.records}

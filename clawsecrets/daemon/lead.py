@@ -58,15 +58,16 @@ class Lead:
         return self._last
 
     def take(self) -> bool:
-        """Try to lead; whether we do."""
+        """Try to lead; whether we do. Not, too, when the store cannot be asked now: `trouble` says why."""
         try:
             began = self._clock()
             self._lease = self._store.acquire(NAME, self._holder, self._ttl)
-            self._last, self._confirmed, self.other = self._lease, began, ""
+            self._last, self._confirmed, self.other, self.trouble = self._lease, began, "", ""
         except StoreBusy as busy:
-            self.other = busy.message
-        except StoreGone as gone:
-            self.gone = gone
+            self.other, self.trouble = busy.message, ""
+        except StoreError as error:
+            self.other, self.trouble = "", error.message
+            self.gone = error if isinstance(error, StoreGone) else None
         return self.held
 
     def confirm(self) -> bool:

@@ -99,6 +99,10 @@ class Daemon:
         self._led = False
         self._trouble = ""
         """The store's trouble that was told."""
+        self._aside = self._trouble_told = False
+        """Whether there is something to tell besides rounds; whether people were told of the trouble."""
+        self._said: dict[str, str] = {}
+        """What went wrong at the last look, by what was done."""
         self._wakeups = Wakeups(self._tick, self._night)
         self._web = web.Web(config.daemon.listen, self._pages(), self.log)
 
@@ -163,18 +167,25 @@ class Daemon:
         self._systemd.say("STATUS=standing by")
 
     def _tell_trouble(self) -> None:
-        """Nothing is rotated while the store cannot be written: that may not go unsaid."""
-        self._trouble = trouble = self._lead.trouble
+        """Nothing is rotated while the store cannot be written: that may not go unsaid, nor that it is over."""
+        trouble, now, found = self._lead.trouble, self._clock.now(), []
         self.metrics.leads(self._lead.held and not trouble)
         if trouble:
             self.log.write(ERROR, "daemon.store-trouble", error=trouble, detail="nothing is rotated meanwhile")
             self._systemd.say("STATUS=the store cannot be written")
-        elif self._lead.held:
+            found.append(Notice(
+                Topic.DAEMON, Severity.ERROR, f"daemon::store:{trouble}", now, command="clawsecrets doctor",
+                detail=f"nothing is rotated: {trouble}", again=DAY))
+        else:
             self.log.write(INFO, "daemon.store-works")
-            self._systemd.say("STATUS=keeping the schedule")
-        self._world.keeper.notices("store", [Notice(
-            Topic.DAEMON, Severity.ERROR, f"daemon::store:{trouble}", self._clock.now(), command="clawsecrets doctor",
-            detail=f"nothing is rotated: {trouble}", again=DAY)] if trouble else [])
+            self._systemd.say("STATUS=keeping the schedule" if self._lead.held else "STATUS=standing by")
+            if self._trouble_told:
+                found.append(Notice(
+                    Topic.DAEMON, Severity.ERROR, f"daemon::store-works:{now}", now, over=True,
+                    detail=f"the store can be used again, and the schedule is kept; it was: {self._trouble}"))
+            self._trouble_told = False
+        self._world.keeper.notices("store", found)
+        self._trouble, self._aside = trouble, True
         self._wakeups.look_now()
 
     def _pause(self) -> float:
@@ -200,7 +211,7 @@ class Daemon:
             self._systemd.say("STATUS=keeping the schedule")
             self._ended = time.monotonic()
             self._wakeups.look_now()
-        elif self._lead.other != other:
+        elif self._lead.other and self._lead.other != other:
             self.log.write(INFO, "daemon.stands-by", detail=self._lead.other)
 
     def _start_wakeups(self) -> None:
@@ -224,17 +235,33 @@ class Daemon:
 
     def _tick(self) -> None:
         with self._working:
-            guarded(self.log, "sync", self._world.serve)
-            if self._lead.held:
-                guarded(self.log, "tick", self._round)
+            self._lasts("sync", self._world.serve)
+            failed = self._lead.held and self._lasts("tick", self._round) and not self._trouble
+            self._world.keeper.notices("look", [Notice(
+                Topic.DAEMON, Severity.ERROR, f"daemon::look:{self._said['tick']}", self._clock.now(), again=DAY,
+                detail=f"nothing is rotated: {self._said['tick']}", command="clawsecrets doctor")] if failed else [])
+            if self._aside or failed:
+                guarded(self.log, "notify", lambda: self._tell_aside(everything=self._lead.held and not failed))
             self._ended = time.monotonic()
+
+    def _lasts(self, what: str, call: Callable[[], None]) -> bool:
+        """Do it, guarded; whether the same goes wrong as at the last look. That is logged once."""
+        before = self._said.get(what, "")
+        self._said[what] = now = guarded(self.log, what, call, known=before)
+        return now == before and now not in ("", "busy")
+
+    def _tell_aside(self, *, everything: bool) -> None:
+        """What can wait neither until the store works nor until this one leads."""
+        if self._trouble:
+            self._trouble_told = True
+        else:
+            self._aside = False
+        self._world.keeper.tell_aside(everything=everything)
 
     def _round(self) -> None:
         world = self._world
         looked = world.keeper.round(lambda: self._world is world and self._may_act())
         self.metrics.looked(looked)
-        if self._lead.held and self._lead.trouble:
-            world.keeper.tell(looked)  # the round could not: it may do nothing now
         if looked.next_at < NEVER:
             self._wakeups.look_at(min(looked.next_at + 0.05, self._clock.now() + self._timing.tick))
         if self._world is not world:
@@ -260,11 +287,11 @@ class Daemon:
         """SIGHUP: all of it, or nothing of it."""
         self._systemd.reloading()
         try:
-            config = self._given.read_config()
-            if self._world.config.file and not config.file:
-                raise ConfigError(f"{self._world.config.file} is not there any more", "put it back; or restart it to "
-                                  "go on with the defaults")
-            if config.store != self._world.config.store:
+            config, before = self._given.read_config(), self._world.config
+            if before.file and (not config.file or (config.empty and not before.empty)):
+                raise ConfigError(f"{before.file} is {'empty' if config.file else 'not there any more'}",
+                                  "put it back; or restart it to go on with the defaults")
+            if config.store != before.store:
                 raise ConfigError("[store] cannot change while the daemon runs", "restart it")
             world = build(config, self._around)
         except ClawError as error:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from clawsecrets.data import read_regular
 from clawsecrets.model.notice import Notice
 from clawsecrets.model.policy import DAY
 
@@ -40,9 +41,9 @@ class Told:
                 found.setdefault(notice.key, notice)
         return list(found.values())
 
-    def remember(self, notices: Collection[Notice], standing: Sequence[Notice], now: float) -> None:
-        """These were told. What stands no longer is forgotten after a while."""
-        stands = {notice.key for notice in standing}
+    def remember(self, notices: Collection[Notice], standing: Sequence[Notice] | None, now: float) -> None:
+        """These were told. What stands no longer is forgotten after a while; None: it is not known what stands."""
+        stands = self._at.keys() if standing is None else {notice.key for notice in standing}
         kept = {key: at for key, at in self._at.items() if key in stands or now - at < KEEP}
         after = kept | {notice.key: now for notice in notices}
         if after != self._at or notices:
@@ -53,8 +54,7 @@ class Told:
         if self._file is None:
             return
         try:
-            with open(self._file, "rb") as file:
-                plain = json.loads(file.read(_MOST))
+            plain = json.loads(read_regular(self._file, _MOST))  # of a FIFO there would be no end
             # not later than now: the clock may have been wrong at the first start, and what ends is news all the same
             self.since = min(float(plain["since"]), self.since)
             self._at = {str(key): float(at) for key, at in plain["told"].items()}

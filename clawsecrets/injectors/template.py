@@ -1,9 +1,5 @@
 """`template`: a file rendered from a Jinja template, in which `{{ secret("name") }}` stands for a value.
 
-The template runs in Jinja's sandbox, without a loader (no include, no import), without automatic escaping: what format
-the file has, the template says (`tojson`, `urlencode`). A name that is not there is an error, never empty text.
-Messages name the line, and of Jinja's words only what stands in the template: its errors can hold values.
-
 The file is rendered whole, so a secret cannot be taken out of it: the template has to leave it out first.
 """
 
@@ -11,17 +7,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from clawsecrets.data import read_regular
 from clawsecrets.errors import ClawError, Refused, UsageError
 from clawsecrets.injectors.answers import attempt, text_of, words
-from clawsecrets.injectors.atomic import LARGEST, Access, exposures, locked, read_file
+from clawsecrets.injectors.atomic import Access, exposures, locked, read_file
+from clawsecrets.injectors.rendering import Lookup, render
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.ports import Entry, Injector, Reply
 
@@ -29,14 +22,6 @@ HOLDS = "each value in the file, as the template writes it"
 NEEDS = "whatever makes its reader read the file again"
 MOST = 1 << 20
 """Bytes of a template."""
-_SOURCE = "<template>"
-_UNDEFINED = re.compile(r"'(\w+)' is undefined")
-_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
-           ValueError)
-"""What a template can make Python raise, besides Jinja's own errors."""
-
-Lookup = Callable[[str], str]
-"""The value of a secret, as text. ClawError where there is none to give."""
 
 
 def read_template(path: Path) -> str:
@@ -49,66 +34,6 @@ def read_template(path: Path) -> str:
     except UnicodeDecodeError:
         fault = f"{path}: it is not UTF-8 text"
     raise UsageError(fault, "give a template, a text file")
-
-
-def render(text: str, lookup: Lookup) -> str:
-    """The template with values in it. UsageError, with the line, for what is wrong in it; an error of `lookup` comes as
-    its own kind, with the line too."""
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False,
-                                                keep_trailing_newline=True, loader=jinja2.FunctionLoader(_no_other))
-    environment.globals["secret"] = lambda name="": lookup(_written(name, text))
-    fault: ClawError
-    try:
-        return environment.from_string(text).render()
-    except jinja2.TemplateSyntaxError as error:
-        fault = UsageError(f"line {error.lineno}: {_syntax(error)}", "mend the template")
-    except ClawError as error:
-        fault = type(error)(f"line {_line(error.__traceback__)}: {error.message}", error.hint)
-    except jinja2.TemplateNotFound as error:
-        fault = UsageError(f"line {_line(error.__traceback__)}: it can include and import no other file",
-                           "put everything into one template")
-    except jinja2.UndefinedError as error:
-        fault = UsageError(f"line {_line(error.__traceback__)}: {_undefined(error, text)}",
-                           'a value is written {{ secret("name") }}')
-    except jinja2.exceptions.SecurityError as error:
-        fault = UsageError(f"line {_line(error.__traceback__)}: that is not allowed in a template", "leave it out")
-    except (jinja2.TemplateError, *_FAULTS) as error:
-        fault = UsageError(f"line {_line(error.__traceback__)}: it fails ({type(error).__name__})", "mend the template")
-    raise fault
-
-
-def _no_other(name: str) -> None:
-    """There is no template but the one that was given."""
-
-
-def _written(name: object, text: str) -> str:
-    """A secret's name. UsageError when it is not written in the template: what was computed may be a value, and would
-    stand in the next message."""
-    if not isinstance(name, str) or not name or name not in text:
-        raise UsageError("the name of a secret must be written in the template", '{{ secret("name") }}')
-    return name
-
-
-def _syntax(error: jinja2.TemplateSyntaxError) -> str:
-    """Before anything is rendered no value can be in the words."""
-    return (error.message or "it is no template").rstrip(".").replace("\n", " ")
-
-
-def _undefined(error: jinja2.UndefinedError, text: str) -> str:
-    """Which name is not defined, where the template itself has it; a key that was computed may be a value."""
-    found = _UNDEFINED.search(error.message or "")
-    name = found[1] if found is not None else ""
-    return f"{name} is not defined" if name and name in text else "something in it is not defined"
-
-
-def _line(trace: TracebackType | None) -> int:
-    """The template's line that is at work (Jinja gives its own frames the template's line numbers)."""
-    found = 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == _SOURCE:
-            found = trace.tb_lineno
-        trace = trace.tb_next
-    return found
 
 
 class Template:
@@ -247,11 +172,8 @@ def _between(parts: Sequence[str], content: str) -> bool:
 
 def write_rendered(path: Path, text: str) -> None:
     """Replace a file, 0600, at once. Refused, StoreBusy, OSError."""
-    content = text.encode()
-    if len(content) > LARGEST:
-        raise Refused(f"{path}: what the template makes is larger than {LARGEST >> 20} MiB")
     with locked(path.parent) as folder:
-        folder.replace(path.name, content, Access(mode=0o600))
+        folder.replace(path.name, text.encode(), Access(mode=0o600))
 
 
 def _conforms(injector: Template) -> Injector:

@@ -77,6 +77,8 @@ class Notice:
     """The command that brings it on, ready to be typed."""
     again: float = 0.0
     """Seconds after which it is told again if it still stands; 0 = once."""
+    over: bool = False
+    """What was told before is over. As severe as that was, so that those hear of it who heard of that."""
 
 
 REMIND_DAYS = (14, 7, 3, 1)

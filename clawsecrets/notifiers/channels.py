@@ -43,6 +43,8 @@ class Means:
     """The address that a secret holds; a text says why there is none."""
     without_values: Callable[[Notice], Notice]
     """A notice with every value taken out that should ever have got into it."""
+    keep: Callable[[], None] = lambda: None
+    """Reads addresses ahead, for a time at which none can be read. Called often."""
     timeout: float = 30.0
     host: str = ""
 
@@ -66,6 +68,8 @@ class Channels:
     def tell(self, notices: Sequence[Notice]) -> Reply:
         """OK: kept for every channel that takes it, and told where it is time. LATER: it could not be kept, and a
         channel has not taken it yet."""
+        self._outbox.look()
+        self._means.keep()
         fresh = [self._means.without_values(notice) for notice in notices if notice.key not in self._seen]
         for notice in fresh:
             self._write(notice)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from clawsecrets.data import read_regular
 from clawsecrets.model.notice import Notice, Severity, Topic
 
 MOST = 200
@@ -72,12 +73,17 @@ class Outbox:
 
     file: Path | None
     _lists: dict[str, Waiting] = field(default_factory=dict)
+    _stamp: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        if self.file is not None:
+        self.look()
+
+    def look(self) -> None:
+        """Read the file where another process has written it: who stood by goes on from what the other one left."""
+        if self.file is not None and _stamp(self.file) not in (self._stamp, (0, 0)):
+            self._stamp = _stamp(self.file)
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-                with open(self.file, "rb") as file:
-                    plain = json.loads(file.read(_LARGEST))
+                plain = json.loads(read_regular(self.file, _LARGEST))  # of a FIFO there would be no end
                 self._lists = {str(name): _read(item) for name, item in plain["channels"].items()}
 
     def of(self, channel: str) -> Waiting:
@@ -102,12 +108,21 @@ class Outbox:
                 out.flush()
                 os.fsync(out.fileno())
             os.replace(draft, file)
+            self._stamp = _stamp(file)
         except OSError:
             return False
         finally:
             with suppress(OSError):
                 draft.unlink()
         return True
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Which file stands there, and of when; zeros: none."""
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_ino, found.st_mtime_ns
+    return 0, 0
 
 
 def _read(plain: Mapping[str, Any]) -> Waiting:

@@ -49,6 +49,8 @@ _ADVICE: Mapping[Topic, str] = {
     Topic.DAEMON: "What else is not right: clawsecrets doctor",
     Topic.TEST: "Nothing happened and nothing is to be done.",
 }
+_OVER = "the daemon works again"
+_NOTHING = "Nothing is to be done."
 _HELD = "Nothing happens by itself before a person has acted."
 
 
@@ -82,6 +84,8 @@ def title(notice: Notice) -> str:
     words = _TITLES[notice.topic]
     if notice.topic is Topic.ROTATED and notice.detail:
         words = _short(_plain(notice.detail).partition(";")[0], 80)  # `rotated` only where everything was shown
+    elif notice.over:
+        words = _OVER
     elif notice.topic is Topic.REMINDER and notice.days_left is not None:
         words = f"{words} {_when(notice.days_left)}"
     return f"{notice.secret}: {words}" if notice.secret else words
@@ -92,7 +96,8 @@ def lines(notice: Notice) -> Iterator[str]:
     if notice.detail:
         yield _short(_plain(notice.detail), LONGEST_LINE)
     held = notice.topic is Topic.DUE and notice.command
-    yield _HELD if held else _ADVICE[notice.topic].format(secret=notice.secret or "NAME")
+    advice = _HELD if held else _NOTHING if notice.over else _ADVICE[notice.topic]
+    yield advice.format(secret=notice.secret or "NAME")
     yield from _todo(notice)
     yield from _facts(notice)
 

@@ -23,7 +23,7 @@ from clawsecrets.model import audit
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.stores import manifest, rows
 from clawsecrets.stores.anchor import Anchor, Seen
-from clawsecrets.stores.database import rollback, shed_log, translated
+from clawsecrets.stores.database import connect, rollback, shed_log, translated
 from clawsecrets.stores.faults import RESTORE, io_failed, not_writable
 from clawsecrets.stores.keys import KeySource
 from clawsecrets.stores.manifest import Head, Manifest, View
@@ -65,7 +65,8 @@ class Session:
         """The last commit is durable, but its anchor could not be published: doctor says so."""
         self._db = db
         self._view = view
-        self._file = _identity(path) if writable else None
+        self._found = _identity(path)
+        self._file = self._found if writable else None
         self._turn = threading.RLock()
 
     @contextmanager
@@ -108,9 +109,9 @@ class Session:
     @contextmanager
     def _exclusive(self) -> Iterator[View]:
         """The write lock and a verified view; COMMIT at the end, ROLLBACK when anything is raised."""
-        if not self.writable:
-            raise not_writable(self.path)
         with self._turn, translated(self.path):
+            if not self.writable:
+                self._open_for_writing()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._refresh()
@@ -119,11 +120,28 @@ class Session:
                 rollback(self._db)
                 raise
 
-    def _refresh(self) -> View:
-        """The view of the snapshot that is open, verified anew where the manifest row is another."""
-        if self._file is not None and _identity(self.path) != self._file:
+    def _open_for_writing(self) -> None:
+        """What could be opened only for reading (the disk was full, or read-only) is opened anew: whoever stays, as the
+        daemon does, could write to it never again. StoreError while it cannot be written; StoreGone."""
+        self._require(self._found)
+        wait = self._db.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
+        db, writable = connect(self.path, wait)
+        if not writable:
+            db.close()
+            raise not_writable(self.path)
+        self._db.close()
+        self._db, self.writable, self._file = db, True, self._found
+
+    def _require(self, file: tuple[int, int]) -> None:
+        """That it is still the file that was opened. StoreGone."""
+        if _identity(self.path) != file:
             raise StoreGone(f"{self.path} was removed or replaced while it was open",
                             "put it back where it is missing, then start again what was using it")
+
+    def _refresh(self) -> View:
+        """The view of the snapshot that is open, verified anew where the manifest row is another."""
+        if self._file is not None:
+            self._require(self._file)
         sealed = manifest.read_sealed(self._db)
         if sealed != self._view.sealed:
             if read_slots(self._db) != self.unlocked.slots:  # another process has changed the master key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clawsecrets.notifiers.outbox import Outbox
     from clawsecrets.ports import Notifier
 
+STALE = 600.0
+"""Seconds after which an address is read again, so that the one that is kept is not an old one."""
 CHECKING = 30.0
 """Seconds that reading an address may take at most, on a slow machine."""
 
@@ -35,7 +37,8 @@ def notifier(config: Config, store: Store, write: Callable[[Notice], None], cloc
     from clawsecrets.notifiers.channels import Channels, Means
     from clawsecrets.notifiers.courier import AppriseCourier
 
-    means = Means(AppriseCourier(), clock, partial(address_of, store), partial(without_values, store),
+    addresses = Addresses(store, clock, [channel.secret for channel in config.notify.channels.values()])
+    means = Means(AppriseCourier(), clock, addresses.of, partial(without_values, store), addresses.keep,
                   config.notify.timeout)
     return Channels(tuple(config.notify.channels.values()), outbox(config), means, write)
 
@@ -48,16 +51,50 @@ def outbox(config: Config) -> Outbox:
     return Outbox(anchor.with_name(f"{anchor.stem}-notify.json"))
 
 
+class Addresses:
+    """The addresses of channels. What was read last is kept, in memory alone: that the store cannot be read (a cluster
+    is sealed, a token was revoked) is itself something to tell."""
+
+    def __init__(self, store: Store, clock: Clock, secrets: Iterable[str]) -> None:
+        self._store = store
+        self._clock = clock
+        self._secrets = tuple(secrets)
+        self._kept: dict[str, SecretValue] = {}
+        self._read_at = -STALE
+        self.keep()
+
+    def keep(self) -> None:
+        """Read them all where that is long ago; called often."""
+        now = self._clock.now()
+        if not 0.0 <= now - self._read_at < STALE:
+            self._read_at = now
+            for secret in self._secrets:
+                self.of(secret)
+
+    def of(self, secret: str) -> SecretValue | str:
+        """The address that a secret holds: as it is now, else as it was read last; or why there is none."""
+        found = address_of(self._store, secret)
+        if not isinstance(found, str):
+            self._kept[secret] = found
+        elif found == missing(secret):
+            self._kept.pop(secret, None)
+        return self._kept.get(secret, found)
+
+
+def missing(secret: str) -> str:
+    """What is said of an address that nobody has stored."""
+    return f"{secret} is not in the store: clawsecrets notify add {secret}"
+
+
 def address_of(store: Store, secret: str) -> SecretValue | str:
     """The address that a secret holds, or why there is none."""
-    missing = f"{secret} is not in the store: clawsecrets notify add {secret}"
     try:
         record = store.load(secret)
         if record.current is None or record.secret.deleted_at:
-            return missing
+            return missing(secret)
         return store.value(secret, record.current.number)
     except NotFound:
-        return missing
+        return missing(secret)
     except ClawError as error:
         return error.message
 

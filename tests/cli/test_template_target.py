@@ -43,3 +43,15 @@ def test_what_is_not_bound_stops_it_before_anything_is_made(desk: Desk) -> None:
     ran = desk.run("rotate", "acme-api-key")
     assert ran.code != 0 and "line 2: secret 'other' is not bound to conf" in ran.everything
     assert len(desk.fake.ever("acme")) == made and not (desk.root / "app.conf").exists()
+
+
+def test_a_loop_without_an_end_stops_it_before_anything_is_made(desk: Desk) -> None:
+    assert desk.fake is not None
+    loop = "{% for i in range(99999) %}{{ secret('acme-api-key') * 1000 }}{% endfor %}"
+    desk.write("t.j2", f"a\n{loop}")
+    made = len(desk.fake.ever("acme"))
+    said = f"{desk.root}/t.j2: line 2: it makes more than 16 MiB"
+    for words in (("rotate", "acme-api-key"), ("inject", "acme-api-key"), ("render", f"{desk.root}/t.j2")):
+        ran = desk.run(*words)
+        assert ran.code != 0 and said in " ".join(ran.everything.split()), ran
+    assert len(desk.fake.ever("acme")) == made and not (desk.root / "app.conf").exists()

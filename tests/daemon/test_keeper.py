@@ -13,10 +13,10 @@ from clawsecrets.daemon.keeper import ASK_EVERY, Keeper
 from clawsecrets.daemon.lead import Lead
 from clawsecrets.daemon.logs import Log
 from clawsecrets.daemon.told import Told
-from clawsecrets.errors import ConfigError, Fenced, StoreDamaged
+from clawsecrets.errors import ConfigError, Fenced, StoreDamaged, StoreError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.need import Need, needs
-from clawsecrets.model.notice import Notice, Topic
+from clawsecrets.model.notice import Notice, Severity, Topic
 from clawsecrets.model.policy import DAY, RotationPolicy
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, Rotation, State, Wait
@@ -85,6 +85,29 @@ def test_a_record_that_cannot_be_read_is_told_and_stops_no_other() -> None:
     desk.store.broken.clear()
     desk.clock.sleep(DAY)
     assert desk.round() == []
+
+
+def test_what_the_process_has_to_say_is_told_where_nothing_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    desk.round()
+    desk.keeper.notices("store", [Notice(Topic.DAEMON, Severity.ERROR, "daemon::store:sealed", 0.0, again=DAY)])
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.store, "records", _sealed)
+        for everything in (True, False, True):
+            with pytest.raises(StoreError):
+                desk.round()
+            desk.keeper.tell_aside(everything=everything)
+        assert [notice.key for notice in desk.told] == ["daemon::store:sealed"]
+        desk.clock.sleep(DAY)
+        desk.keeper.tell_aside(everything=True)
+        assert len(desk.told) == 2, "it stands still"
+    desk.keeper.notices("store", [])
+    desk.clock.sleep(DAY)
+    assert desk.round() == []
+
+
+def _sealed(**more: object) -> Iterable[Record]:
+    raise StoreError("it is sealed")
 
 
 def test_what_is_due_is_rotated_once_and_told_once() -> None:

@@ -18,7 +18,7 @@ from clawsecrets.daemon.logs import Log
 from clawsecrets.daemon.metrics import Metrics
 from clawsecrets.daemon.sdnotify import Systemd
 from clawsecrets.daemon.told import KEEP, Told
-from clawsecrets.errors import Fenced, LateEffect, StoreBusy, UsageError
+from clawsecrets.errors import Fenced, LateEffect, StoreBusy, StoreError, UsageError
 from clawsecrets.model.need import Act, Need
 from clawsecrets.model.notice import Notice, Severity, Topic
 from clawsecrets.model.record import Record
@@ -55,12 +55,21 @@ def test_a_restart_remembers_and_a_lost_file_only_repeats(tmp_path: Path) -> Non
     assert broken.since == 900.0 and len(broken.news([notice("x")], 900.0)) == 1
 
 
+def test_a_fifo_in_its_place_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "told.json")
+    told = Told(tmp_path / "told.json", 100.0)
+    told.remember([notice("x")], [], 100.0)
+    assert Told(tmp_path / "told.json", 200.0).news([notice("x")], 200.0) == []
+
+
 def test_what_no_longer_stands_is_forgotten(tmp_path: Path) -> None:
     file = tmp_path / "told.json"
     told = Told(file, 0.0)
     told.remember([notice("old"), notice("still")], [], 0.0)
     told.remember([notice("new")], [notice("still")], KEEP + 1)
     assert set(json.loads(file.read_text())["told"]) == {"still", "new"}
+    told.remember([notice("aside")], None, 3 * KEEP)
+    assert set(json.loads(file.read_text())["told"]) == {"still", "new", "aside"}, "what stands is not known"
 
 
 # --- lead -----------------------------------------------------------------------------------------------------------
@@ -96,6 +105,19 @@ def test_a_store_that_cannot_say_is_no_lead_for_now(monkeypatch: pytest.MonkeyPa
     assert lead.confirm()
 
 
+def test_a_store_that_cannot_be_asked_who_leads_is_trouble_and_nobody_elses_lead(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    one, two = Lead(store, "p1", 30.0, clock.now), Lead(store, "p2", 30.0, clock.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "acquire", _full)
+        assert not one.take() and (one.trouble, one.other) == ("the disk is full", "")
+        assert not two.take() and two.trouble
+    assert one.take() and one.trouble == ""
+    assert not two.take() and two.trouble == "" and "p1" in two.other
+
+
 def test_a_lease_that_is_to_last_longer_does() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
@@ -105,6 +127,10 @@ def test_a_lease_that_is_to_last_longer_does() -> None:
     assert one.confirm()
     clock.sleep(200.0)
     assert not two.take()
+
+
+def _full(*args: object) -> None:
+    raise StoreError("the disk is full")
 
 
 def _busy(*args: object) -> None:
@@ -133,6 +159,19 @@ def test_a_bug_is_logged_without_its_words() -> None:
     assert "RuntimeError" in guarded(Log(FakeClock(), stream=stream), "tick", bug)
     assert "RuntimeError" in stream.getvalue() and "test_parts" in stream.getvalue()
     assert secret not in stream.getvalue()
+
+
+def test_a_fault_that_is_known_is_not_logged_again() -> None:
+    stream = io.StringIO()
+    log = Log(FakeClock(), stream=stream)
+
+    def fails() -> None:
+        raise StoreError("the disk is full")
+
+    first = guarded(log, "tick", fails)
+    assert guarded(log, "tick", fails, known=first) == first and stream.getvalue().count("the disk is full") == 1
+    guarded(log, "tick", fails, known="another")
+    assert stream.getvalue().count("the disk is full") == 2
 
 
 def test_what_is_expected_is_told_in_its_words() -> None:

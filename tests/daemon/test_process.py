@@ -77,6 +77,7 @@ def test_it_rotates_by_itself_and_shows_it(desk: Desk) -> None:
     assert len(began) >= 3 and daemon.said("notice.rotated", secret=KEY, rotation=ended[0]["rotation"])
     fake = desk.fake
     assert fake is not None
+    desk.run("rotations", "resume", KEY)  # on a busy machine one is always under way, and was parked
     assert [item.value for item in fake.live("acme").values()] == [desk.quick("get", KEY, "--raw").out]
     assert not search(daemon.file.read_bytes(), value.encode()), "a value is in the log"
 
@@ -198,13 +199,17 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(desk: Desk) -> 
         daemon.send(signal.SIGHUP)
         daemon.until(lambda: len(daemon.events("daemon.config-refused")) == 2, "that it misses the file")
         assert daemon.events("daemon.config-refused")[1]["error"] == f"{file} is not there any more"
+        file.write_text("")  # cut off by a full disk, say
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda: len(daemon.events("daemon.config-refused")) == 3, "that it misses what stood there")
+        assert daemon.events("daemon.config-refused")[2]["error"] == f"{file} is empty"
         file.write_text(good.replace('every = "1d"', 'every = "1s"'))
         daemon.send(signal.SIGHUP)
         daemon.until_said("daemon.reloaded")
         daemon.until(lambda: daemon.events("rotation.end"), "by the new interval")
         counted = daemon.metrics()
         assert counted["clawsecrets_config_reloads_total", "ok"] == 1
-        assert counted["clawsecrets_config_reloads_total", "refused"] == 2
+        assert counted["clawsecrets_config_reloads_total", "refused"] == 3
         assert daemon.end() == 0
 
 

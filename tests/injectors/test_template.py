@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from clawsecrets.errors import ClawError, NotFound, UsageError
+from clawsecrets.injectors import rendering
 from clawsecrets.injectors.atomic import Access
-from clawsecrets.injectors.template import Template, read_template, render
+from clawsecrets.injectors.rendering import render
+from clawsecrets.injectors.template import Template, read_template
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry, Reply
@@ -81,6 +85,54 @@ def test_no_error_holds_a_value(use: str, canary: bytes) -> None:
     except ClawError as error:
         said = f"{error.message}{error.hint}{error!r}{error.__cause__!r}{error.__context__!r}"
         assert canaries.search(said.encode(), canary) == []
+
+
+@pytest.mark.parametrize(("template", "said"), [
+    ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{{ secret('a') }}",
+     "it takes longer than 3 s"),
+    ("{{ secret('a') }}{{ 9 ** (9 ** 9) }}", "it takes longer than 3 s"),  # one step of Python: no thread could end it
+    ("x\n{% for i in range(99999) %}{{ secret('a') * 1000 }}{% endfor %}", "line 2: it makes more than 16 MiB"),
+    ("x\n{% set all %}{% for i in range(99999) %}{{ secret('a') * 10000 }}{% endfor %}{% endset %}",
+     "line 2: it takes too much memory"),
+    ("\n\n{{ 'x' * 10000000000 }}", "line 3: it takes too much memory"),
+])
+def test_none_takes_for_ever_or_everything(template: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "longer" in said:
+        monkeypatch.setattr(rendering, "SECONDS", 3.0)
+    started: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+    monkeypatch.setattr(rendering.subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    with pytest.raises(UsageError) as caught:
+        render(template, lookup)
+    assert caught.value.message == said
+    [process] = started
+    assert process.returncode is not None, "it is gone"
+
+
+def test_what_reading_the_values_takes_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "SECONDS", 2.0)
+    assert render("{{ secret('a') }}", lambda name: time.sleep(2.5) or "late") == "late"
+
+
+def test_a_process_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(name: str) -> str:
+        started[0].kill()
+        return "v"
+
+    started: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+    monkeypatch.setattr(rendering.subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    with pytest.raises(UsageError, match="it ended the process that renders it"):
+        render("{{ secret('a') }}", killed)
+    monkeypatch.setattr(rendering.sys, "executable", "/nonexistent/python")
+    with pytest.raises(UsageError, match="cannot be started: No such file"):
+        render("{{ secret('a') }}", lookup)
+
+
+def test_large_ones_are_rendered_whole() -> None:
+    value = "w\u00e4rt\n" * 20_000
+    made = render("{% for i in range(60) %}{{ secret('a') }}{% endfor %}" + "#" * 900_000, lambda name: value)
+    assert made == value * 60 + "#" * 900_000
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

@@ -74,4 +74,6 @@ def every() -> Iterator[tuple[str, Notice]]:
                                        command="clawsecrets audit-log verify")
     yield "daemon", Notice(Topic.DAEMON, Severity.ERROR, "daemon::config", NOW, detail="the new configuration was "
                            "refused, the former one is kept: c.toml: line 3: is not TOML")
+    yield "over", Notice(Topic.DAEMON, Severity.ERROR, "daemon::store-works:1", NOW, over=True, detail="the store "
+                         "can be used again, and the schedule is kept; it was: /var/lib/s.db: the disk is full")
     yield "test", Notice(Topic.TEST, Severity.INFO, "test::", NOW, detail="this is channel phone")

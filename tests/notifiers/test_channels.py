@@ -283,6 +283,28 @@ def test_a_damaged_outbox_is_an_empty_one(tmp_path: Path, text: str) -> None:
     assert len(desk.taken()) == 2
 
 
+def test_a_fifo_in_its_place_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "notify.json")
+    desk = Desk(file=tmp_path / "notify.json")
+    desk.down["notify-mail"] = Outcome.LATER
+    assert desk.tell(notice("a")) is Outcome.OK and desk.taken() == [("notify-phone", "a")]
+    assert [it.key for it, _ in Outbox(tmp_path / "notify.json").of("mail").notices] == ["a"]
+
+
+def test_one_that_takes_over_goes_on_from_what_the_other_left(tmp_path: Path) -> None:
+    one = Desk(file=tmp_path / "notify.json")
+    one.down["notify-mail"] = Outcome.LATER
+    one.tell(notice("a"))
+    other = Desk(file=tmp_path / "notify.json")  # it stands by
+    one.clock.sleep(BACKOFF[0])
+    one.down = {"notify-phone": Outcome.LATER}
+    one.tell(notice("b"))
+    assert one.taken() == [("notify-phone", "a"), ("notify-mail", "2 notices")]
+    other.clock.sleep(BACKOFF[0] * 3)
+    other.tell(notice("c"))
+    assert other.taken() == [("notify-phone", "2 notices"), ("notify-mail", "c")], "nothing twice, and nothing lost"
+
+
 def test_where_nothing_can_be_kept_it_is_offered_again_to_the_one_that_failed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     desk = Desk(file=tmp_path / "file" / "notify.json")  # a file is no folder

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clawsecrets.errors import StoreError
+from clawsecrets.errors import StoreError, StoreGone
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.stores import sqlite
 from clawsecrets.stores.backup import backup, restore
@@ -188,7 +188,8 @@ def test_nothing_can_be_made_on_a_full_disk_and_nothing_stays(place: Place, moun
     assert place.key.path.read_bytes() == before
 
 
-def test_a_store_opened_while_the_disk_was_full_says_to_try_again(place: Place, mount: Mount) -> None:
+def test_a_store_opened_while_the_disk_was_full_is_written_once_there_is_space(place: Place, mount: Mount) -> None:
+    """Whoever has it open for years, as the daemon, could otherwise never write to it again."""
     disk = mount("size=400k")
     store, _ = sqlite.create(disk / "store.db", place.anchor, [place.key])
     store.close()
@@ -196,8 +197,41 @@ def test_a_store_opened_while_the_disk_was_full_says_to_try_again(place: Place, 
         while True:
             filler.write(b"x" * 4096)
     store = sqlite.open_store(disk / "store.db", place.anchor, [place.key])
-    (disk / "filler").unlink()
-    with pytest.raises(StoreError, match="only for reading") as caught:
+    with pytest.raises(StoreError, match="the disk is full"):
         put(store, "a")
-    assert "run the command again" in caught.value.hint
+    (disk / "filler").unlink()
+    put(store, "a", "space again")
+    assert store.value("a", 1) == SecretValue("space again") and list(store.check()) == []
+    put(store, "b")
+    store.close()
+
+
+def test_a_store_opened_on_a_read_only_disk_is_written_once_it_is_not(place: Place, mount: Mount) -> None:
+    disk = mount("size=4m")
+    store, _ = sqlite.create(disk / "store.db", place.anchor, [place.key])
+    store.close()
+    remount(disk, "ro")
+    store = sqlite.open_store(disk / "store.db", place.anchor, [place.key])
+    with pytest.raises(StoreError, match="is read-only here"):
+        put(store, "a")
+    remount(disk, "rw")
+    other = sqlite.open_store(disk / "store.db", place.anchor, [place.key])
+    put(other, "others")
+    put(store, "a")
+    assert sorted(store.names()) == sorted(other.names()) == ["a", "others"]
+    other.close()
+    store.close()
+
+
+def test_another_file_in_its_place_is_not_taken_for_it(place: Place, mount: Mount) -> None:
+    disk = mount("size=4m")
+    store, _ = sqlite.create(disk / "store.db", place.anchor, [place.key])
+    store.close()
+    remount(disk, "ro")
+    store = sqlite.open_store(disk / "store.db", place.anchor, [place.key])
+    remount(disk, "rw")
+    shutil.copy2(disk / "store.db", disk / "copy")
+    (disk / "copy").replace(disk / "store.db")
+    with pytest.raises(StoreGone, match="was removed or replaced"):
+        put(store, "a")
     store.close()
