@@ -60,5 +60,5 @@ def test_after_a_rotation_an_undo_gives_the_gateway_the_current_token_and_not_th
         adopt(here, "--apply")
         here.gateway.start()
         here.claw("rotate", TOKEN)
-        assert (here.version(), accepts(here.gateway.url, here.value(), LONG)) == (3, True)
+        assert accepts(here.gateway.url, here.value(), LONG) and here.value() != current
         assert not accepts(here.gateway.url, current, LONG)
