@@ -16,7 +16,8 @@ cli/test_no_leaks.py crash/test_crash_engine.py cli/test_bad_input.py real/test_
 adopting/test_adopt.py real/test_consumer_openclaw.py e2e/test_fail_closed.py real/test_team.py daemon/test_process.py
 sim/test_simulator.py real/test_rotate_gateway.py crash/test_crash_vault.py real/test_container.py
 cli/test_outcomes.py real/test_swarm.py cli/test_vault.py real/test_service.py stores/vault/test_crash.py
-real/test_gateway_client.py cli/test_terminal.py crash/test_race.py stores/vault/test_cluster.py
+real/test_gateway_client.py adopting/test_undo_newer.py real/test_adopt_undo.py cli/test_terminal.py
+crash/test_race.py stores/vault/test_cluster.py
 stores/test_tampering.py cli/test_hosts.py daemon/test_hosts.py real/test_docker_consumer.py cli/test_store_copy.py
 running/test_watch.py real/test_handover.py real/test_state_scan.py running/test_pipes.py daemon/test_notifying.py
 notifiers/test_apprise.py e2e/test_bounds.py e2e/test_git_coverage.py scan/test_inspect.py scan/test_rule_data.py

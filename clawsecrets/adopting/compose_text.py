@@ -13,12 +13,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from clawsecrets.errors import Refused
 from clawsecrets.model.value import SecretValue
 
 _HEAD = re.compile(r"(?P<indent>[ ]*)(?:-[ ]+)?environment:[ \t]*(?:#.*)?\Z")
 _MAP = re.compile(r"[ ]*(?P<quote>[\"']?)(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)[ ]*:[ \t]+(?P<value>\S.*)\Z")
 _ITEM = re.compile(r"[ ]*-[ ]+(?P<quote>[\"']?)(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.+)\Z")
 _COMMENT = re.compile(r"[ \t]+#.*\Z")
+_SAFE = re.compile(r"[A-Za-z][A-Za-z0-9_./+=-]{7,}")
+"""What YAML takes for a text, without quotes."""
 _REFERENCE = re.compile(r"\$(?!\$)")
 WORDS = "clawsecrets run gives it"
 """What Compose says when the variable is not set."""
@@ -117,11 +120,40 @@ def placeholder(variable: str) -> str:
     return f"${{{variable}:?{WORDS}}}"
 
 
-def put_back(raw: bytes, before: bytes, variables: Mapping[int, str]) -> bytes:
-    """What stood in `before` on these lines, for each such placeholder that is still there."""
-    text, old = raw.decode("utf-8"), before.decode("utf-8")
+def with_values(raw: bytes, values: Mapping[int, str]) -> bytes:
+    """The file with other values for the entries on these lines, quoted as they are where that can be. Refused, with
+    the variable, where one cannot be written."""
+    text, found = raw.decode("utf-8"), entries(raw)
+    for entry in reversed(found):
+        if entry.line in values:
+            text = f"{text[:entry.start]}{_word(entry, text, values[entry.line])}{text[entry.end:]}"
+    made = text.encode("utf-8")
+    wanted = [(entry.name, entry.line, SecretValue(values[entry.line]) if entry.line in values else entry.value)
+              for entry in found]
+    if [(entry.name, entry.line, entry.value) for entry in entries(made)] != wanted:
+        names = ", ".join(entry.name for entry in found if entry.line in values)
+        raise Refused(f"{names} cannot be written in this file's way", "put it there by hand, then run this again")
+    return made
+
+
+def _word(entry: Entry, text: str, value: str) -> str:
+    """A value as it is to stand in an entry's place."""
+    value = value.replace("$", "$$")
+    if entry.quote == "'" and "\n" not in value:
+        return "'" + value.replace("'", "''") + "'"
+    listed = text[entry.start - 1] == "="
+    if listed or (not entry.quote and _SAFE.fullmatch(value)):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def put_back(raw: bytes, before: bytes, variables: Mapping[int, str], renewed: bytes = b"") -> bytes:
+    """What stood in `before` on these lines, for each such placeholder that is still there; where `renewed` is given,
+    what that has there: the same file with newer values."""
+    text, new = raw.decode("utf-8"), (renewed or before).decode("utf-8")
+    there = {entry.line: entry for entry in entries(renewed or before)}
     for entry in entries(before):
-        if variable := variables.get(entry.line):
+        if (variable := variables.get(entry.line)) and (one := there.get(entry.line)):
             written = f"{entry.quote}{placeholder(variable)}{entry.quote}"
-            text = text.replace(written, old[entry.start:entry.end], 1)
+            text = text.replace(written, new[one.start:one.end], 1)
     return text.encode("utf-8")

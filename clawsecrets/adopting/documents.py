@@ -22,6 +22,9 @@ MOST = 512 << 20
 PROFILES: tuple[tuple[str, str], ...] = (("config_machine_state", "value_json"), ("auth_profile_store", ""))
 """Tables with auth profiles, and the column that holds them (empty: whichever does)."""
 REFS: Mapping[str, str] = {"key": "keyRef", "token": "tokenRef"}
+_QUOTED = {"'": re.compile(rb"'[^']*'"), '"': re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)}
+_FITS = {"": re.compile(r"[A-Za-z0-9_./:@%+,=-]+"), "'": re.compile(r"[^']*"), '"': re.compile(r'[^"\\$`]*')}
+"""Quotes -> what everybody who reads an environment file reads alike in them."""
 _HEAD = re.compile(rb"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=", re.MULTILINE)
 
 
@@ -126,6 +129,53 @@ def with_variables(raw: bytes, before: bytes, names: Collection[str]) -> bytes:
     return raw
 
 
+def with_values(raw: bytes, wanted: Callable[[str, str], str | None],
+                read: Callable[[bytes], Mapping[str, str]]) -> bytes:
+    """A `.env` in which every assignment has the value that `wanted` gives for its variable and value (None: it
+    stays). `read` says what a text of this kind assigns. Refused, with the variable, where one cannot be written."""
+    before = read(raw)
+    made, last, expected = b"", 0, dict(before)
+    for start, end, name in _assignments(raw):
+        stood = read(raw[start:end]).get(name)
+        new = wanted(name, stood) if stood is not None else None
+        if new is None or new == stood:
+            continue
+        made += raw[last:start] + _assigned(raw[start:end], name, new, read)
+        last = end
+        if before.get(name) == stood:  # the last assignment of a name counts
+            expected[name] = new
+    made += raw[last:]
+    if read(made) != expected:
+        raise Refused("a value cannot be written there", "put it there by hand, then run this again")
+    return made
+
+
+def assignment(name: str, value: str, read: Callable[[bytes], Mapping[str, str]]) -> bytes:
+    """A line of a `.env`. Refused as above."""
+    return _assigned(name.encode() + b"=\n", name, value, read)
+
+
+def _assigned(line: bytes, name: str, value: str, read: Callable[[bytes], Mapping[str, str]]) -> bytes:
+    """An assignment with another value, in the quotes that it has if they can hold it. What follows them stays."""
+    head = _HEAD.match(line)
+    begin = len(line) - len(line[head.end() if head else 0:].lstrip(b" \t"))
+    quote = line[begin:begin + 1].decode("ascii", "replace")
+    if quote in ("'", '"'):
+        closed = _QUOTED[quote].match(line, begin)
+        end = closed.end() if closed else begin
+    else:
+        quote = ""
+        bare = re.match(rb"(?:(?![ \t]#)[^\r\n])*", line[begin:])
+        end = begin + len(bare.group().rstrip(b" \t") if bare else b"")
+    for mark, fits in sorted(_FITS.items(), key=lambda one: one[0] != quote):
+        if fits.fullmatch(value):
+            made = line[:begin] + f"{mark}{value}{mark}".encode() + line[end:]
+            if read(made).get(name) == value:
+                return made
+    raise Refused(f"{name} cannot be written as a line of an environment file: no quotes can hold its value",
+                  "put it there by hand, then run this again")
+
+
 def _assignments(raw: bytes) -> Iterator[tuple[int, int, str]]:
     """Every assignment of a `.env`: where it begins, where its last line ends, its variable."""
     inside = 0
@@ -141,8 +191,7 @@ def _end(raw: bytes, begin: int) -> int:
     at_quote = len(raw) - len(rest)
     quote = rest[:1]
     if quote in (b"'", b'"'):
-        pattern = rb"'[^']*'" if quote == b"'" else rb'"(?:[^"\\]|\\.)*"'
-        closed = re.compile(pattern, re.DOTALL).match(raw, at_quote)
+        closed = _QUOTED[quote.decode()].match(raw, at_quote)
         if closed:
             begin = closed.end()
     newline = raw.find(b"\n", begin)
@@ -253,15 +302,21 @@ def with_references(text: str, provider: str, names: Mapping[tuple[str, str], st
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
-def without_references(text: str, before: str, names: Mapping[tuple[str, str], str], provider: str) -> str:
+def without_references(text: str, before: str, names: Mapping[tuple[str, str], str], provider: str,
+                       renewed: Callable[[str, str], str] = lambda _, value: value,
+                       former: Callable[[str, Any], bool] = lambda *_: False) -> str:
     """Auth profiles with the values that `before` has, where the SecretRefs of `names` (as in `with_references`) stand
-    still."""
+    still. `renewed` gives what is to stand in a value's place, `former` says of which that stands there it is asked."""
     document, older = json.loads(text), json.loads(before)
     for (profile, key), name in names.items():
         entry, value = at(document, ("profiles", profile)), at(older, ("profiles", profile, key))
-        if isinstance(entry, dict) and isinstance(value, str) and refers(entry.get(REFS[key]), provider, name):
+        if not isinstance(entry, dict):
+            continue
+        if isinstance(value, str) and refers(entry.get(REFS[key]), provider, name):
             del entry[REFS[key]]
-            entry[key] = value
+            entry[key] = renewed(name, value)
+        elif former(name, entry.get(key)):
+            entry[key] = renewed(name, entry[key])
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 

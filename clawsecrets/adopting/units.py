@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from clawsecrets.errors import Refused
 from clawsecrets.model.value import SecretValue
 
 _LINE = re.compile(r"[ \t]*Environment[ \t]*=[ \t]*(?P<rest>.*?)[ \t]*\Z")
@@ -51,6 +52,19 @@ def _assigned(text: str) -> Iterator[Assigned]:
             if one := next(filter(None, (pattern.match(word) for pattern in _ONE)), None):
                 yield Assigned(one.group("name"), number, SecretValue(one.group("value").replace("%%", "%")),
                                len(words) == 1)
+
+
+def with_value(raw: bytes, one: Assigned, value: str) -> bytes:
+    """The unit with another value for this variable. Refused where it cannot be written there."""
+    old, new = (f"{one.name}={text.replace('%', '%%')}" for text in (one.value.reveal_text(), value))
+    lines = raw.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+    lines[one.line - 1] = lines[one.line - 1].replace(old, new, 1)
+    made = "".join(lines).encode("utf-8", "surrogateescape")
+    wanted = [(each.name, each.line, SecretValue(value) if (each.name, each.line) == (one.name, one.line)
+               else each.value) for each in assigned(raw)]
+    if [(each.name, each.line, each.value) for each in assigned(made)] != wanted:
+        raise Refused(f"{one.name} cannot be written into a unit's line", "put it there by hand, then run this again")
+    return made
 
 
 def advice(path: str, one: Assigned, variable: str, env_file: str) -> tuple[str, str]:

@@ -49,7 +49,8 @@ def adopt(
     folder: Annotated[Path | None, typer.Argument(metavar="STATE_FOLDER", help="OpenClaw's state folder; else "
                                                   "OPENCLAW_STATE_DIR, else ~/.openclaw.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: say what would be done.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Put back what stood there before (for 7 days).")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Put back what stood there before (for 7 days), "
+                                             "with the values that are current now.")] = False,
     stop_command: Annotated[str, typer.Option(metavar="CMD", help="Stops the gateway.")] = "",
     start_command: Annotated[str, typer.Option(metavar="CMD", help="Starts it.")] = "",
     openclaw: Annotated[str, typer.Option(metavar="CMD", help="OpenClaw's own command line.")] = "openclaw",
@@ -186,24 +187,43 @@ class _Work:
         return str(Path(self.env_file).absolute()) if self.env_file else ""
 
     def undo(self, as_json: bool) -> int:
-        from clawsecrets.adopting.undo import undo
+        from clawsecrets.adopting.renewing import Readers
+        from clawsecrets.adopting.undo import Undoing
+        from clawsecrets.cli.unadopting import unbind
 
         journal = self._journal()
         journal.expire()
         plan = journal.plan()
         if plan.folder != str(self.folder):
             raise UsageError(f"the last adoption was that of {plan.folder}", f"clawsecrets adopt {plan.folder} --undo")
+        readers = Readers(self.wired.plain, self.wired.variables,
+                          lambda values: self.wired.state_folder(self.folder, values, plan))
+        Undoing(journal, readers).planned()  # what cannot be put back is told before anything is stopped or changed
         self._stopped()
-        values = [value for _, value in journal.undo().values]
-        told = undo(journal, self.wired.plain, self.wired.state_folder(self.folder, values, plan).masked)
+        undoing = Undoing(journal, readers)
+        told = undoing.put_back()
+        unbound = unbind(self.session, undoing, refs=(REFS, GATEWAY), env=self._env_to_leave(plan))
+        undoing.finish()
         self._run(self.start, "--start-command")
         if as_json:
             emit({"applied": False, "undone": True, **as_document(plan, {}), "notes": told, "elsewhere": [],
                   "proof": None})
         for line in told:
-            say(line)
+            say(clean(line))
         say("undone: the files hold their plaintext again; the store keeps the secrets")
-        return 0
+        say("what is rotated from now on does not reach them: clawsecrets adopt --apply first")
+        return 0 if unbound else WorkLeft.exit_code
+
+    def _env_to_leave(self, plan: Plan) -> str:
+        """The target of the gateway's variables, if nothing reads it after an undo; else nothing. One that writes into
+        the state folder (its `.env`) is read there, and a unit may name it."""
+        from clawsecrets.adopting.documents import content_of
+        from clawsecrets.adopting.plan import Way
+
+        path = self._env_path() if ENV in self.session.config.injectors else ""
+        units = {move.file for move in plan.of(Way.HAND) if os.path.exists(move.file)}
+        read = Path(path).is_relative_to(self.folder) or any(path.encode() in content_of(unit) for unit in units)
+        return ENV if path and not read else ""
 
     # --- parts --------------------------------------------------------------------------------------------------------
 

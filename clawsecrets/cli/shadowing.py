@@ -31,7 +31,7 @@ def shadows(
     """
     chosen = session.known(names) if names else session.store.names()
     again = LookAgain(session.store, session.clock, session.actor, holder(), lease_for(session.config))
-    found = again.look(host_shadows(session.config), set(chosen))
+    found = again.look(host_shadows(session.config, session.shop.answers), set(chosen))
     live = [shadow for shadow in found.shadows if shadow.live]
     if as_json:
         emit({"shadows": [{"secret": s.name, "where": s.where, "live": s.live, "form": s.form, "mend": s.mend}

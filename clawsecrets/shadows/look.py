@@ -45,6 +45,8 @@ class HostShadows:
     root: str = "/"
     includes: Callable[[str], Sequence[str]] = lambda _: ()
     """The files that a configuration includes. ClawError."""
+    delivered: Callable[[str], bool] = lambda _: True
+    """Whether a SecretRef to this secret would be answered: it is delivered to a bundle. ClawError."""
 
     def look(self, sought: Sequence[Sought]) -> Looked:
         """All places, live ones first."""
@@ -55,8 +57,8 @@ class HostShadows:
         found: dict[tuple[str, str], Shadow] = {}
         for held, mend in self._all(reader, unseen):
             name = sought[held.number].name
-            found.setdefault((name, held.where), Shadow(name, held.where, held.live, held.form, _command(held, mend,
-                                                                                                         name)))
+            found.setdefault((name, held.where), Shadow(name, held.where, held.live, held.form,
+                                                           self._command(held, mend, name)))
         return Looked(tuple(sorted(found.values(), key=lambda shadow: not shadow.live)), tuple(dict.fromkeys(unseen)))
 
     def known(self, name_of: Callable[[SecretValue], str]) -> Looked:
@@ -68,7 +70,7 @@ class HostShadows:
             if name := name_of(text.value):
                 held = Held(0, text.where, text.live, "plain", text.field)
                 found.setdefault((name, text.where), Shadow(name, text.where, text.live, "plain",
-                                                            _command(held, mend, name)))
+                                                            self._command(held, mend, name)))
         return Looked(tuple(sorted(found.values(), key=lambda shadow: not shadow.live)), tuple(dict.fromkeys(unseen)))
 
     def _texts(self, unseen: list[str]) -> Iterator[tuple[Text, str]]:
@@ -133,13 +135,13 @@ class HostShadows:
             usual = LINE if role is Role.ENV else ADOPT if role is Role.CONFIG else f"rm {shlex.quote(path)}"
             yield path, role, _MENDS.get(role, usual)
 
-
-def _command(held: Held, mend: str, name: str) -> str:
-    """The exact command, where there is one."""
-    if held.field:
-        return shlex.join(["openclaw", "config", "set", held.field, "--ref-source", "exec", "--ref-provider",
-                           "clawsecrets", "--ref-id", name])
-    return mend
+    def _command(self, held: Held, mend: str, name: str) -> str:
+        """The exact command, where there is one. A reference that nobody answers would leave OpenClaw without a value:
+        what makes all that it needs is told instead."""
+        if held.field and self.delivered(name):
+            return shlex.join(["openclaw", "config", "set", held.field, "--ref-source", "exec", "--ref-provider",
+                               "clawsecrets", "--ref-id", name])
+        return mend
 
 
 def _conforms(it: HostShadows) -> Shadows:

@@ -35,6 +35,9 @@ class Leaf:
     """OpenClaw takes no SecretRef there."""
 
 
+PROVIDER = "secrets.providers.clawsecrets."
+"""Before the settings of our SecretRef provider, in a configuration."""
+
 Leaves = Callable[[bytes, str], Iterable[Leaf]]
 """The texts of an openclaw.json. ClawError when it is none."""
 
@@ -109,7 +112,7 @@ class Reader:
             for number in dict.fromkeys(hit.number for hit in self.seeking.within(leaf.value.reveal())):
                 told.add(number)
                 yield Held(number, f"{path}: {leaf.path}", live=True, form="plain",
-                           field=leaf.path if whole and not leaf.text_only else "")
+                           field=leaf.path if whole and not leaf.text_only and provided(leaves) else "")
         for held in self.raw(path, live=True):  # in a comment, or in a key
             if held.number not in told:
                 yield held
@@ -134,6 +137,11 @@ class Reader:
                 if number not in found:
                     found.add(number)
                     yield Held(number, f"{path}: {words} that no row uses any more", False, form)
+
+
+def provided(leaves: Iterable[Leaf]) -> bool:
+    """Whether a SecretRef of ours would be answered there: the configuration has our provider."""
+    return any(leaf.path.startswith(PROVIDER) for leaf in leaves)
 
 
 def whole(path: str, *, optional: bool = False) -> bytes:

@@ -20,7 +20,7 @@ from clawsecrets.formats.sqlite_wal import laid_over
 from clawsecrets.model.forms import LEAST
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.shadows.places import LIVE, LIVE_TABLES, Role
-from clawsecrets.shadows.reading import LARGE, SMALL, Leaves, whole
+from clawsecrets.shadows.reading import LARGE, SMALL, Leaves, provided, whole
 
 MOST = 16 << 10
 """Bytes of a text that could be a credential."""
@@ -42,9 +42,11 @@ def of_file(path: str, role: Role, leaves: Leaves) -> Iterator[Text]:
     if role in (Role.CONFIG, Role.INCLUDED, Role.BACKUP, Role.RETIRED, Role.CATALOG, Role.CREDENTIALS):
         raw = read_regular(Path(path), SMALL)
         try:
-            for leaf in leaves(raw, path):
+            found = list(leaves(raw, path))
+            ready = role is Role.CONFIG and provided(found)
+            for leaf in found:
                 where = f"{path}: {leaf.path}" if role in (Role.CONFIG, Role.INCLUDED) else path
-                field = leaf.path if role is Role.CONFIG and not leaf.text_only else ""
+                field = leaf.path if ready and not leaf.text_only else ""
                 yield from (Text(value, where, role in LIVE, field) for value in parts(leaf.value.reveal_text()))
             return
         except ClawError:

@@ -242,6 +242,13 @@ def plain(raw: bytes, file: str) -> Any:
     return plain_document(raw, file)
 
 
+def variables(raw: bytes) -> dict[str, str]:
+    """What a text of a `.env` assigns. ConfigError."""
+    from clawsecrets.importers import dotenv
+
+    return {item.env: item.value.reveal_text() for item in dotenv.parse(raw, ".env").items}
+
+
 def state_folder(folder: Path, values: Sequence[SecretValue], plan: Plan) -> Folder:
     """Looks in the whole folder, and in the other files of the plan, for these values in all their forms. ConfigError
     where a part of it cannot be listed: nothing could be said of it."""

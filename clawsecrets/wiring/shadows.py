@@ -21,20 +21,20 @@ MOST = 16 << 20
 class Lazily:
     """Made when it is first used: most commands never look."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, delivered: Callable[[str], bool]) -> None:
+        self._config, self._delivered = config, delivered
 
     def look(self, sought: Sequence[Sought]) -> Looked:
         """All places."""
-        return host_shadows(self._config).look(sought)
+        return host_shadows(self._config, self._delivered).look(sought)
 
     def known(self, name_of: Callable[[SecretValue], str]) -> Looked:
         """All places."""
-        return host_shadows(self._config).known(name_of)
+        return host_shadows(self._config, self._delivered).known(name_of)
 
 
-def host_shadows(config: Config) -> Shadows:
-    """What looks on this host."""
+def host_shadows(config: Config, delivered: Callable[[str], bool]) -> Shadows:
+    """What looks on this host. `delivered`: whether a SecretRef to a secret would be answered. ClawError."""
     from clawsecrets.scan.literals import Literals
     from clawsecrets.shadows.look import HostShadows
 
@@ -43,7 +43,8 @@ def host_shadows(config: Config) -> Shadows:
     named = os.environ.get("OPENCLAW_CONFIG_PATH", "")
     configs = [named] if os.path.isabs(named) else []
     return HostShadows([str(folder) for folder in folders], [str(Path.home())], Literals, leaves, configs,
-                       [str(path) for path in given.files], includes=included)
+                       [str(path) for path in given.files], includes=included,
+                       delivered=delivered)
 
 
 def included(config: str) -> list[str]:

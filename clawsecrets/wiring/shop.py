@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from clawsecrets.config import Config, Paths, require_provider_folder
+from clawsecrets.config import Config, Paths, ResolverBundleTarget, require_provider_folder
 from clawsecrets.config.place import StoreUrl
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
@@ -178,7 +178,7 @@ class Workshop:
             refresher=self._refresher(secret) if chosen == "refresh" else None,
             slots=self._slots(secret) if chosen == "alternate" else None,
             tests_elsewhere=chosen == "self-issued",
-            shadows=Lazily(self._config) if self._config.shadows.look else None,
+            shadows=Lazily(self._config, self.answers) if self._config.shadows.look else None,
             hosts={target: host for target in (*bound.injectors, *bound.consumers) if (host := self.owner(target))},
         )
 
@@ -194,6 +194,12 @@ class Workshop:
         it as the admin credential of a provider."""
         return (secret.kind is Kind.ADMIN or any(own.admin == secret.name for own in self._config.providers.values())
                 or self.providers.has_admin(secret.name))
+
+    def answers(self, name: str) -> bool:
+        """Whether `clawsecrets resolve` answers a SecretRef to this secret: it is delivered to a bundle. NotFound."""
+        kinds = (self._config.injectors.get(target.partition("@")[0]) for target in
+                 self._store().load(name).secret.injectors)
+        return any(isinstance(kind, ResolverBundleTarget) for kind in kinds)
 
     def writable(self) -> bool:
         """Whether the store could be written now."""

@@ -23,6 +23,7 @@ from tests.shut import shut
 OLD = "old-token-8f3a61c07d"
 OTHER = "another-thing-entirely"
 NAME = "openclaw-gateway-token"
+PROVIDED = {"providers": {"clawsecrets": {"source": "exec", "command": "/usr/bin/clawsecrets"}}}
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def state(tmp_path: Path) -> Path:
 
 
 def look(state: Path, *, value: str = OLD, root: str = "/nowhere", processes: bool = False,
-         files: tuple[str, ...] = (), configs: tuple[str, ...] = ()) -> Looked:
+         files: tuple[str, ...] = (), configs: tuple[str, ...] = (), delivered: bool = True) -> Looked:
     looks = HostShadows([str(state)], [str(state.parent / "home")], Literals, leaves, configs, files,
-                        processes=processes, root=root, includes=included)
+                        processes=processes, root=root, includes=included, delivered=lambda _: delivered)
     return looks.look([Sought(NAME, SecretValue(value))])
 
 
@@ -57,12 +58,29 @@ def database(path: Path, table: str, content: str, *, open_log: bool = False) ->
 
 
 def test_a_field_of_the_configuration_is_named_with_the_command_that_mends_it(state: Path) -> None:
-    (state / "openclaw.json").write_text(json.dumps({"gateway": {"auth": {"token": OLD}}}))
+    (state / "openclaw.json").write_text(json.dumps({"gateway": {"auth": {"token": OLD}}, "secrets": PROVIDED}))
     found = look(state)
     assert places(found, live=True) == [f"{state}/openclaw.json: gateway.auth.token"]
     assert found.shadows[0].mend == ("openclaw config set gateway.auth.token --ref-source exec --ref-provider "
                                      f"clawsecrets --ref-id {NAME}")
     assert OLD not in repr(found)
+
+
+def test_a_reference_that_nobody_would_answer_is_not_told(state: Path) -> None:
+    """Without our provider in the configuration, or without the secret in a bundle, the gateway would get no value."""
+    config = {"gateway": {"auth": {"token": OLD}}}
+    (state / "openclaw.json").write_text(json.dumps(config))
+    assert [one.mend for one in look(state).shadows] == ["clawsecrets adopt --apply"]
+    assert [one.mend for one in known(state).shadows] == ["clawsecrets adopt --apply"]
+    (state / "openclaw.json").write_text(json.dumps({**config, "secrets": PROVIDED}))
+    assert "--ref-provider" in known(state).shadows[0].mend
+    assert [one.mend for one in look(state, delivered=False).shadows] == ["clawsecrets adopt --apply"]
+
+
+def known(state: Path) -> Looked:
+    """As `look`, of a value that was erased."""
+    looks = HostShadows([str(state)], [str(state.parent / "home")], Literals, leaves, processes=False, root="/nowhere")
+    return looks.known(lambda value: NAME if value == SecretValue(OLD) else "")
 
 
 def test_a_field_that_takes_text_only_is_mended_by_adopt(state: Path) -> None:
