@@ -29,3 +29,22 @@ class Mending(Protocol):
 
     def mend(self) -> Sequence[str]:
         """Do it; one line for each thing that was done."""
+
+
+class Fault(str):
+    """A line of `check` that knows what mends it."""
+
+    __slots__ = ("mend",)
+    mend: str
+    """One line; empty: it is as with any other damage."""
+
+    def __new__(cls, line: str, mend: str = "") -> Fault:
+        """The line, and what mends it."""
+        made = super().__new__(cls, line)
+        made.mend = mend
+        return made
+
+
+def mend_of(line: str, usual: str = "") -> str:
+    """What mends a fault; `usual` where it does not say."""
+    return (line.mend if isinstance(line, Fault) else "") or usual

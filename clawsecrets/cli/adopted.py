@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from clawsecrets.cli.importing import NEW
 from clawsecrets.cli.output import Column, clean, emit, say, table, wrapped
 from clawsecrets.errors import ConfigError, NotFound, StoreMissing, WorkLeft
 from clawsecrets.model.secret import Secret
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
     from clawsecrets.wiring.around import Found
 
 
-def tell(survey: Survey, states: Mapping[str, str]) -> None:
-    """The plan, as a table."""
+def tell_moves(survey: Survey, states: Mapping[str, str], *, done: bool) -> None:
+    """What is to be moved, or was, as a table. `states`: of the store before."""
     if survey.plan.moves:
-        columns = [Column("SECRET"), Column("STORE", 5), Column("BECOMES", 10), Column("AT", 20)]
-        table(columns, [[move.name, states.get(move.name, ""), _becomes(move.way.value, move.variable), move.where]
+        columns = [Column("SECRET"), Column("STORE", 5), Column("BECAME" if done else "BECOMES", 10), Column("AT", 20)]
+        told = {name: "stored" if done and state == NEW else state for name, state in states.items()}
+        table(columns, [[move.name, told.get(move.name, ""), _becomes(move.way.value, move.variable), move.where]
                         for move in survey.plan.moves])
+
+
+def tell_rest(survey: Survey) -> None:
+    """What stays where it is, and what else is to be known."""
     for left in survey.plan.left:
         wrapped("stays: ", f"{left.where}: {left.why}")
     for note in survey.notes:

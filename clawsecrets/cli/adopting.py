@@ -9,12 +9,13 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.adopted import as_document, places, tell, tell_end, tell_places, unrotatable
+from clawsecrets.cli.adopted import as_document, places, tell_end, tell_moves, tell_places, tell_rest, unrotatable
 from clawsecrets.cli.importing import DIFFERS, NEW, change_of, state_of
 from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.quickstart import config_file, state_folder
@@ -103,7 +104,8 @@ class _Work:
             emit({"applied": False, "undone": False, **as_document(survey.plan, states),
                   "notes": [*survey.notes, *unfit], "elsewhere": places([*hand, *found]), "proof": None})
         else:
-            tell(survey, states)
+            tell_moves(survey, states, done=False)
+            tell_rest(survey)
             tell_places([*hand, *found])
             for line in unfit:
                 say(clean(line))
@@ -119,12 +121,14 @@ class _Work:
         journal = self._journal()
         journal.expire()
         self._stopped()
-        values = []
+        values: list[tuple[str, SecretValue]] = []
+        tell: Callable[..., None] | None = None
         if journal.step in (Step.DONE, Step.CAPTURE):
             survey = self._survey()
             states = self._states(survey)
             if not as_json:
-                tell(survey, states)
+                tell_rest(survey)
+                tell = partial(tell_moves, survey, states)
             if not survey.plan.moves:
                 return self._nothing(survey.plan, as_json)
             self._import(survey, states)
@@ -135,6 +139,8 @@ class _Work:
         plan = journal.plan()
         self._targets(plan)
         proof = Adoption(self._journal(), self._tools(plan)).go_on(values)
+        if tell is not None:
+            tell(done=proof.clean)
         stood = self._journal().undo().values
         hand = self._by_hand(plan, stood)
         found, noted = self._elsewhere(plan, stood)

@@ -82,13 +82,13 @@ def _names_in_schedule(session: Session) -> Iterator[Finding]:
 def _store(session: Session) -> Iterator[Finding]:
     found = store_wiring.health(session.config, session.paths, ask_passphrase, accept_older=session.accept_older)
     for fault in found.faults:
-        yield Finding(FAIL, f"store: {fault}", found.mend)
+        yield Finding(FAIL, f"store: {fault}", found.mend_of(fault))
     if found.log_fault:
         yield Finding(FAIL, f"audit log: {found.log_fault}", "compare with a backup: somebody changed it")
     if not found.faults and not found.log_fault:
         yield Finding(OK, f"store: {found.where}, every row and the audit log are sound")
-    if not found.writable:
-        yield Finding(FAIL, "store: it can only be read", "nothing can be rotated; check the file system and its owner")
+    if found.unwritable is not None:
+        yield Finding(FAIL, f"store: nothing can be rotated: {found.unwritable.message}", found.unwritable.hint)
     for note in found.notes:
         yield Finding(WARN, f"store: {note}")
 

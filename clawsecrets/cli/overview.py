@@ -18,6 +18,9 @@ _COLUMNS = (Column("SECRET"), Column("KIND", drop=2), Column("PROVIDER", 8, drop
             Column("EVERY", right=True), Column("DUE", right=True), Column("NEXT", drop=3), Column("STATE", 24),
             Column("WHY", 10, drop=1), Column("LAST PROOF", 10, drop=4))
 
+AT_LEAST = "≥"
+"""Before an age that is counted from an import."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this file's command."""
@@ -48,6 +51,8 @@ def show_status(
         return session.unreadable.code
     cells = [_status_cells(row, now, origins[row.name], needs[row.name]) for row in rows]
     table(_COLUMNS, cells, [_COLOURS[row.urgency] for row in rows])
+    if any(cell[3].startswith(AT_LEAST) for cell in cells):
+        say(f"{AT_LEAST}: it was imported, and may be older")
     first = next((row for row in rows if row.urgency <= Urgency.WAITING and row.detail), None)
     if first is not None:
         say(f"{first.name}: {first.detail}")
@@ -66,7 +71,7 @@ def _status_cells(row: Status, now: float, origin: str, need: Need) -> list[str]
 
 def _age(row: Status, origin: str) -> str:
     """How old an imported value really is nobody knows: at least as old as its import."""
-    return "-" if row.age is None else ("≥" if origin == "import" else "") + format_duration(row.age)
+    return "-" if row.age is None else (AT_LEAST if origin == "import" else "") + format_duration(row.age)
 
 
 def _due(left: float) -> str:

@@ -71,7 +71,7 @@ def _show(found: Sequence[Planned], held: Sequence[Need], now: float, days: int,
                  "by you" if item.assisted else "by itself", item.why] for item in found]
         shades = [YELLOW if item.assisted else RED if item.outside else GREEN for item in found]
         table(_COLUMNS, rows, shades)
-        say(f"times in {zone.name}")
+        say(f"times in {zone.name}; ● by itself, ○ by you")
     else:
         say(f"nothing will be rotated by itself in {days} day(s)")
     for need in held:

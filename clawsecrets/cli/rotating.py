@@ -201,7 +201,8 @@ def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json:
                    *((target, c.describe()) for target, c in outfit.consumers.items())]
         found = preflight.checks(record, outfit, session.store, session.shop, compromised=compromised)
         checks = [(reply.outcome.value, reply.detail) for reply in found]
-        checks.append(("ok", "store: writable") if session.shop.writable() else ("refused", "store: read-only"))
+        unwritable = session.shop.unwritable()
+        checks.append(("refused", f"store: {unwritable}") if unwritable else ("ok", "store: writable"))
         worst = max(worst, REFUSED if any(outcome == "refused" for outcome, _ in checks) else DONE)
         plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
                       "steps": [{"step": s, "effect": e} for s, e in steps],

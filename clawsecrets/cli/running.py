@@ -160,10 +160,13 @@ def _bound(session: Session, target: str) -> Iterator[Wanted]:
 
 
 def _given(session: Session, wanted: Sequence[Wanted], *, files: bool) -> list[Given]:
-    """The current value of each. UsageError for what no command may have; Refused where two would be one variable."""
+    """The current value of each. UsageError for what no command may have, and where two would be one variable."""
     found = [_one(session, each, files=files) for each in wanted]
-    mapping.refuse_collisions((each.name, each.variable) for each in found if each.variable)
-    mapping.refuse_collisions((each.name, each.file) for each in found)
+    for pairs in ([(each.name, each.variable) for each in found if each.variable],
+                  [(each.name, each.file) for each in found]):
+        for target, names in mapping.collisions(pairs).items():
+            raise UsageError(f"{' and '.join(names)} would both be written as {target}",
+                             f"--secret {names[0]}=VARIABLE gives one of them another name")
     return found
 
 

@@ -15,7 +15,7 @@ from clawsecrets.cli.answers import DONE, WORK_LEFT
 from clawsecrets.cli.output import clean, emit, heard, say
 from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, group
 from clawsecrets.errors import StoreError, StoreMissing, UsageError
-from clawsecrets.store_ports import Identified, Mending
+from clawsecrets.store_ports import Fault, Identified, Mending, mend_of
 
 if TYPE_CHECKING:
     from clawsecrets.config import Config
@@ -115,7 +115,7 @@ def check(
         if others and _same(one, others[0]):
             raise UsageError("that is one and the same store", "name two")
         mended = [line for end in ends for line in _mended(end)] if mend else []
-        faults = [f"{end.url}: {fault}" for end in ends for fault in _faults(end)]
+        faults = [Fault(f"{end.url}: {fault}", mend_of(fault)) for end in ends for fault in _faults(end)]
         found: list[str] = []
         if others and not faults:
             from clawsecrets.stores.comparing import compare
@@ -128,6 +128,8 @@ def check(
     else:
         for line in (*mended, *faults, *found):
             print(clean(line))
+            if how := mend_of(line):
+                print(f"        {clean(how)}")
         if not faults and not found:
             say(f"{secrets} secret(s): {'the same in both' if others else 'sound'}")
     return DAMAGED if faults else WORK_LEFT if found else DONE

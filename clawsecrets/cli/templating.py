@@ -37,6 +37,8 @@ def render(
 
     if not output and not reveal and sys.stdout.isatty():
         raise UsageError("this is a terminal, and the values would be on it", "use --output FILE, a pipe, or --reveal")
+    if output and _same(template, output):
+        raise UsageError(f"{output} is the template itself, which would be lost", "give another file to --output")
     text = templates.read_template(Path(template))
     read: dict[str, int] = {}
 
@@ -58,6 +60,13 @@ def render(
         say(f"{output}: written, with {len(read)} secret(s)")
     else:
         sys.stdout.buffer.write(made.encode())
+
+
+def _same(template: str, output: str) -> bool:
+    try:
+        return os.path.samefile(template, output)
+    except OSError:
+        return False  # one of them is not there: then it is not the other
 
 
 def _value(session: Session, name: str) -> tuple[str, int]:

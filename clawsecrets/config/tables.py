@@ -64,15 +64,17 @@ class Table:
         """Raise a ConfigError about a key, with its line; `fault` need not name the key."""
         line = self.line(key)
         where = f"{self.source.file}: line {line}" if line else self.source.file
-        named = f"{key}: " if key and not fault.startswith(key) else ""
-        raise ConfigError(f"{where}: [{shown(self.place)}]: {named}{fault}", hint)
+        place = f"[{shown(self.place)}]: " if self.place else ""
+        named = f"{key}: " if key and not fault.startswith((key, f"key {key!r} ", f"table {key!r} ")) else ""
+        raise ConfigError(f"{where}: {place}{named}{fault}", hint)
 
     def done(self) -> None:
         """Refuse every key that nobody asked for."""
         for key in self.data:
             if key not in self.asked:
                 what = "table" if isinstance(self.data[key], dict) else "key"
-                self.fail(f"{what} {key!r} is not known{nearest(key, self.asked)}", f"allowed: {listed(self.asked)}")
+                self.fail_at(key, f"{what} {key!r} is not known{nearest(key, self.asked)}",
+                             f"allowed: {listed(self.asked)}")
 
     def has(self, key: str) -> bool:
         """Whether the key stands there. Counts as asking."""

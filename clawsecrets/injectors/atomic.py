@@ -129,7 +129,7 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         """The content of a regular file in it; None when there is none. Follows no link."""
-        return None if self._found(name) is None else read_file(name, self._fd)
+        return None if self._found(name) is None else read_file(name, self._fd, said=self.path / name)
 
     def check(self, name: str) -> os.stat_result | None:
         """What stands at `name`, None for nothing. Refused when it cannot be replaced safely."""
@@ -138,7 +138,8 @@ class Folder:
             return None
         path = self.path / name
         if not stat.S_ISREG(found.st_mode):
-            raise Refused(f"{path} is not a regular file")
+            raise Refused(f"{path} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}",
+                          "give the path of a file")
         if is_mount_point(path):
             raise Refused(
                 f"{path} is a mount point of its own, so it cannot be replaced and readers would keep the old value",
@@ -184,7 +185,8 @@ class Folder:
         draft = self._draft(name, content, found, rights)
         try:
             unless_changed()
-            os.rename(draft, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            with _about(self.path / name):
+                os.rename(draft, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
         except BaseException:
             self._drop(draft)
             raise
@@ -199,8 +201,9 @@ class Folder:
     def remove(self, name: str) -> None:
         """Take the file away, durably; nothing when it is not there."""
         if self.check(name) is not None:
-            os.unlink(name, dir_fd=self._fd)
-            os.fsync(self._fd)
+            with _about(self.path / name):
+                os.unlink(name, dir_fd=self._fd)
+                os.fsync(self._fd)
 
     def sweep(self) -> None:
         """Remove drafts that a killed process left. Only under the lock."""
@@ -220,17 +223,18 @@ class Folder:
     def _draft(self, name: str, content: bytes, found: os.stat_result | None, rights: Access) -> str:
         draft = f".clawsecrets-{secrets.token_hex(8)}.new"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        number = os.open(draft, flags, NEW_FILE, dir_fd=self._fd)
-        try:
-            with os.fdopen(number, "wb") as file:
-                self._dress(number, name, found, rights)
-                file.write(content)
-                file.flush()
-                os.fchmod(number, rights.wanted(found)[2])
-                os.fsync(number)
-        except BaseException:
-            self._drop(draft)
-            raise
+        with _about(self.path / name):
+            number = os.open(draft, flags, NEW_FILE, dir_fd=self._fd)
+            try:
+                with os.fdopen(number, "wb") as file:
+                    self._dress(number, name, found, rights)
+                    file.write(content)
+                    file.flush()
+                    os.fchmod(number, rights.wanted(found)[2])
+                    os.fsync(number)
+            except BaseException:
+                self._drop(draft)
+                raise
         return draft
 
     def _dress(self, number: int, name: str, found: os.stat_result | None, rights: Access) -> None:
@@ -249,16 +253,27 @@ class Folder:
                           "run as root, or as that user")
 
     def _sync(self, name: str) -> None:
-        number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-        os.fsync(self._fd)
+        with _about(self.path / name):
+            number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+            try:
+                os.fsync(number)
+            finally:
+                os.close(number)
+            os.fsync(self._fd)
 
     def _drop(self, draft: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(draft, dir_fd=self._fd)
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """What fails inside is told of that file, not of a draft or a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _seen(found: os.stat_result | None) -> Seen:
@@ -335,13 +350,21 @@ def sync_folder(path: Path) -> None:
         os.close(number)
 
 
-def read_file(name: str | Path, folder: int | None = None, limit: int = LARGEST) -> bytes:
-    """A regular file's content, without following a link or waiting on a pipe. OSError; Refused when too large."""
-    number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise Refused(f"{name} is not a regular file")
-        content = file.read(limit + 1)
+def read_file(name: str | Path, folder: int | None = None, limit: int = LARGEST, said: Path | None = None) -> bytes:
+    """A regular file's content, without following a link or waiting on a pipe. `said`: its path in messages, where
+    `name` is none. OSError; Refused for another kind of file, and when too large."""
+    path = Path(name) if said is None else said
+    with _about(path):
+        number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            kind = os.fstat(number).st_mode
+            if not stat.S_ISREG(kind):
+                raise Refused(f"{path} is {'a folder' if stat.S_ISDIR(kind) else 'not a regular file'}",
+                              "give the path of a file")
+            with os.fdopen(number, "rb", closefd=False) as file:
+                content = file.read(limit + 1)
+        finally:
+            os.close(number)
     if len(content) > limit:
-        raise Refused(f"{name} is larger than {limit} bytes")
+        raise Refused(f"{path} is larger than {limit} bytes")
     return content

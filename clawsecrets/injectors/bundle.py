@@ -105,6 +105,7 @@ class ResolverBundle:
         content = _contents(entries)
         make_folder(self._path.parent, self._rights)
         with locked(self._path.parent) as folder:
+            folder.check(self._path.name)  # before a key is made for it
             generation = self._write(folder, self._key(folder), content)
         return f"read back generation {generation}, {len(content)} secret(s)"
 

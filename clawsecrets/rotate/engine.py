@@ -6,8 +6,8 @@ is durable before its step runs, so that after a kill the next run settles it wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -47,6 +47,8 @@ class Engine:
         self._progress = progress
         self._new_id = new_id
         self._settings = settings
+        self._stepping: set[str] = set()
+        """Secrets of which a rotation was under way when this process was last heard of."""
         self._commits = Commits(store, clock, progress, settings.actor, settings.lead)
 
     # --- what commands call ------------------------------------------------------------------------------------
@@ -60,13 +62,11 @@ class Engine:
         """
         expected = order.from_version or self._current(self._store.load(name))
         lease = self._acquire(name)
-        try:
+        with self._telling(name, lease):
             for _ in range(TURNS - 1):
                 with suppress(StaleRecord):  # edited between our look and our beginning: look again
                     return self._rotate(name, order, expected, lease)
             return self._rotate(name, order, expected, lease)
-        finally:
-            self._store.release(lease)
 
     def _rotate(self, name: str, order: Order, expected: int, lease: Lease) -> Result:
         """Under the lease. StaleRecord when somebody edited the record just as a rotation was to begin."""
@@ -90,7 +90,7 @@ class Engine:
         """Go on with an unfinished rotation. `vouched`: a person says that what it waits for has been done; that
         stands in for what cannot be seen, never against what is seen."""
         lease = self._acquire(name)
-        try:
+        with self._telling(name, lease):
             record, rotation = self._unfinished(name)
             if vouched:
                 self._may_vouch(rotation)
@@ -98,13 +98,11 @@ class Engine:
             record = self._commit(record, resumed.arm() if vouched else resumed, lease, "resume", "")
             record = self._step(record, lease, None, vouched=True) if vouched else self._after_crash(record, lease)
             return Result(self._advance(record, lease, None))
-        finally:
-            self._store.release(lease)
 
     def abort(self, name: str) -> Result:
         """Back out of an unfinished rotation, as far as that is possible."""
         lease = self._acquire(name)
-        try:
+        with self._telling(name, lease):
             record, rotation = self._unfinished(name)
             record = self._after_crash(record, lease)  # what a crash left is settled before anything else
             rotation = self._rotation(record)
@@ -119,8 +117,24 @@ class Engine:
                 raise UsageError(f"{name}: {problem}", f"clawsecrets rotations resume {name}")
             record = self._commit(record, aborted, lease, "abort", "")
             return Result(self._advance(record, lease, None))
-        finally:
-            self._store.release(lease)
+
+    @contextmanager
+    def _telling(self, name: str, lease: Lease) -> Iterator[None]:
+        """Release the lease at the end. Where the store fails in the middle of a rotation, its error says that, too."""
+        self._stepping.discard(name)
+        try:
+            try:
+                yield
+            finally:
+                self._store.release(lease)
+        except (Fenced, StaleRecord, StoreBusy):
+            raise
+        except StoreError as error:
+            if name in self._stepping:
+                error.message += f"; the rotation of {name} is unfinished"
+                error.hint = "; ".join(filter(None, (error.hint, f"clawsecrets rotate {name}, or the daemon, then goes "
+                                                     "on with the rotation")))
+            raise
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -128,6 +142,7 @@ class Engine:
         start, asked, first = self._clock.now(), False, True
         while record.rotating and self._rotation(record).state is not State.STUCK:
             rotation = self._rotation(record)
+            self._stepping.add(rotation.secret)
             if self._settings.stopping():
                 parked = rotation.park(self._clock.now())
                 return record if rotation.parked else self._commit(record, parked, lease, "", "")
@@ -146,6 +161,8 @@ class Engine:
                 asked, supplied = True, None
             if after.state is before.state and after.tries > before.tries:
                 self._sleep(RETRY_PAUSE[min(after.tries, len(RETRY_PAUSE)) - 1], lease)
+        if not record.rotating:
+            self._stepping.discard(record.secret.name)
         return record
 
     def _awaited(self, rotation: Rotation, lease: Lease, start: float, *, past: bool) -> bool:

@@ -2,7 +2,8 @@
 
 What may be the beginning of a value is kept back until more comes. When nothing comes for a while, `pause` gives it
 out: as it is where it has fewer than LEAST bytes (a prompt, or what somebody types), masked from there on. What was
-given out is remembered, so that the rest of the value is masked when it follows.
+given out is remembered, so that the rest of the value is masked when it follows. So are the last few characters of a
+line with which an encoded value may begin that goes on in the next line: they are given out at once.
 """
 
 from __future__ import annotations
@@ -34,25 +35,24 @@ class Mask:
         """What may be shown now."""
         if self._kept:
             data = self._kept + data
-        spans, opens = self._needles.look(data)
-        if not self._kept and not spans and opens == len(data):
+        spans, opens, noted = self._needles.look(data)
+        if not self._kept and not spans and noted == len(data):
             return data
-        return self._give(data, spans, _whole(spans, opens), len(data), False)
+        return self._give(data, spans, _whole(spans, noted), _whole(spans, opens))
 
     def pause(self) -> bytes:
         """Nothing comes for a while, or nothing comes any more: what is kept back."""
         if not self.waiting:
             return b""
         data, size = self._kept, len(self._kept)
-        spans, opens = self._needles.look(data)
-        keep = _whole(spans, opens)
+        spans, opens, noted = self._needles.look(data)
+        keep = _whole(spans, noted)
         if size - opens >= LEAST:
-            spans = [span for span in spans if span[1] <= opens] + [(keep, size)]
-        return self._give(data, spans, keep, size, True)
+            spans = [span for span in spans if span[1] <= opens] + [(_whole(spans, opens), size)]
+        return self._give(data, spans, keep, size)
 
-    def _give(self, data: bytes, spans: list[Span], keep: int, size: int, all_: bool) -> bytes:
-        """Everything up to `keep` (or all of it); `keep` and what follows is remembered."""
-        until = size if all_ else keep
+    def _give(self, data: bytes, spans: list[Span], keep: int, until: int) -> bytes:
+        """Everything up to `until`; `keep` and what follows is remembered."""
         parts, at = [], self._shown
         for start, end in spans:
             if end > until or end <= at:

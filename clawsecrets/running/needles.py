@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from clawsecrets.model.forms import LEAST, forms
+from clawsecrets.running import broken
 
 ANCHOR = 32
 """Bytes of a form that the search looks for: the rest is compared. Longest beginning that is looked for one by one."""
@@ -43,7 +44,7 @@ def _lines(value: bytes) -> Iterator[bytes]:
 
 
 def _wrapped(value: bytes) -> Iterator[bytes]:
-    """The lines of its base64, as the usual tools break them when nothing stands before the value."""
+    """The lines of its base64, as the usual tools break them when nothing stands before the value: also one by one."""
     for whole in (base64.b64encode(value), base64.b64encode(value + b"\n")):
         for width in WIDTHS:
             if len(whole) > width:
@@ -54,28 +55,44 @@ class Needles:
     """All of them, ready."""
 
     def __init__(self, values: Iterable[bytes], search: Search) -> None:
-        self._texts = sorted(set().union(*map(needles, values)))
-        owners: dict[bytes, list[bytes]] = {}
+        values = list(values)
+        bare = {value.rstrip(b"\r\n") for value in values}
+        over = sorted({text for value in bare if len(value) >= LEAST for text in broken.texts(value)})
+        found = set().union(*map(needles, values), over, *map(broken.short, over))
+        self._texts = sorted(found)
+        owners: dict[bytes, tuple[list[bytes], list[broken.Piece]]] = {}
         for text in self._texts:
-            owners.setdefault(text[:ANCHOR], []).append(text)
-        self._anchors = [(len(anchor), texts) for anchor, texts in owners.items()]
+            owners.setdefault(text[:ANCHOR], ([], []))[0].append(text)
+        for part in (part for text in over for part in broken.pieces(text)):
+            owners.setdefault(broken.piece(part), ([], []))[1].append(part)
+        self._anchors = [(len(anchor), *owned) for anchor, owned in owners.items()]
         self._find = search(list(owners)) if owners else _nothing
+        self._beginnings = broken.Beginnings(over)
 
-    def look(self, data: bytes) -> tuple[list[Span], int]:
-        """The places that stand for a value, in order and apart from each other; and where the first one begins that
-        may go on behind the data (its length where there is none)."""
+    def look(self, data: bytes) -> tuple[list[Span], int, int]:
+        """The places that stand for a value, in order and apart from each other; where the first one begins that may go
+        on behind the data (its length where there is none); and where one may that is too short to be held back for, at
+        or before that."""
         spans: list[Span] = []
         size = len(data)
         opens = size
         for number, end in self._find(data):
-            length, texts = self._anchors[number]
+            length, texts, parts = self._anchors[number]
             start = end - length
             for text in texts:
                 if data.startswith(text, start):
                     spans.append((start, start + len(text)))
                 elif size - start < len(text) and start < opens and text.startswith(data[start:]):
                     opens = start
-        return _merged(spans) if len(spans) > 1 else spans, self._opens(data, opens)
+            for part in parts:
+                found = broken.place(data, start, part)
+                if found is not None and found[1] >= 0:
+                    spans.append(found)
+                elif found is not None:
+                    opens = min(opens, found[0])
+        held, noted = self._beginnings.look(data)
+        opens = self._opens(data, min(opens, held))
+        return _merged(spans) if len(spans) > 1 else spans, opens, min(opens, noted)
 
     def _opens(self, data: bytes, found: int) -> int:
         """The first beginning; those of ANCHOR bytes and more are `found` already."""

@@ -28,6 +28,8 @@ from clawsecrets.stores.seal import mac, same
 PATIENCE = 2.0
 """Seconds to wait for another process that is publishing."""
 _ACCEPT = "if you put that file there yourself, say so with --accept-older; else restore a backup"
+_SIZE = 512
+"""Bytes that an anchor has at most."""
 _count = itertools.count(1)
 
 
@@ -88,6 +90,13 @@ class Anchor:
 
     def stage(self, key: bytes, seen: Seen) -> Path:
         """Write it durably under a draft name. StoreError when it cannot be written: then do not commit."""
+        return self._drafted(_encode(seen, key))
+
+    def try_out(self) -> None:
+        """Write as much as an anchor is beside it, and take it away again. StoreError when that cannot be done."""
+        self.discard(self._drafted(b"x" * _SIZE))
+
+    def _drafted(self, content: bytes) -> Path:
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{next(_count)}.new")
         failed: OSError | None = None
         try:
@@ -96,7 +105,7 @@ class Anchor:
             if mode & 0o022:
                 raise too_open(self.path.parent, mode, f"chmod go-w {self.path.parent}")
             self._sweep()
-            write_draft(draft, _encode(seen, key))
+            write_draft(draft, content)
         except OSError as error:
             failed = error
         if failed is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from clawsecrets.errors import StoreDamaged, StoreError, StoreLocked
 
 SPACE = "make space, then run the command again; nothing was lost"
-_LEAST = 65536
+LEAST = 65536
 """Bytes that a commit needs at least: an index of the write-ahead log and some pages."""
 RESTORE = "bring it back with `clawsecrets restore BACKUP`; keep the damaged file until that has worked"
 
@@ -33,13 +33,14 @@ def disk_full(folder: Path) -> bool:
         disk = os.statvfs(folder)
     except OSError:
         return False
-    return disk.f_bavail * disk.f_frsize < _LEAST or (disk.f_files > 0 and disk.f_favail == 0)
+    return disk.f_bavail * disk.f_frsize < LEAST or (disk.f_files > 0 and disk.f_favail == 0)
 
 
 def not_writable(path: Path) -> StoreError:
     """Why a store that was opened only for reading cannot be changed."""
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return StoreError(f"{path} is read-only here", "reading works; to change it, make it writable")
+        return StoreError(f"{path} is read-only here", "make it and its folder writable; list, show and status work as "
+                          "it is, but what hands a value out is written to its audit log first")
     if disk_full(path.parent):
         return StoreError(f"{path} cannot be changed: the disk is full", SPACE)
     return StoreError(f"{path} could be opened only for reading", "if the disk was full and has space now, run the "

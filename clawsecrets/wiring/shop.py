@@ -201,10 +201,15 @@ class Workshop:
                  self._store().load(name).secret.injectors)
         return any(isinstance(kind, ResolverBundleTarget) for kind in kinds)
 
-    def writable(self) -> bool:
-        """Whether the store could be written now."""
+    def unwritable(self) -> str:
+        """Why the store could not be written now, as far as that shows before; empty: it could."""
         path = self._config.store.file
-        return path is None or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+        if path is None:
+            return ""
+        from clawsecrets.stores.trying import unwritable
+
+        error = unwritable(path, self._config.store.anchor)
+        return error.message if error is not None else ""
 
     # --- issuers ----------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clawsecrets.config import Config, KeyPlace, Paths, VaultUrl
-from clawsecrets.errors import ConfigError, StoreLocked, StoreMissing, UsageError
+from clawsecrets.errors import ConfigError, StoreError, StoreLocked, StoreMissing, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.secret import SecretValue
+from clawsecrets.store_ports import mend_of
 
 if TYPE_CHECKING:
     from clawsecrets.ports import Store
@@ -22,6 +23,8 @@ Ask = Callable[[], SecretValue]
 SNAPSHOT = "back up the cluster: bao operator raft snapshot save FILE (vault operator raft snapshot save FILE)"
 """What a backup is where the store is in a cluster."""
 RESTORING = "restore a snapshot of the cluster: bao operator raft snapshot restore FILE"
+COMPARING = ("see who changed it (the cluster's audit log) and what stood there before (bao kv metadata get); a "
+             "snapshot of the cluster brings all back as it was then, also what was revoked since: rotate afterwards")
 KEYS_OF_A_CLUSTER = "the cluster has keys of its own: bao operator rotate, bao operator rekey"
 
 
@@ -254,11 +257,16 @@ class Health:
     faults: Sequence[str]
     log_fault: str
     """Empty: the audit log is whole."""
-    writable: bool
+    unwritable: StoreError | None
+    """Why it could not be written now."""
     notes: Sequence[str]
     """What weakens it without being a fault."""
     mend: str
-    """What brings back what is damaged."""
+    """What brings back what is damaged, for a fault that does not say it by itself."""
+
+    def mend_of(self, fault: str) -> str:
+        """What mends one of `faults`."""
+        return mend_of(fault, self.mend)
 
 
 def health(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: bool = False) -> Health:
@@ -268,16 +276,21 @@ def health(config: Config, paths: Paths, ask_passphrase: Ask, *, accept_older: b
 
         store = vault.open_store(config, config.store.url, paths)
         try:
-            return Health(str(config.store.url), store.check(), store.verify_log(), True,
+            return Health(str(config.store.url), store.check(), store.verify_log(), None,
                           vault.weaknesses(config, config.store.url, paths),
-                          "compare with a snapshot of the cluster: bao operator raft snapshot restore FILE")
+                          COMPARING)
         finally:
             store.close()
     from clawsecrets.stores.doctor import notes
+    from clawsecrets.stores.faults import not_writable
+    from clawsecrets.stores.trying import unwritable
 
     opened = _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
     try:
-        return Health(str(config.store.file), opened.check(), opened.verify_log(), opened.writable, notes(opened),
+        cannot = unwritable(opened.path, opened.anchor.path)
+        if cannot is None and not opened.writable:
+            cannot = not_writable(opened.path)
+        return Health(str(config.store.file), opened.check(), opened.verify_log(), cannot, notes(opened),
                       "clawsecrets restore BACKUP brings it back")
     finally:
         opened.close()

@@ -55,3 +55,14 @@ def test_a_loop_without_an_end_stops_it_before_anything_is_made(desk: Desk) -> N
         ran = desk.run(*words)
         assert ran.code != 0 and said in " ".join(ran.everything.split()), ran
     assert len(desk.fake.ever("acme")) == made and not (desk.root / "app.conf").exists()
+
+
+def test_a_template_is_not_overwritten_by_what_it_makes(desk: Desk) -> None:
+    desk.quick("set", "my-key", stdin=b"value-0123456789")
+    text = '{{ secret("my-key") }}\n'
+    template = desk.write("t.j2", text)
+    (desk.root / "link").symlink_to(template)
+    for output in ("t.j2", "link", str(template)):
+        ran = desk.run("render", "t.j2", "--output", output)
+        assert ran.code == 2 and f"{output} is the template itself" in ran.err and template.read_text() == text
+    assert desk.run("render", "t.j2", "--output", "made").code == 0

@@ -200,6 +200,71 @@ def test_one_damaged_record_does_not_hide_other_faults_from_store_check(desk: De
     assert "kv rollback" in desk.run("list").err
 
 
+HOOKED = """
+[injectors.out]
+kind = "directory"
+path = "{root}/out"
+
+[consumers.app]
+kind = "command"
+probe = ["{root}/probe"]
+
+[store.vault]
+patience = "1s"
+"""
+
+
+def hooked(desk: Desk, bao: Dev, command: str) -> tuple[str, str]:
+    """A rotation in the middle of which that happens, once; the name of the rotator's policy, and its text."""
+    url, path = url_of(bao), desk.root / "hook"
+    desk.provider(f'[store]\nurl = "{url}"\n{HOOKED.format(root=desk.root)}')
+    assert desk.run("init", env={"VAULT_TOKEN": policy(desk, bao, "admin")}).code == 0
+    name, text = f"hooked-{next(_count)}", desk.ok("vault", "policy").out
+    bao.policy(name, text)
+    desk.env["VAULT_TOKEN"] = bao.make_token(name)
+    desk.seeded()
+    desk.quick("configure", "acme-api-key", "--inject", "out", "--consume", "app")
+    curl = f'curl -s -H "X-Vault-Token: {bao.token}" {command.format(url=bao.url, root=desk.root, policy=name)}'
+    path.write_text(f"#!/bin/sh\nrm {path}\n{curl}\n")
+    path.chmod(0o700)
+    desk.write("probe", f"#!/bin/sh\nif [ -x {path} ]; then {path}; fi >/dev/null 2>&1\nexit 0\n", 0o700)
+    return name, text
+
+
+def test_a_path_that_the_policy_lost_is_told_with_what_mends_it_and_no_snapshot(desk: Desk, bao: Dev) -> None:
+    """Restoring a snapshot would bring revoked values back."""
+    name, text = hooked(desk, bao, "-X POST -d @{root}/less.json {url}/v1/sys/policies/acl/{policy}")
+    blocks = re.findall(r'path "[^"]+" \{.*?\}\n?', text, re.DOTALL)
+    less = [block for block in blocks if not ("/destroy/" in block and "/*" in block)
+            and not ("/metadata/" in block and "/*" in block)]
+    assert len(less) == len(blocks) - 2
+    listing = next(block for block in blocks if "/metadata/" in block and "/*" in block).replace('"delete", ', "")
+    desk.write("less.json", json.dumps({"policy": "".join([*less, listing])}))
+    ran = desk.run("rotate", "acme-api-key")
+    assert ran.code == 3 and "permission denied by the token's policy" in ran.everything, ran
+    for ran in (desk.run("doctor"), desk.run("store", "check")):
+        told = " ".join(ran.out.split())
+        assert "not all that follows from its last change is done: cannot" in told, ran
+        assert "permission denied by the token's policy" in told and "`clawsecrets vault policy` prints" in told, ran
+        assert "snapshot" not in told, ran
+    bao.policy(name, text)
+    assert desk.run("rotate", "acme-api-key").code == 0 and "[fail]" not in desk.run("doctor").out
+
+
+def test_a_server_that_is_sealed_in_the_middle_of_a_rotation(desk: Desk) -> None:
+    with Dev() as own:
+        hooked(desk, own, "-X PUT {url}/v1/sys/seal")
+        ran = desk.run("rotate", "acme-api-key")
+        said = " ".join(ran.everything.split())
+        assert ran.code == 3 and "it is sealed" in said, ran
+        assert "the rotation of acme-api-key is unfinished" in said and "nothing was changed" not in said, ran
+        assert "clawsecrets rotate acme-api-key, or the daemon, then goes on with the rotation" in said, ran
+        said = " ".join(desk.run("get", "acme-api-key", "--raw").err.split())
+        assert "it is sealed" in said and "unfinished" not in said and "nothing was changed" not in said
+        own.unseal()
+        assert desk.run("rotate", "acme-api-key").code == 0
+
+
 def test_a_broken_record_stops_no_other(desk: Desk, bao: Dev) -> None:
     url = url_of(bao)
     configured(desk, bao, url)

@@ -156,9 +156,12 @@ ENV = '[injectors.env]\nkind = "env-file"\npath = "/e"\ndialect = "docker"\n'
 COMMAND = '[consumers.c]\nkind = "command"\n'
 
 REFUSALS = [
-    ("[sotre]", "c.toml: table 'sotre' is not known; did you mean 'store'?", "store"),
-    ("lease = 1", "c.toml: key 'lease' is not known", "rotation"),
-    ('[rotation]\nleese = "9s"', "c.toml: [rotation]: key 'leese' is not known; did you mean 'lease'?", "retention"),
+    ("[sotre]", "c.toml: line 1: table 'sotre' is not known; did you mean 'store'?", "store"),
+    ("lease = 1", "c.toml: line 1: key 'lease' is not known", "rotation"),
+    ('[rotation]\nleese = "9s"',
+     "c.toml: line 2: [rotation]: key 'leese' is not known; did you mean 'lease'?", "retention"),
+    ('# said\n[daemon]\ntick = "1s"\ntakeovr = "4s"',
+     "c.toml: line 4: [daemon]: key 'takeovr' is not known; did you mean 'takeover'?", "tick"),
     ('[rotation.interval]\napi-keys = "9d"', "[rotation.interval]: key 'api-keys' is not known; did you mean 'api-key'",
      "gateway-token"),
     ('[rotation.interval]\napi-key = "5m"', "[rotation.interval]: api-key = '5m' is too short", ""),

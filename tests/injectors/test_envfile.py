@@ -241,7 +241,7 @@ def test_links_and_other_kinds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(real)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    for name, reason in [("link", "symbolic link"), ("pipe", "not a regular file"), ("folder", "not a regular file")]:
+    for name, reason in [("link", "symbolic link"), ("pipe", "not a regular file"), ("folder", "is a folder")]:
         injector = EnvFile("t", tmp_path / name, "docker")
         assert reason in refused(injector, entry("a", "2"))
         assert injector.preflight().outcome is Outcome.REFUSED and reason in injector.preflight().detail

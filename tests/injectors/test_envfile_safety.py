@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from clawsecrets.injectors.atomic import LARGEST
+from clawsecrets.injectors.bundle import ResolverBundle
 from clawsecrets.injectors.dialects import DIALECTS
 from clawsecrets.injectors.envfile import EnvFile
+from clawsecrets.injectors.template import write_rendered
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Entry
@@ -50,6 +53,39 @@ def test_stale_drafts_go_and_other_files_stay(tmp_path: Path) -> None:
         (tmp_path / other).write_text("theirs")
     EnvFile("t", tmp_path / "f", "docker").deliver([entry("a", "1")])
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "f"])
+
+
+@pytest.mark.parametrize("kind", ["env-file", "bundle"])
+def test_what_is_no_file_or_too_large_is_named_by_its_path(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "f"
+    injector = EnvFile("t", path, "docker") if kind == "env-file" else ResolverBundle("t", path)
+    path.mkdir()
+    reply = injector.deliver([entry("a", "1")])
+    assert reply.outcome is Outcome.REFUSED and reply.detail == f"{path} is a folder; give the path of a file"
+    assert injector.holds(entry("a", "1")) is None and os.listdir(tmp_path) == ["f"]
+    path.rmdir()
+    os.mkfifo(path)
+    assert f"{path} is not a regular file" in injector.deliver([entry("a", "1")]).detail
+    path.unlink()
+    path.touch()
+    os.truncate(path, LARGEST + 1)
+    assert f"{path} is larger than {LARGEST} bytes" in injector.deliver([entry("a", "1")]).detail
+
+
+@as_root
+def test_a_read_only_target_is_named_not_its_draft(tmp_path: Path) -> None:
+    folder = tmp_path / "ro"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
+    try:
+        for reply in (EnvFile("t", folder / "f", "docker").deliver([entry("a", "1")]),
+                      EnvFile("t", folder / "f", "docker").preflight()):
+            assert reply.detail == f"{folder / 'f'}: Read-only file system"
+        with pytest.raises(OSError, match="Read-only") as caught:
+            write_rendered(folder / "made", "text")
+        assert caught.value.filename == str(folder / "made")
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 SCRIPT = """

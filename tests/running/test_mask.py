@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -85,6 +87,62 @@ def test_values_of_several_lines(form: str) -> None:
         if form == "base64 in lines":
             pieces = [line for line in said.split(b"\n") if len(line) > 8]
         assert pieces and [piece for piece in pieces if piece in shown] == []
+
+
+def lines_of(text: bytes, width: int, end: bytes = b"\n") -> bytes:
+    return b"".join(text[at:at + width] + end for at in range(0, len(text), width))
+
+
+def dump(data: bytes, before: bytes = b" ", between: str = " ", behind: bytes = b"") -> bytes:
+    return b"".join(before + data[at:at + 16].hex(between).encode() + behind + b"\n" for at in range(0, len(data), 16))
+
+
+BROKEN: dict[str, Callable[[bytes], bytes]] = {
+    "base64": lambda v: lines_of(base64.b64encode(v), 76),
+    "base64 of openssl, crlf": lambda v: lines_of(base64.b64encode(v), 64, b"\r\n"),
+    "base64 in JSON": lambda v: json.dumps(lines_of(base64.b64encode(v), 76).decode()).encode(),
+    "xxd -p": lambda v: lines_of(v.hex().encode(), 60),
+    "xxd -p -u": lambda v: lines_of(v.hex().upper().encode(), 60),
+    "od -An -tx1": dump,
+    "hexdump, 16 a line": lambda v: dump(v, b"", behind=b" "),
+    "hex(':')": lambda v: v.hex(":").encode(),
+    "openssl -text": lambda v: dump(v, b"    ", ":", b":"),
+}
+KEY = b"sk-test-" + base64.b64encode(bytes(range(3, 75)))
+
+
+@pytest.mark.parametrize("form", BROKEN)
+@pytest.mark.parametrize("value", [KEY, TOKEN, b"eight-by", b"twelve-bytes"], ids=["key", "token", "shortest", "short"])
+def test_in_lines_wherever_it_begins_in_one(form: str, value: bytes) -> None:
+    needles = Needles([value], Literals)
+    for before in range(58):
+        said = BROKEN[form](b"u" * before + value + b"!!!end")
+        for size in (1, 61, 10_000) if before % 9 == 0 else (61, 10_000):
+            one = Mask(needles)
+            shown = b"".join(one.feed(said[at:at + size]) for at in range(0, len(said), size)) + one.pause()
+            assert shown.count(MASK) == 1, (before, size, shown)
+            there, left = BROKEN[form](b"u" * before + b"!!!end"), shown.replace(MASK, b"")
+            assert len(left) < len(there) + 24, (before, size, shown)  # of the value, what one byte of it shares
+
+
+def test_real_tools_break_lines_where_the_test_does() -> None:
+    said = f"user:{KEY.decode()}"
+    for words in ("base64", "od -An -tx1 -v", "xxd -p"):
+        if shutil.which(words.split()[0]):
+            out = subprocess.run(words.split(), input=said.encode(), stdout=subprocess.PIPE, check=True).stdout
+            assert out.count(b"\n") > 1 and MASK in whole(out, KEY)
+            assert len(whole(out, KEY)) < 50
+
+
+def test_the_end_of_a_line_is_not_held_back_for_what_might_follow_in_the_next() -> None:
+    """Any line may end in a character with which an encoded value begins: a program that writes lines is not slowed."""
+    one, text = mask(KEY), base64.b64encode(KEY)
+    for count in range(1, 4):
+        said = b"a line: " + text[:count] + b"\n"
+        assert one.feed(said) == said
+    assert one.feed(text[3:]) == MASK  # and then it does follow
+    assert one.feed(b"\na line: " + text[:20] + b"\n") == b"\na line: "
+    assert one.feed(b"else\n") == text[:20] + b"\nelse\n"
 
 
 def test_what_every_key_shares_stays() -> None:

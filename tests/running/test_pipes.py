@@ -90,6 +90,13 @@ def test_refused_before_anything_runs(desk: Desk, words: list[str], said: str) -
     assert len(ran.err.splitlines()) <= 2
 
 
+def test_two_secrets_under_one_variable_is_a_wrong_use(desk: Desk) -> None:
+    for words in (["--secret", "my-key", "--secret", "pin=MY_KEY"], ["--secret", "my-key=K", "--secret", "pin=K"]):
+        ran = desk.run("run", *words, "--", "touch", "ran")
+        assert ran.code == 2 and "my-key and pin would both be written as" in ran.err and "=VARIABLE" in ran.err
+        assert not (desk.root / "ran").exists()
+
+
 def test_no_command(desk: Desk) -> None:
     assert desk.run("run", "--secret", "my-key").code == 2
     missing, folder = desk.run("run", "--secret", "my-key", "--", "nonesuch"), desk.run("run", "--secret", "my-key",

@@ -15,6 +15,8 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.stores import sqlite
 from clawsecrets.stores.backup import backup, restore
 from clawsecrets.stores.doctor import notes
+from clawsecrets.stores.trying import unwritable
+from tests.cli.desk import Desk
 from tests.contract.store import change, event, fresh, put
 from tests.stores.conftest import Place
 
@@ -174,6 +176,54 @@ def test_a_read_only_state_folder_still_reads(place: Place, mount: Mount) -> Non
         put(store, "c")
     assert list(store.names()) == ["a", "b"]
     store.close()
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="space"):
+        while True:
+            filler.write(b"x" * 4096)
+
+
+@pytest.mark.parametrize("part", ["store", "anchor"])
+@pytest.mark.parametrize("state", ["full", "read-only"])
+def test_what_cannot_be_written_is_seen_before(place: Place, mount: Mount, part: str, state: str) -> None:
+    disk = mount("size=400k")
+    path = (disk if part == "store" else place.root / "d2") / "s.db"
+    anchor = (disk if part == "anchor" else place.root) / "state" / "anchor"
+    sqlite.create(path, anchor, [place.key])[0].close()
+    before = sorted(disk.rglob("*"))
+    assert unwritable(path, anchor) is None and sorted(disk.rglob("*")) == before
+    if state == "full":
+        fill(disk)
+    else:
+        remount(disk, "ro")
+    cannot = unwritable(path, anchor)
+    assert cannot is not None and (state if state == "full" else "ead-only") in cannot.message and cannot.hint
+    assert ("anchor" in cannot.message) is (part == "anchor")
+    if state == "full":
+        (disk / "filler").unlink()
+    else:
+        remount(disk, "rw")
+    assert unwritable(path, anchor) is None and sorted(disk.rglob("*")) == before
+
+
+@pytest.mark.parametrize("state", ["full", "read-only"])
+def test_doctor_and_the_dry_run_say_that_the_anchor_cannot_be_written(
+        tmp_path: Path, mount: Mount, state: str) -> None:
+    disk = mount("size=64k")
+    with Desk(tmp_path / "s") as desk:
+        desk.provider(f'[store]\nanchor = "{disk}/state/anchor"\n')
+        desk.init()
+        desk.seeded()
+        if state == "full":
+            fill(disk)
+        else:
+            remount(disk, "ro")
+        doctor, dry = desk.run("doctor"), desk.run("rotate", "acme-api-key", "--dry-run")
+        why = "the disk is full" if state == "full" else "Read-only file system"
+        for ran, code, level in ((doctor, 1, "[fail] store:"), (dry, 4, "[refused] store:")):
+            told = " ".join(ran.out.split())
+            assert ran.code == code and level in told and f"the store's anchor {disk}/state/anchor: {why}" in told, ran
 
 
 def test_nothing_can_be_made_on_a_full_disk_and_nothing_stays(place: Place, mount: Mount) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from clawsecrets.errors import StoreDamaged, StoreError
 from clawsecrets.model.secret import SecretValue, Version
+from clawsecrets.store_ports import Fault
 from clawsecrets.stores.vault.bindings import Bindings
 from clawsecrets.stores.vault.body import Body
 from clawsecrets.stores.vault.chain import Chain
@@ -17,6 +18,7 @@ from clawsecrets.stores.vault.public import Public
 
 DAY = 86400.0
 """Seconds after which a value that no record names was certainly left by a crash."""
+_MEND = "clawsecrets store check --mend"
 
 
 class Inspection:
@@ -34,7 +36,7 @@ class Inspection:
         cluster does not answer."""
         names = self._names()
         found = [line for lines in self._documents.each(self._of, names) for line in lines]
-        found += [f"{path} belongs to no version: a crash left it (`clawsecrets store check --mend` removes it)"
+        found += [Fault(f"{path} belongs to no version: a crash left it (`{_MEND}` removes it)", _MEND)
                   if known else f"{path} belongs to no record: a crash left it, or somebody removed the record"
                   for path, known in self._left(now)]
         found += [f"{path} is the history of no secret" for path in self._strays()]
@@ -79,12 +81,15 @@ class Inspection:
             return [*self._record(body), *self._kept(self._layout.record(name), f"the record document of {name}"),
                     *self._values(body), *self._shown(body), *self._past(body), *self._listed(body)]
         except StoreError as error:
-            return [error.message]
+            return [_told(error)]
 
     def _record(self, body: Body) -> Iterator[str]:
         record, name = body.record, body.name
         if body.open and not self._followups.known(body):
-            yield f"{name}: not all that follows from its last change is done, and it could not be done now"
+            try:
+                self._followups.settled(body)
+            except StoreError as error:
+                yield Fault(f"{name}: not all that follows from its last change is done: {error.message}", error.hint)
         if record is None:
             return
         if record.secret.name != name:
@@ -100,7 +105,7 @@ class Inspection:
             try:
                 self._value(body, number)
             except StoreError as error:
-                yield error.message
+                yield _told(error)
             yield from self._stays(self._layout.value(body.name, body.values[number].document),
                                    f"the value of {body.name} version {number}")
 
@@ -109,21 +114,20 @@ class Inspection:
             try:
                 self._history(body.name)
             except StoreError as error:
-                yield error.message
+                yield _told(error)
 
     def _shown(self, body: Body) -> Iterator[str]:
         if self._strange(body):
             there = f"does not hold version {body.wanted}, which is current" if body.wanted else \
                 "holds something, and nothing is current"
-            yield f"the public path of {body.name} {there} (`clawsecrets store check --mend` brings it in order)"
+            yield Fault(f"the public path of {body.name} {there} (`{_MEND}` brings it in order)", _MEND)
 
     def _listed(self, body: Body) -> Iterator[str]:
         """Deliveries go by the lists: a name that is not in one would be left out."""
         for target in body.record.secret.injectors if body.record is not None else ():
             names = self._bindings.names(target)
             if names is not None and body.name not in names:
-                yield (f"{body.name} is bound to {target}, whose list does not have it "
-                       "(`clawsecrets store check --mend` adds it)")
+                yield Fault(f"{body.name} is bound to {target}, whose list does not have it (`{_MEND}` adds it)", _MEND)
 
     def _strange(self, body: Body) -> bool:
         """Whether the public path holds something else than it should, and nobody is about to change that."""
@@ -136,9 +140,11 @@ class Inspection:
     def _kept(self, path: str, what: str) -> Iterator[str]:
         about = self._documents.metadata(path) or {}
         if about.get("max_versions") != KEPT:
-            yield f"{what} is to keep {KEPT} versions, and keeps {about.get('max_versions') or 'the default'}: {path}"
+            yield Fault(f"{what} is to keep {KEPT} versions, and keeps {about.get('max_versions') or 'the default'}: "
+                        f"{path}", self._setting(f"-max-versions={KEPT}", path))
         if str(about.get("delete_version_after") or "0s") != "0s":
-            yield f"{what} would be deleted by the server (delete_version_after): {path}"
+            yield Fault(f"{what} would be deleted by the server (delete_version_after): {path}",
+                        self._setting("-delete-version-after=0s", path))
         yield from self._going(about, path, what)
 
     def _stays(self, path: str, what: str) -> Iterator[str]:
@@ -147,7 +153,13 @@ class Inspection:
     def _going(self, about: Mapping[str, Any], path: str, what: str) -> Iterator[str]:
         newest = (about.get("versions") or {}).get(str(about.get("current_version"))) or {}
         if newest.get("deletion_time") and not newest.get("destroyed"):
-            yield f"{what} will be deleted by the server at {newest['deletion_time']} (delete_version_after): {path}"
+            yield Fault(
+                f"{what} will be deleted by the server at {newest['deletion_time']} (delete_version_after): {path}",
+                f"bao write {self._documents.mount}/config delete_version_after=0s (vault: the same); then write it "
+                "anew, a value with `clawsecrets rotate NAME`")
+
+    def _setting(self, option: str, path: str) -> str:
+        return f"bao kv metadata patch -mount={self._documents.mount} {option} {path} (vault: the same)"
 
     # --- what nothing vouches for --------------------------------------------------------------------------------
 
@@ -199,3 +211,7 @@ class Inspection:
         paths = [self._layout.ours("history", flat(name), document) for document in there]
         return [path for path, document in zip(paths, there, strict=True)
                 if path not in known and document.rpartition("-")[0] != body.life]
+
+
+def _told(error: StoreError) -> Fault:
+    return Fault(error.message, error.hint)

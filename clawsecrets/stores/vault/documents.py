@@ -78,7 +78,7 @@ class Documents:
             found = self._found(path, self._way.read(self._url("data", path)))
             if found.version >= self._seen.get(path, 0):
                 return self._noted(found)
-            self._way.wait(_BEHIND, pause, end, "nothing was changed")
+            self._way.wait(_BEHIND, pause, end, "it was only to be read")
             pause = min(2 * pause, 1.0)
 
     def write(self, path: str, content: Mapping[str, Any], cas: int, mine: Callable[[Mapping[str, Any]], bool]
@@ -160,7 +160,7 @@ class Documents:
             if reply.said not in (Said.NOT_YET, Said.UNSURE):
                 break
             try:
-                self._way.wait(reply, pause, end, "nothing was changed")
+                self._way.wait(reply, pause, end, "no secret is in this write")
             except StoreError:
                 break
             pause = min(2 * pause, 1.0)
@@ -181,7 +181,8 @@ class Documents:
             if reply.said is Said.DONE and seen > cas:
                 return
             if reply.said is not Said.CONFLICT or seen <= cas:  # else another wrote, and this node knows it
-                self._way.wait(reply if reply.said is Said.UNSURE else _BEHIND, pause, end, "nothing was changed")
+                self._way.wait(reply if reply.said is Said.UNSURE else _BEHIND, pause, end,
+                               "no secret is in this write")
                 pause = min(2 * pause, 1.0)
                 seen = self._found(path, self._way.read(url)).version
             cas = seen

@@ -124,7 +124,7 @@ class Transport:
                 return reply
             if reply.said not in (Said.NOT_YET, Said.UNSURE):
                 raise self._no(reply, "read" if method == "GET" else "list", path)
-            self.wait(reply, pause, end, "nothing was changed")
+            self.wait(reply, pause, end, "it was only to be read")
         raise AssertionError("pauses never end")
 
     def write(self, method: str, path: str, body: Mapping[str, Any], end: float) -> Reply:
@@ -135,7 +135,7 @@ class Transport:
                 return reply
             if reply.said is not Said.NOT_YET:
                 raise self._no(reply, "delete" if method == "DELETE" else "write", path)
-            self.wait(reply, pause, end, "nothing was written")
+            self.wait(reply, pause, end, "this was not written")
         raise AssertionError("pauses never end")
 
     def repeat(self, method: str, path: str, body: Mapping[str, Any]) -> Reply:
@@ -160,7 +160,8 @@ class Transport:
         return self._end(self.patience.writes)
 
     def wait(self, reply: Reply, pause: float, end: float, left: str) -> None:
-        """Before the next try. StoreError when patience has ended; `left` says in what state that leaves things."""
+        """Before the next try. StoreError when patience has ended; `left` says what became of this one
+        request: of what was done before it, nothing is known here."""
         pause = max(pause, reply.after)
         if self.patience.clock() + pause > end:
             where = self._wire.nodes[self._node]

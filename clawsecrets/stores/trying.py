@@ -1,0 +1,39 @@
+"""Whether the embedded store could be written now: by writing beside its database and its anchor, and taking that away.
+
+What the system says of permissions is not enough: a disk may be full, mounted read-only, or over its quota.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from clawsecrets.errors import StoreError
+from clawsecrets.stores.anchor import Anchor
+from clawsecrets.stores.faults import LEAST, SPACE, disk_full, io_failed, not_writable
+from clawsecrets.stores.files import write_draft
+
+
+def unwritable(path: Path, anchor: Path) -> StoreError | None:
+    """What would keep a commit from happening; None: nothing that can be seen before. Nothing is left behind."""
+    path = path.resolve()
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return not_writable(path)
+    if disk_full(path.parent):
+        return StoreError(f"{path} cannot be changed: the disk is full", SPACE)
+    draft, failed = path.with_name(f".{path.name}.{os.getpid()}.new"), None
+    try:
+        write_draft(draft, bytes(LEAST))
+    except OSError as error:
+        failed = error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    if failed is not None:
+        return io_failed("write beside", path, failed)
+    try:
+        Anchor(anchor).try_out()
+    except StoreError as error:
+        return error
+    return None
