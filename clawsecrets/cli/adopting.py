@@ -122,7 +122,7 @@ class _Work:
         journal.expire()
         self._stopped()
         values: list[tuple[str, SecretValue]] = []
-        tell: Callable[..., None] | None = None
+        tell: Callable[..., None] = lambda done: None
         if journal.step in (Step.DONE, Step.CAPTURE):
             survey = self._survey()
             states = self._states(survey)
@@ -139,8 +139,7 @@ class _Work:
         plan = journal.plan()
         self._targets(plan)
         proof = Adoption(self._journal(), self._tools(plan)).go_on(values)
-        if tell is not None:
-            tell(done=proof.clean)
+        tell(done=proof.clean)
         stood = self._journal().undo().values
         hand = self._by_hand(plan, stood)
         found, noted = self._elsewhere(plan, stood)
