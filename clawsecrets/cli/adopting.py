@@ -122,7 +122,7 @@ class _Work:
         journal.expire()
         self._stopped()
         values: list[tuple[str, SecretValue]] = []
-        tell: Callable[..., None] = lambda done: None
+        tell: Callable[..., None] | None = None
         if journal.step in (Step.DONE, Step.CAPTURE):
             survey = self._survey()
             states = self._states(survey)
@@ -139,7 +139,8 @@ class _Work:
         plan = journal.plan()
         self._targets(plan)
         proof = Adoption(self._journal(), self._tools(plan)).go_on(values)
-        tell(done=proof.clean)
+        if tell is not None:
+            tell(done=proof.clean)
         stood = self._journal().undo().values
         hand = self._by_hand(plan, stood)
         found, noted = self._elsewhere(plan, stood)
@@ -367,8 +368,6 @@ class _Work:
 
     @staticmethod
     def _run(words: Sequence[str], option: str) -> None:
-        if not words:
-            return
         try:
             done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
