@@ -210,10 +210,11 @@ class _Work:
         told = undoing.put_back()
         unbound = unbind(self.session, undoing, refs=(REFS, GATEWAY), env=self._env_to_leave(plan))
         undoing.finish()
-        self._run(self.start, "--start-command")
+        if self.start:
+            self._run(self.start, "--start-command")
         if as_json:
-            emit({"applied": False, "undone": True, **as_document(plan, {}), "notes": told, "elsewhere": [],
-                  "proof": None})
+            rest = {"notes": told, "elsewhere": [], "proof": None}
+            emit({"applied": False, "undone": True, **as_document(plan, {}), **rest})
         for line in told:
             say(clean(line))
         say("undone: the files hold their plaintext again; the store keeps the secrets")
