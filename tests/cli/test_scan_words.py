@@ -9,9 +9,17 @@ import pytest
 
 from clawsecrets.cli.entry import run
 from clawsecrets.cli.scan_words import KINDS, OPTIONS, belongs
+from tests import warm
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 OF_SOME = [(kind, option) for kind in ("", *KINDS) for option in OPTIONS if option.only and kind not in option.only]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a scan is searched for what the rules know: their compiled form is read and kept here."""
+    monkeypatch.setenv("CLAWSECRETS_HOME", str(tmp_path))
+    warm.put(tmp_path / "cache")
 
 
 @pytest.mark.parametrize(("kind", "option"), OF_SOME, ids=[f"{kind or 'bare'} {one.name}" for kind, one in OF_SOME])
