@@ -136,13 +136,32 @@ def test_new_findings_are_told_by_the_new_commits(repo: Repo, tmp_path: Path, as
     home = tmp_path / "home"
     scan(repo.path, home)
     repo.commit({"new.env": f"KEY={token(9)}\n"}, f"with {token(8)}")
-    repo.commit({f"dir/{token(7)}": "a name\n", token(6): "another\n"})
     same(repo, home, asked, reads=False)
     same(repo, home, asked, reads=False)
     repo.commit({"newer.env": f"KEY={token(5)}\n"})
     repo.git("repack", "-dq")
     same(repo, home, asked, reads=False)
     same(repo, home, asked, reads=False)
+
+
+def test_names_are_looked_for_in_all_trees(repo: Repo, tmp_path: Path, asked: list[int]) -> None:
+    home = tmp_path / "home"
+    scan(repo.path, home)
+    repo.commit({f"dir/{token(7)}": "a name\n", token(6): "another\n"})
+    same(repo, home, asked, reads=True)
+    repo.commit({"newer.env": f"KEY={token(5)}\n"})
+    repo.git("repack", "-dq")
+    same(repo, home, asked, reads=True)
+
+
+def test_what_no_branch_reaches_is_looked_for_in_all_commits(repo: Repo, tmp_path: Path, asked: list[int]) -> None:
+    home = tmp_path / "home"
+    repo.git("checkout", "-q", "--detach")
+    repo.commit({"new.env": f"KEY={token(9)}\n"})
+    repo.git("checkout", "-q", "main")
+    scan(repo.path, home)
+    repo.commit({"newer.env": "nothing\n"})
+    same(repo, home, asked, reads=True)
 
 
 def test_the_first_of_several_new_ones_brought_it(repo: Repo, tmp_path: Path, asked: list[int]) -> None:

@@ -138,6 +138,7 @@ class Ways:
 
     def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
         """Of any tip: which of the wanted commits it reaches, bit by bit in their order."""
+        self._earliest = self._every = None  # asked before: they hold much
         self._wanted, self._masks = wanted, self._graph.masks(wanted)
         return self._masks
 
