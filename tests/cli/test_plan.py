@@ -41,7 +41,7 @@ def test_the_timeline_and_the_list(capsys: pytest.CaptureFixture[str], monkeypat
     assert lines[0] == SHOWN.splitlines()[0]
     assert sorted(lines[1:3]) == sorted(SHOWN.splitlines()[1:3])
     assert lines[3:] == SHOWN.splitlines()[3:]
-    assert told.err == "times in Europe/Berlin\nx-key: held: stuck: it refused\n"
+    assert told.err == "times in Europe/Berlin; ● by itself, ○ by you\nx-key: held: stuck: it refused\n"
 
 
 def test_nothing_to_come(capsys: pytest.CaptureFixture[str]) -> None:
