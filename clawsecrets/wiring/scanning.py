@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from clawsecrets.wiring.recalling import Again
 
 
+LONG = 16
+"""Characters of a name in which a value could stand."""
+
+
 class Order(NamedTuple):
     """What to scan, and how."""
 
@@ -265,13 +269,12 @@ class Scan:
             coverage = coverage.plus(source.coverage()).plus(Coverage(
                 objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached, skipped=tuple(outcome.skipped)))
         stats = self._stats(ruleset, len(below))
+        if not (seen or below or dropped or coverage.skipped or any(map(_telling, coverage.sources))):
+            return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
+        from clawsecrets.scan import triage
         from clawsecrets.scan.shown import hidden, told
 
         inside = hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
-        if not (seen or below or dropped or inside or coverage.skipped):
-            return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
-        from clawsecrets.scan import triage
-
         groups = triage.group(seen)
         if self.order.verify:
             self._verify(groups)
@@ -350,6 +353,11 @@ class Scan:
         from clawsecrets.scan.verdict import exit_code
 
         return exit_code(report, allow_incomplete)
+
+
+def _telling(text: str) -> bool:
+    """Whether a value could stand in it: a part of a path that is as long as a token, with a digit in it."""
+    return any(len(part) >= LONG and any(map(str.isdigit, part)) for part in text.replace("/", " ").split())
 
 
 def _drawing() -> str:

@@ -503,6 +503,21 @@ def test_a_reflog_that_names_a_commit_that_comes_back(repo: Repository, home: Pa
     same(repo, home)
 
 
+@pytest.mark.parametrize("leaks", [False, True])
+def test_the_path_of_the_repository_is_masked(tmp_path: Path, home: Path, leaks: bool) -> None:
+    """Also where nothing is found in it."""
+    value = token(8)
+    folder = tmp_path / value
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    if leaks:
+        (folder / "a.txt").write_text(f"KEY={token(9)}\n")
+        subprocess.run(["git", "hash-object", "-w", "a.txt"], cwd=folder, check=True, capture_output=True)
+    for form in ("json", "json", "text"):
+        report = scan(folder, home, form=form)
+        assert len(report.findings) == leaks and value not in written(report) and "…" in report.coverage.sources[0]
+
+
 def test_a_commit_that_was_amended(repo: Repository, home: Path) -> None:
     """What a branch leads to is told so, though the first commit that brought it is in the reflog only."""
     repo.leak(71)
