@@ -66,13 +66,13 @@ def repo(tmp_path: Path) -> Repo:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each time that all commits were read."""
     times: list[int] = []
-    first = Ways.first
+    read = Ways.read
 
-    def counted(self: Ways, wanted: object) -> object:
+    def counted(self: Ways, wanted: object) -> None:
         times.append(1)
-        return first(self, wanted)  # type: ignore[arg-type]
+        read(self, wanted)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Ways, "first", counted)
+    monkeypatch.setattr(Ways, "read", counted)
     return times
 
 
@@ -202,7 +202,7 @@ def test_what_is_neither_remembered_nor_new_may_stand_in_any_commit(repo: Repo) 
     ways = remembering.Ways(Memory(0, {}, (), {}), objects, find(repo.path, False), ())
     blob = bytes.fromhex(repo.git("rev-parse", "HEAD:a.env"))
     with pytest.raises(remembering.Unsure):
-        ways.first({blob: [Kind.GIT_BLOB]})
+        ways.first({blob: [Kind.GIT_BLOB]}, {})
     objects.close()
 
 

@@ -34,25 +34,28 @@ _Thing = tuple[Kind, tuple[bytes, ...]]
 class Ways(Protocol):
     """How the objects of a repository came into it. Each is asked in this order."""
 
-    def first(self, wanted: Mapping[bytes, Collection[Kind]]) -> dict[bytes, First]:
-        """Of each object that a commit brought, the first such commit, and the path there. A commit is its own first
-        one; a tree that is a commit's root has no path."""
+    def trees(self, runs: Collection[bytes]) -> Mapping[bytes, Sequence[bytes]]:
+        """Of each of these parts of names: all trees in which one has it."""
+
+    def read(self, wanted: Mapping[bytes, Collection[Kind]]) -> None:
+        """Get to know the commits."""
 
     @property
     def commits(self) -> Container[bytes]:
         """All commits."""
 
-    def trees(self, runs: Collection[bytes]) -> Mapping[bytes, Sequence[bytes]]:
-        """Of each of these parts of names: all trees in which one has it. Before `first`."""
+    def first(self, wanted: Mapping[bytes, Collection[Kind]], tips: Mapping[bytes, int]
+              ) -> tuple[dict[bytes, First], Mapping[bytes, bytes]]:
+        """Of each object that a commit brought, the first such commit, and the path there. A commit is its own first
+        one; a tree that is a commit's root has no path. And of those objects whose first commit is reached by no tip of
+        rank 0: the first of those commits that have it and are reached best. `tips`: the rank of each, the most telling
+        least."""
+
+    def ranks(self, commit: bytes) -> int:
+        """Of a first commit: the least of the ranks of those tips that reach it; NOWHERE where none does."""
 
     def place(self, commit: bytes) -> int:
         """The place of a commit in the order of time; asked where `trees` was."""
-
-    def ranks(self, tips: Mapping[bytes, int]) -> Callable[[bytes], int]:
-        """Of a first commit: the least of the ranks of those tips that reach it; NOWHERE where none does."""
-
-    def better(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
-        """Of each object the first of those commits that have it and are reached best (by `ranks`)."""
 
     def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
         """Of any tip: which of the wanted commits it reaches, bit by bit in their order."""
@@ -89,9 +92,8 @@ class Locator:
             for (kind, names), _ in objects.items():
                 for name in names:
                     wanted.setdefault(name, set()).add(kind)
-            first = self._how.first(wanted)
-            self.skipped += self._how.skipped
-            found |= self._told(objects, first)
+            self._how.read(wanted)
+            found |= self._told(objects, wanted)
         self._objects.close()
         return found
 
@@ -113,18 +115,16 @@ class Locator:
 
     # --- the refs that lead there
 
-    def _told(self, objects: Mapping[_Thing, Sequence[Place]], first: Mapping[bytes, First]
+    def _told(self, objects: Mapping[_Thing, Sequence[Place]], asked: Mapping[bytes, Collection[Kind]]
               ) -> dict[Place, Sequence[Provenance]]:
         self._commits = commits = self._how.commits
         self._tips = tips = refs.by_target(self._refs, self._peeled)
         order = sorted((min([(_RANKS[word], ref) for word, ref in whence]), name) for name, whence in tips.items()
                        if name in commits)
         self.order = [name for _, name in order]
-        rank = self._how.ranks({name: best for (best, _), name in order})
+        first, better = self._how.first(asked, {name: best for (best, _), name in order})
+        self.skipped += self._how.skipped
         chosen = {thing: self._earliest(thing[1], first) for thing in objects}
-        apart = {name for (_, names), its in chosen.items() if its in first and names != (first[its][0],)
-                 and rank(first[its][0]) for name in names if name in first}
-        better = self._how.better(apart) if apart else {}
         wanted = sorted({first[its][0] for its in chosen.values() if its in first} | {*better.values()})
         reached = reaching([(ref, name) for (_, ref), name in order], self._how.masks(wanted), wanted, _REFS)
         staged = self._staged() if any(its not in first for its in chosen.values()) else {}
@@ -132,8 +132,8 @@ class Locator:
         for (kind, names), there in objects.items():
             its = chosen[kind, names]
             commit, path = self.told[its] = first.get(its, (b"", ""))
-            ways = [better[name] for name in names if name in better]
-            best = min(ways, key=lambda one: (rank(one), one), default=b"")
+            ways = [better[name] for name in names if name in better] if its in better else []
+            best = min(ways, key=lambda one: (self._how.ranks(one), one), default=b"")
             leading = (*reached.get(commit, ()), *reached.get(best, ()), *((its,) if its in tips else ()))
             path = path or staged.get(its, "")
             whence = self._whence(leading, its in staged)

@@ -108,6 +108,7 @@ class Ways:
         their commits may be as old as they like, unless they bring something that was there. Unsure."""
         self._memory, self._objects, self._layout = memory, objects, layout
         self._is: dict[bytes, bool] = {}
+        self._rank: Mapping[bytes, int] = {}
         if len(fresh) > FRESH:
             raise Unsure
         self._late: dict[bytes, First] = {}
@@ -163,9 +164,21 @@ class Ways:
             mask |= self._reached[one]
         self._reached[name] = mask
 
-    def first(self, wanted: Mapping[bytes, Collection[Kind]]) -> dict[bytes, First]:
+    def read(self, wanted: Mapping[bytes, Collection[Kind]]) -> None:
+        """Nothing: what there is to know is remembered."""
+
+    def first(self, wanted: Mapping[bytes, Collection[Kind]], tips: Mapping[bytes, int]
+              ) -> tuple[dict[bytes, First], Mapping[bytes, bytes]]:
         """The first commit of each, with the path there. What is new, and what no commit had brought, only a new commit
-        can have brought. Unsure."""
+        can have brought. Unsure; also where a first commit is reached by no tip of rank 0: only all commits can tell
+        by which others that comes which has it."""
+        first = self._first(wanted)
+        self._rank = self._ranked(tips)
+        if any(self._rank[commit] for name, (commit, _) in first.items() if name != commit):
+            raise Unsure
+        return first, {}
+
+    def _first(self, wanted: Mapping[bytes, Collection[Kind]]) -> dict[bytes, First]:
         known = self._memory.first
         late = {name: kinds for name, kinds in wanted.items() if not (name in known and known[name][0])}
         if any(name not in known and name not in self._fresh for name in late):
@@ -209,8 +222,11 @@ class Ways:
             self._is[name] = found
         return found
 
-    def ranks(self, tips: Mapping[bytes, int]) -> Callable[[bytes], int]:
-        """Of a first commit: the least of the ranks of those tips that reach it. Unsure."""
+    def ranks(self, commit: bytes) -> int:
+        """Of a first commit: the least of the ranks of those tips that reach it."""
+        return self._rank[commit]
+
+    def _ranked(self, tips: Mapping[bytes, int]) -> Mapping[bytes, int]:
         ranks, seen = [NOWHERE] * len(self._commits), 0
         for rank, tip in sorted((rank, tip) for tip, rank in tips.items()):
             whole = self._reached.get(tip)
@@ -222,12 +238,7 @@ class Ways:
                 low = new & -new
                 new ^= low
                 ranks[low.bit_length() - 1] = rank
-        place = {name: i for i, name in enumerate(self._commits)}
-        return lambda name: ranks[place[name]]
-
-    def better(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
-        """Only all commits can tell. Unsure."""
-        raise Unsure
+        return dict(zip(self._commits, ranks, strict=True))
 
     def trees(self, runs: Collection[bytes]) -> Mapping[bytes, Sequence[bytes]]:
         """Only all trees can tell. Unsure."""

@@ -5,8 +5,10 @@ is asked about these few commits only; without such notes git tells it (brought.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clawsecrets.model.finding import Kind, Skipped
 from clawsecrets.sources.git.brought import Bringers
@@ -18,6 +20,8 @@ from clawsecrets.sources.git.memory import RECENT, TIPS, First, Memory
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import COMMIT, TREE
 from clawsecrets.sources.git.trees import entries
+
+Array = NDArray[Any]
 
 
 class Ways:
@@ -31,83 +35,77 @@ class Ways:
         self._masks: Callable[[bytes], int] = lambda name: 0
         self._apart = False
         self._ranks: Sequence[int] = ()
-        self._named: Sequence[bytes] = ()
-        self._earliest: Earliest | None = None
-        """Of `_named`."""
         self._every: Bringers | None = None
-        """Of all commits, where git was asked about them."""
-        self._with_trees = False
         self.skipped: list[Skipped] = []
 
-    def first(self, wanted: Mapping[bytes, Collection[Kind]]) -> dict[bytes, First]:
-        """The first commit of each object, with its path there."""
-        named = {name for name, kinds in wanted.items() if any(kind != Kind.GIT_MESSAGE for kind in kinds)}
-        trees = {name for name in named if Kind.GIT_NAME in wanted[name]}
-        graph = self._graph = self._graph if self._graph.order else Graph(
-            commits(self._base, self._objects), self._base.layout.width, trees)
-        self._with_trees = bool(trees)
-        self._named = [name for name in named if name not in graph.roots]  # of these it is known
-        places = range(len(graph.order))
-        first = self._noted(self._named, places) if self._edges and named else None
-        if first is None:
-            first = self._asked(graph.at)
-        first |= {tree: (name, "") for tree, name in graph.roots.items()}
-        return first | {name: (name, "") for name in wanted if name in graph.at}
+    def read(self, wanted: Mapping[bytes, Collection[Kind]]) -> None:
+        """All commits. Where notes are missing, git looks at them meanwhile."""
+        trees = {name for name, kinds in wanted.items() if Kind.GIT_NAME in kinds}
+        if not self._edges:
+            named = [name for name, kinds in wanted.items() if any(kind != Kind.GIT_MESSAGE for kind in kinds)]
+            self._every = self._begun(named, bool(trees))
+        self._graph = Graph(commits(self._base, self._objects), self._base.layout.width, trees)
 
-    def _noted(self, names: Sequence[bytes], turns: Sequence[int]) -> dict[bytes, First] | None:
-        """The commit with the least turn (by place) that has each, as the notes have it, and git confirms it; None
-        when they do not tell it."""
+    def first(self, wanted: Mapping[bytes, Collection[Kind]], tips: Mapping[bytes, int]
+              ) -> tuple[dict[bytes, First], Mapping[bytes, bytes]]:
+        """The first commit of each object, with its path there; and of those whose first commit is reached by no tip
+        of rank 0, the first of those that have it and are reached best. `tips`: their ranks."""
         graph = self._graph
-        try:
-            if self._earliest is None:
-                self._earliest = Earliest(self._base, self._edges, self._named)
-            least = self._earliest.commits(graph.trees, np.asarray(turns, np.int64)).tolist()
-        except Unclear:
-            self._earliest = None
-            return None
-        order = [b""] * len(turns)
-        for name, turn in zip(graph.order, turns, strict=True):
-            order[turn] = name
-        asked = set(names)
-        by = {name: order[turn] for name, turn in zip(self._named, least, strict=True)
-              if turn != NONE and name in asked}
-        bringers = Bringers(self._base.layout, names, self._with_trees)
-        bringers.begin(b"".join(dict.fromkeys(by.values())))
-        first = bringers.found({name: turn for turn, name in enumerate(order)})
-        return first if not bringers.skipped and by == {name: commit for name, (commit, _) in first.items()} else None
-
-    def _asked(self, turns: Mapping[bytes, int]) -> dict[bytes, First]:
-        """The same by git's word on all commits."""
-        if self._every is None:
-            self._every = bringers = Bringers(self._base.layout, self._named, self._with_trees)
-            bringers.begin(self._packed())
-            bringers.begin(b"".join([name for name in map(bytes.fromhex, self._base.all_loose) if name in turns]))
-        first = self._every.found(turns)
-        self.skipped += [skipped for skipped in self._every.skipped if skipped not in self.skipped]
-        return first
-
-    # --- which of them a ref leads to
-
-    def ranks(self, tips: Mapping[bytes, int]) -> Callable[[bytes], int]:
-        """Of any commit: the least of the ranks of those tips that reach it; NOWHERE where none does."""
-        self._ranks, at = self._graph.ranks(tips), self._graph.at
-        return lambda name: self._ranks[at[name]]
-
-    def better(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
-        """Of each object the first of those commits that have it and are reached best (by `ranks`)."""
-        graph, self._apart = self._graph, True
+        self._ranks = graph.ranks(tips)
+        names = [name for name, kinds in wanted.items() if name not in graph.roots  # of these it is known
+                 and any(kind != Kind.GIT_MESSAGE for kind in kinds)]
+        trees = any(Kind.GIT_NAME in kinds for kinds in wanted.values())
         turns = np.empty(len(graph.order), np.int64)
         turns[np.lexsort((np.arange(len(turns)), np.asarray(self._ranks)))] = np.arange(len(turns))
-        rest = [name for name in names if name not in graph.roots]
-        found = self._noted(rest, turns.tolist()) if self._earliest is not None and rest else None
-        if found is None and rest:
-            found = self._asked(dict(zip(graph.order, turns.tolist(), strict=True)))
-        best = {name: found[name][0] for name in rest if found and name in found}
-        for tree in names:
-            if tree in graph.roots:
-                has = np.flatnonzero(graph.trees == int.from_bytes(tree[:8], "big"))
-                best[tree] = graph.order[int(has[np.argmin(turns[has])])]
-        return best
+        found = self._noted(names, trees, turns) if self._edges and names else None
+        first, better = found if found is not None else self._asked(names, trees, turns)
+        for tree, name in graph.roots.items():
+            first[tree] = name, ""
+            has = np.flatnonzero(graph.trees == int.from_bytes(tree[:8], "big"))
+            better[tree] = graph.order[int(has[np.argmin(turns[has])])]
+        better = {name: commit for name, commit in better.items() if self._ranks[graph.at[first[name][0]]]}
+        self._apart = self._apart or bool(better)
+        return first | {name: (name, "") for name in wanted if name in graph.at}, better
+
+    def _noted(self, names: Sequence[bytes], trees: bool, turns: Array
+               ) -> tuple[dict[bytes, First], dict[bytes, bytes]] | None:
+        """The commits that come first, by time and by `turns`, as the notes have it and git confirms it; None when they
+        do not tell it."""
+        graph = self._graph
+        order = [graph.order[place] for place in np.argsort(turns).tolist()]
+        try:
+            earliest = Earliest(self._base, self._edges, names)
+            by = _of(names, earliest.commits(graph.trees, np.arange(len(turns))), graph.order)
+            best = _of(names, earliest.commits(graph.trees, turns), order)
+        except Unclear:
+            return None
+        del earliest  # it holds much, and git wants some, too
+        bringers = Bringers(self._base.layout, names, trees)
+        bringers.begin(b"".join(dict.fromkeys((*by.values(), *best.values()))))
+        first, better = bringers.found(graph.at), bringers.found({name: turn for turn, name in enumerate(order)})
+        confirmed = _commits(first) == by and _commits(better) == best
+        return (first, best) if confirmed and not bringers.skipped else None
+
+    def _begun(self, names: Sequence[bytes], trees: bool) -> Bringers:
+        """Git, that looks at all commits in packs."""
+        bringers = Bringers(self._base.layout, names, trees)
+        bringers.begin(self._packed())
+        return bringers
+
+    def _asked(self, names: Sequence[bytes], trees: bool, turns: Array
+               ) -> tuple[dict[bytes, First], dict[bytes, bytes]]:
+        """The same by git's word on all commits."""
+        graph, bringers = self._graph, self._every or self._begun(names, trees)
+        bringers.begin(b"".join([name for name in map(bytes.fromhex, self._base.all_loose) if name in graph.at]))
+        first = bringers.found(graph.at)
+        better = bringers.found(dict(zip(graph.order, turns.tolist(), strict=True)))
+        self.skipped += bringers.skipped
+        self._every = None
+        return first, _commits(better)
+
+    def ranks(self, commit: bytes) -> int:
+        """The least of the ranks of those tips that reach it; NOWHERE where none does."""
+        return self._ranks[self._graph.at[commit]]
 
     # --- names
 
@@ -138,7 +136,6 @@ class Ways:
 
     def masks(self, wanted: Sequence[bytes]) -> Callable[[bytes], int]:
         """Of any tip: which of the wanted commits it reaches, bit by bit in their order."""
-        self._earliest = self._every = None  # asked before: they hold much
         self._wanted, self._masks = wanted, self._graph.masks(wanted)
         return self._masks
 
@@ -148,3 +145,12 @@ class Ways:
             return None
         return Memory(self._graph.newest, first, tuple(self._wanted), {
             name: self._masks(name) for name in dict.fromkeys((*tips, *self._graph.order[-RECENT:]))}, self._apart)
+
+
+def _of(names: Sequence[bytes], turns: Array, order: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Of each name the commit that has this turn."""
+    return {name: order[turn] for name, turn in zip(names, turns.tolist(), strict=True) if turn != NONE}
+
+
+def _commits(first: Mapping[bytes, First]) -> dict[bytes, bytes]:
+    return {name: commit for name, (commit, _) in first.items()}
