@@ -38,6 +38,8 @@ class Bringers:
             words += [f"--find-object={name.hex()}" for name in wanted]
         self._words = words
         self._running: list[Future[_Hits]] = []
+        self._hits: _Hits | None = None
+        """Of all of them, once they were asked for."""
         self.skipped: list[Skipped] = []
 
     def begin(self, commits: bytes) -> None:
@@ -53,13 +55,14 @@ class Bringers:
 
     def found(self, at: Mapping[bytes, int]) -> dict[bytes, First]:
         """Of each object that a commit brought, the first of these commits, by its place in `at`, and the path there
-        (the last one of several)."""
+        (the last one of several). May be asked for several orders of the same commits."""
         first: dict[bytes, tuple[int, First]] = {}
-        try:
-            every: _Hits = [hit for share in self._running for hit in share.result()]
-        except GitFailed:
-            every = self._again(b"".join(at))
-        for commit, name, path in every:
+        if self._hits is None:
+            try:
+                self._hits = [hit for share in self._running for hit in share.result()]
+            except GitFailed:
+                self._hits = self._again(b"".join(at))
+        for commit, name, path in self._hits:
             by = bytes.fromhex(commit.decode())
             place = at.get(by, len(at))
             old = first.get(name)
