@@ -269,17 +269,20 @@ class Scan:
             coverage = coverage.plus(source.coverage()).plus(Coverage(
                 objects=outcome.objects, bytes=outcome.bytes, cached=outcome.cached, skipped=tuple(outcome.skipped)))
         stats = self._stats(ruleset, len(below))
-        if not (seen or below or dropped or coverage.skipped or any(map(_telling, coverage.sources))):
+        clean = not (seen or below or dropped or coverage.skipped)
+        if clean and not any(map(_telling, coverage.sources)):
             return Report((), coverage, stats=stats, interrupted=interrupted)  # a hook's usual case: import no more
-        from clawsecrets.scan import triage
         from clawsecrets.scan.shown import hidden, told
 
         inside = hidden(self.plain(ruleset), told((item.provenance for item in seen), coverage, dropped))
+        if clean and not inside:
+            return Report((), coverage, stats=stats, interrupted=interrupted)
+        from clawsecrets.scan import triage
+
         groups = triage.group(seen)
         if self.order.verify:
             self._verify(groups)
-        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named(),
-                                 hidden=inside)
+        judged = triage.conclude(groups, baseline, self._pages(groups), unshown=below, names=named(), hidden=inside)
         scrubbed = judged.scrubber.path
         self.shown = lambda path: scrubbed(path) == path
         stats["seconds"] = round(time.monotonic() - self.began, 3)
