@@ -44,6 +44,18 @@ def regular_handle(path: str | os.PathLike[str]) -> int:
     return handle
 
 
+def absent(path: str | os.PathLike[str]) -> bool:
+    """Whether nothing is there, not even a link; False too where that cannot be told (a folder that may not be
+    entered)."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
+
+
 def read_bounded(file: BinaryIO, limit: int, name: str) -> bytes:
     """All that an open file gives, at most `limit` bytes. OSError."""
     content = file.read(limit + 1)

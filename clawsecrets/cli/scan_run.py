@@ -92,7 +92,7 @@ def _write(pieces: Sequence[bytes], output: str) -> None:
             sys.stdout.buffer.writelines(pieces)
         else:
             sys.stdout.writelines(piece.decode() for piece in pieces)
-        if not (b"".join(pieces[-1:]) or b"\n").endswith(b"\n"):
+        if pieces[-1] and not pieces[-1].endswith(b"\n"):
             sys.stdout.write("\n")
         sys.stdout.flush()
     except BrokenPipeError:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from clawsecrets.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clawsecrets.model.finding import Report
     from clawsecrets.scan_ports import Reporter
 
 FORMATS = {
@@ -36,3 +39,13 @@ def reporter(name: str, *, width: int | None = None, colour: bool = False) -> Re
     made = getattr(import_module(f"clawsecrets.reporters.{module}"), kind)
     reporter: Reporter = made(width, colour) if name == "text" else made()
     return reporter
+
+
+def written(report: Report, name: str, *, width: int | None = None, colour: bool = False) -> Sequence[bytes]:
+    """The report in a format (as `reporter` has it), UTF-8, in parts. A large one is JSON, whose parts are not
+    copied."""
+    if name == "json":
+        from clawsecrets.reporters.json import Json
+
+        return Json().pieces(report)
+    return (reporter(name, width=width, colour=colour).write(report).encode("utf-8", "backslashreplace"),)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+from clawsecrets.data import absent
 from clawsecrets.errors import UsageError
 from clawsecrets.formats.pieces import PIECE, Piece, cut
 from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance, Skipped
@@ -53,7 +54,7 @@ class FileSource:
         """Files are dealt out by a hash of their path, so that no list of them is needed. UsageError."""
         if not self.optional:
             for root in self.roots:
-                if not os.path.lexists(root):
+                if absent(root):
                     raise UsageError(f"{root}: there is no such file or folder", "check the path")
         single = len(self.roots) == 1 and os.path.isfile(self.roots[0])
         count = 1 if single else workers
@@ -90,12 +91,12 @@ class FilePart:
         try:
             mode = os.stat(root).st_mode
         except FileNotFoundError:
-            if self.source.optional:
-                return
-            notes.skipped(Skipped(root, "it is gone, or a link that leads nowhere"))
+            if self.number == 0 and not self.source.optional:
+                notes.skipped(Skipped(root, "it is gone, or a link that leads nowhere"))
             return
         except OSError as error:
-            notes.skipped(Skipped(root, _why(error)))
+            if self.number == 0:
+                notes.skipped(Skipped(root, _why(error)))
             return
         many = len(self.source.roots) > 1
         if special := _SPECIAL.get(stat.S_IFMT(mode)):  # it was named: to leave it out is no choice of anybody's

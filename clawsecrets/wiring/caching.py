@@ -99,8 +99,7 @@ class Caching:
     def recalling(self, sources: Sequence[Source], judged: str, rules: Mapping[str, Rule], drawing: str = ""
                   ) -> Again | None:
         """What an earlier scan has told of this one repository or image, when it can be told again. `judged`: what else
-        the findings depend on. `drawing`: a hash of the code that
-        draws the JSON report, where only that is wanted."""
+        the findings depend on. `drawing`: a hash of the code that draws the JSON report, where only that is wanted."""
         from clawsecrets.sources.git.quick import QuickSource
         from clawsecrets.wiring.recalling import Recalling, RecallingImage
 

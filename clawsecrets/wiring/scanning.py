@@ -344,12 +344,9 @@ class Scan:
 
     def written(self, report: Report, form: str, *, columns: int, colours: bool) -> Sequence[bytes]:
         """The report in a format, in parts; `columns` 0: it is not for a terminal."""
-        from clawsecrets.reporters import reporter
+        from clawsecrets.reporters import written
 
-        made = reporter(form, width=columns or None, colour=colours)
-        if (pieces := getattr(made, "pieces", None)) is not None:
-            return pieces(report)  # type: ignore[no-any-return]
-        return (made.write(report).encode("utf-8", "backslashreplace"),)
+        return written(report, form, width=columns or None, colour=colours)
 
     def code(self, report: Report, allow_incomplete: bool) -> int:
         """The exit code."""

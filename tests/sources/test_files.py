@@ -164,6 +164,16 @@ def test_a_root_that_is_not_there() -> None:
     assert read(FileSource(["/nowhere/at/all"], optional=True))[0] == []
 
 
+def test_a_root_of_which_it_cannot_be_told_is_not_looked_at(tmp_path: Path) -> None:
+    """Nobody may say that nothing is there, or that it was looked at; and it is said once, however many read."""
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    for root, reason in ((f"{tmp_path}/{'x' * 300}", "too long"), (f"{tmp_path}/circle/inside", "symbolic links"),
+                         (f"{tmp_path}/link", "leads nowhere")):
+        contents, told = read(FileSource([root]), workers=3)
+        assert not contents and [skip.what for skip in told.skips] == [root] and reason in told.skips[0].reason, root
+
+
 def test_a_large_file_comes_in_pieces_that_overlap(tmp_path: Path) -> None:
     file = tmp_path / "large"
     line = b"0123456789abcde\n"

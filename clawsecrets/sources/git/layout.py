@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from clawsecrets.data import regular
+from clawsecrets.data import absent, regular
 from clawsecrets.errors import Incomplete, UsageError
 from clawsecrets.model.finding import Skipped
 
@@ -69,7 +69,7 @@ def find(path: Path, other_stores: bool = False) -> Layout:
 
     `other_stores`: the operator allows alternates outside of the repository. UsageError when nothing is at `path`,
     Incomplete when it is no repository or cannot be read."""
-    if _absent(path):
+    if absent(path):
         raise UsageError(f"{path}: there is no such file or folder", "check the path")
     try:
         return _found(Path(os.path.realpath(path)), other_stores)
@@ -78,17 +78,6 @@ def find(path: Path, other_stores: bool = False) -> Layout:
                          "run the scan as a user who may read it") from error
     except ValueError:  # a NUL where a path stands
         raise Incomplete(f"{path} is no repository: its `.git` or `commondir` is damaged", "see `git fsck`") from None
-
-
-def _absent(path: Path) -> bool:
-    """Whether nothing is there; not when it cannot be told."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
 
 
 def _found(path: Path, other_stores: bool) -> Layout:

@@ -75,15 +75,16 @@ class Ways:
         order = [graph.order[place] for place in np.argsort(turns).tolist()]
         try:
             earliest = Earliest(self._base, self._edges, names)
-            by = _of(names, earliest.commits(graph.trees, np.arange(len(turns))), graph.order)
-            best = _of(names, earliest.commits(graph.trees, turns), order)
+            by = best = _of(names, earliest.commits(graph.trees, np.arange(len(turns))), graph.order)
+            if any(map(self.ranks, by.values())):
+                best = _of(names, earliest.commits(graph.trees, turns), order)
         except Unclear:
             return None
         del earliest  # it holds much, and git wants some, too
         bringers = Bringers(self._base.layout, names, trees)
         bringers.begin(b"".join(dict.fromkeys((*by.values(), *best.values()))))
         first, better = bringers.found(graph.at), bringers.found({name: turn for turn, name in enumerate(order)})
-        confirmed = _commits(first) == by and _commits(better) == best
+        confirmed = _commits(first) == by and (best is by or _commits(better) == best)
         return (first, best) if confirmed and not bringers.skipped else None
 
     def _begun(self, names: Sequence[bytes], trees: bool) -> Bringers:
