@@ -534,6 +534,20 @@ def test_a_commit_that_was_amended(repo: Repository, home: Path) -> None:
     assert [one.fingerprint for one in gone] == [fingerprint(token(72).encode())]
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_name_is_told_by_the_first_commit_that_has_it(repo: Repository, home: Path, workers: int) -> None:
+    """Whichever of the trees that have it is looked at first: their ids and their order in a pack are chance."""
+    first = repo.name(75)
+    for number in range(6):
+        if number == 3:
+            repo.git("repack", "-adq")
+        repo.clean()
+        given = Order("git", (str(repo.path),), workers=workers, no_cache=number % 2 == 0)
+        report = Own(given, find_paths(environ={"CLAWSECRETS_HOME": str(home)}), Told()).run()
+        [found] = [one for one in report.findings if one.fingerprint == fingerprint(token(75).encode())]
+        assert [place.provenance.commit for place in found.locations] == [first]
+
+
 def test_a_commit_of_a_tag_and_the_same_again_on_a_branch(repo: Repository, home: Path) -> None:
     """As where a pull request is squashed; both in any order of cache and repack."""
     repo.git("checkout", "-q", "--detach")
