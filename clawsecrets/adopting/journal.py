@@ -77,7 +77,8 @@ class Journal:
             self._put(PLAN, SecretValue(written(plan)), step=Step.CAPTURE.value, after="", undone="", so_far="")
             self.forget()
             return
-        moves = tuple(dict.fromkeys((*(move for move in earlier.moves if recorded(self.store, move.name)), *plan.moves)))
+        stored = [move for move in earlier.moves if recorded(self.store, move.name)]
+        moves = tuple(dict.fromkeys((*stored, *plan.moves)))
         self._put(PLAN, SecretValue(written(replace(plan, moves=moves))), step=Step.CAPTURE.value)
 
     def _earlier(self, folder: str) -> Plan | None:
