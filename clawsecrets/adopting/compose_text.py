@@ -147,11 +147,11 @@ def _word(entry: Entry, text: str, value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def put_back(raw: bytes, before: bytes, variables: Mapping[int, str], renewed: bytes = b"") -> bytes:
-    """What stood in `before` on these lines, for each such placeholder that is still there; where `renewed` is given,
-    what that has there: the same file with newer values."""
-    text, new = raw.decode("utf-8"), (renewed or before).decode("utf-8")
-    there = {entry.line: entry for entry in entries(renewed or before)}
+def put_back(raw: bytes, before: bytes, variables: Mapping[int, str], renewed: bytes) -> bytes:
+    """For each such placeholder of these lines that is still there, what `renewed` has there: `before` with the values
+    that are to be put back."""
+    text, new = raw.decode("utf-8"), renewed.decode("utf-8")
+    there = {entry.line: entry for entry in entries(renewed)}
     for entry in entries(before):
         if (variable := variables.get(entry.line)) and (one := there.get(entry.line)):
             written = f"{entry.quote}{placeholder(variable)}{entry.quote}"

@@ -303,8 +303,7 @@ def with_references(text: str, provider: str, names: Mapping[tuple[str, str], st
 
 
 def without_references(text: str, before: str, names: Mapping[tuple[str, str], str], provider: str,
-                       renewed: Callable[[str, str], str] = lambda _, value: value,
-                       former: Callable[[str, Any], bool] = lambda *_: False) -> str:
+                       renewed: Callable[[str, str], str], former: Callable[[str, Any], bool]) -> str:
     """Auth profiles with the values that `before` has, where the SecretRefs of `names` (as in `with_references`) stand
     still. `renewed` gives what is to stand in a value's place, `former` says of which that stands there it is asked."""
     document, older = json.loads(text), json.loads(before)

@@ -61,7 +61,7 @@ class Journal:
     @property
     def step(self) -> Step:
         """Of the last adoption; DONE where there was none."""
-        record = self._record(PLAN)
+        record = recorded(self.store, PLAN)
         found = dict(record.secret.options).get("step", "") if record is not None else ""
         return Step(found) if found else Step.DONE
 
@@ -77,12 +77,13 @@ class Journal:
             self._put(PLAN, SecretValue(written(plan)), step=Step.CAPTURE.value, after="", undone="", so_far="")
             self.forget()
             return
-        moves = tuple(dict.fromkeys((*(move for move in earlier.moves if self._record(move.name)), *plan.moves)))
+        stored = [move for move in earlier.moves if recorded(self.store, move.name)]
+        moves = tuple(dict.fromkeys((*stored, *plan.moves)))
         self._put(PLAN, SecretValue(written(replace(plan, moves=moves))), step=Step.CAPTURE.value)
 
     def _earlier(self, folder: str) -> Plan | None:
         """The plan of an adoption of this folder that can be undone still."""
-        undo = self._record(UNDO)
+        undo = recorded(self.store, UNDO)
         if undo is None or undo.current is None or self.option("undone"):
             return None
         plan = self.plan()
@@ -90,7 +91,7 @@ class Journal:
 
     def joined(self, undo: Undo) -> Undo:
         """With what undoes the adoption before this one: what it found first counts."""
-        record = self._record(UNDO)
+        record = recorded(self.store, UNDO)
         if record is None or record.current is None:
             return undo
         first = self.undo()
@@ -108,7 +109,7 @@ class Journal:
 
     def option(self, name: str) -> str:
         """What was noted with a step; empty: nothing."""
-        record = self._record(PLAN)
+        record = recorded(self.store, PLAN)
         return dict(record.secret.options).get(name, "") if record is not None else ""
 
     # --- what undoes it -----------------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ class Journal:
 
     def forget(self) -> bool:
         """Erase what undoes it; whether there was any."""
-        record = self._record(UNDO)
+        record = recorded(self.store, UNDO)
         if record is None or record.current is None:
             return False
         self._commit(_erased(record, self.now()), "adopt.undo-erased")
@@ -147,27 +148,21 @@ class Journal:
 
     def expire(self) -> bool:
         """Erase it when its time has come."""
-        record = self._record(UNDO)
+        record = recorded(self.store, UNDO)
         current = record.current if record is not None else None
         return current is not None and current.created_at + LASTS <= self.now() and self.forget()
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    def _record(self, name: str) -> Record | None:
-        try:
-            return self.store.load(name)
-        except NotFound:
-            return None
-
     def _value(self, name: str) -> SecretValue:
-        record = self._record(name)
+        record = recorded(self.store, name)
         if record is None or record.current is None:
             raise NotFound("there is no adoption to go by" if name == PLAN else "what undoes the adoption is not there "
                            "any more: it is kept for 7 days", "clawsecrets adopt shows what could be done")
         return self.store.value(name, record.current.number)
 
     def _put(self, name: str, value: SecretValue, **options: str) -> None:
-        now, record = self.now(), self._record(name)
+        now, record = self.now(), recorded(self.store, name)
         if record is None:
             record = Record(Secret(name, "generic", Kind.OTHER, now, policy=RotationPolicy(enabled=False)))
         told = tuple(sorted({**dict(record.secret.options), **options}.items()))
@@ -182,6 +177,14 @@ class Journal:
             self.store.commit([Change(record, event, values or {})])
         except StaleRecord:
             raise StaleRecord("another process is adopting this deployment", "wait for it to end") from None
+
+
+def recorded(store: Store, name: str) -> Record | None:
+    """What the store has of a secret; None: it has none of that name."""
+    try:
+        return store.load(name)
+    except NotFound:
+        return None
 
 
 def _erased(record: Record, now: float) -> Record:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from clawsecrets.errors import NotFound, Refused, WorkLeft
+from clawsecrets.adopting.journal import recorded
+from clawsecrets.errors import Refused, WorkLeft
 from clawsecrets.model.record import Record
 from clawsecrets.model.value import SecretValue
 from clawsecrets.ports import Store
@@ -19,7 +20,7 @@ class Newer:
     def __init__(self, store: Store, names: Collection[str], stood: Sequence[tuple[str, SecretValue]]) -> None:
         """Refused where nobody can say yet which value is the one to be put back."""
         self._store, self._names, self._stood = store, names, stood
-        self._records = {name: record for name in names if (record := _loaded(store, name)) is not None}
+        self._records = {name: record for name in names if (record := recorded(store, name)) is not None}
         for record in self._records.values():
             _require_settled(record)
         self._current = {name: (record.current.number, store.value(name, record.current.number))
@@ -83,7 +84,7 @@ class Newer:
     def require_unchanged(self) -> None:
         """WorkLeft when one of the secrets was changed while its value was put back."""
         for name in self._names:
-            record, before = _loaded(self._store, name), self._records.get(name)
+            record, before = recorded(self._store, name), self._records.get(name)
             now, was = (one.current.number if one is not None and one.current is not None else 0
                         for one in (record, before))
             if now != was or (record is not None and record.rotating):
@@ -95,13 +96,6 @@ class Newer:
         if record is not None and record.secret.deleted_at:
             return f"clawsecrets undelete {name}, then run this again"
         return f"clawsecrets set {name}, or put it there by hand; then run this again"
-
-
-def _loaded(store: Store, name: str) -> Record | None:
-    try:
-        return store.load(name)
-    except NotFound:
-        return None
 
 
 def _require_settled(record: Record) -> None:

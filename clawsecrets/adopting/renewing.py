@@ -6,7 +6,8 @@ All of it as text, the value alone. Refused, with file and secret, where a value
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,18 +174,15 @@ class Renewing:
         return made
 
 
-class _named:
+@contextmanager
+def _named(path: str) -> Iterator[None]:
     """Puts the file in front of a refusal."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Refused) and self._path not in error.message:
-            raise Refused(f"{self._path}: {error.message}", error.hint) from None
+    try:
+        yield
+    except Refused as error:
+        if path in error.message:
+            raise
+        raise Refused(f"{path}: {error.message}", error.hint) from None
 
 
 def _is_ours(move: Move, there: Any) -> bool:

@@ -13,6 +13,7 @@ from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.session import JsonOption, Session, command
 from clawsecrets.config.shape import EnvFileTarget
 from clawsecrets.errors import ClawError, NotFound, UsageError
+from clawsecrets.model.hosts import own_name
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, Secret, Version
@@ -43,7 +44,7 @@ def _take_out(session: Session, secret: Secret, target: str) -> bool:
     if target not in found:
         return _still_in(secret, target, "it belongs to another host")
     others = [record.secret for record in session.store.records() if target in record.secret.injectors]
-    by_variable = isinstance(session.config.injectors[target.partition("@")[0]], EnvFileTarget)
+    by_variable = isinstance(session.config.injectors[own_name(target)], EnvFileTarget)
     if by_variable and secret.env and any(other.env == secret.env and other.name != secret.name for other in others):
         return _still_in(secret, target, f"another secret goes by {secret.env} there")
     reply = found[target].remove({secret.name: secret.env})

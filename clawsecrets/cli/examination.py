@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from clawsecrets.cli.session import Session, ask_passphrase
 from clawsecrets.errors import ClawError, ConfigError
+from clawsecrets.model.hosts import own_name
 from clawsecrets.model.need import WAITS_FOR_WINDOW, Act, Need
 from clawsecrets.model.policy import HOUR, format_duration
 from clawsecrets.model.record import Record
@@ -141,7 +142,7 @@ def _handed_over(session: Session, record: Record) -> bool:
     from clawsecrets.config.shape import RunTarget
 
     targets = session.config.consumers
-    return any(isinstance(targets.get(target), RunTarget) for target in record.secret.consumers)
+    return any(isinstance(targets.get(own_name(target)), RunTarget) for target in record.secret.consumers)
 
 
 def _is_journal(name: str) -> bool:

@@ -13,7 +13,7 @@ from clawsecrets.cli.answers import DONE, INCOMPLETE, REFUSED, WORK_LEFT
 from clawsecrets.cli.output import Column, clean, emit, moment, say, table
 from clawsecrets.cli.session import JsonOption, Session, command, confirm, group
 from clawsecrets.errors import ConfigError, StaleRecord, UsageError
-from clawsecrets.model.hosts import Behind, Host, host_of, hosts, on_host, without_host
+from clawsecrets.model.hosts import Behind, Host, host_of, hosts, on_host, own_name, without_host
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.ports import Change
@@ -70,7 +70,7 @@ def list_hosts(session: Session, as_json: JsonOption = False) -> int:
         columns = [Column("HOST"), Column("SECRETS", right=True), Column("TARGETS", 10), Column("LAST WORD"),
                    Column("BEHIND", 10)]
         table(columns, [[f"{host.name} (this one)" if host.name == session.shop.host else host.name, str(host.secrets),
-                         ", ".join(t.partition("@")[0] for t in host.targets), moment(host.last_word),
+                         ", ".join(map(own_name, host.targets)), moment(host.last_word),
                          "; ".join(f"{item.secret}: {item.words}" for item in host.behind) or "-"] for host in found])
     else:
         say("no target names a host: they are all this one's")

@@ -17,6 +17,7 @@ from clawsecrets.cli.session import Session, ask_passphrase, command
 from clawsecrets.config.shape import EnvFileTarget, RunTarget
 from clawsecrets.errors import ClawError, ConfigError, StaleRecord, StoreBusy, UsageError
 from clawsecrets.injectors import mapping
+from clawsecrets.model.hosts import own_name
 from clawsecrets.model.policy import parse_duration
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.running.given import Given, unmasked
@@ -144,10 +145,10 @@ def _wanted(session: Session, secrets: Sequence[str], targets: Sequence[str]) ->
 
 def _bound(session: Session, target: str) -> Iterator[Wanted]:
     known = (*session.config.injectors, *session.config.consumers)
-    if target.partition("@")[0] not in known:
+    if own_name(target) not in known:
         raise ConfigError("--target: there is no such target in the configuration",
                           f"it has {', '.join(known) or 'none'}; add it to {session.paths.config}")
-    config = session.config.injectors.get(target.partition("@")[0])
+    config = session.config.injectors.get(own_name(target))
     names = config.names if isinstance(config, EnvFileTarget) else {}
     bound = [record.secret for record in session.store.records()
              if target in (*record.secret.injectors, *record.secret.consumers)]

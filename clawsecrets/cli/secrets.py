@@ -17,6 +17,7 @@ from clawsecrets.cli.refreshing import store_refresh_token
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, read_value
 from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
 from clawsecrets.errors import ConfigError, NotFound, StoreDamaged, UsageError
+from clawsecrets.model.hosts import own_name
 from clawsecrets.model.policy import RotationPolicy, format_duration, parse_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Kind, Secret, Stage, Version, valid_name
@@ -300,7 +301,7 @@ def _check_name(name: str) -> None:
 def _check_typed(session: Session, targets: Sequence[str], env: str, strategy: str = "") -> None:
     """Refuse what the configuration does not have, without repeating it: it could be a value."""
     known = (*session.config.injectors, *session.config.consumers)
-    if any(target.partition("@")[0] not in known for target in targets):
+    if any(own_name(target) not in known for target in targets):
         raise ConfigError("--inject, --consume: there is no such target in the configuration",
                           f"it has {', '.join(known) or 'none'}; add it to {session.paths.config}")
     if env and not _VARIABLE.fullmatch(env):

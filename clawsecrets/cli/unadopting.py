@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from clawsecrets.adopting.journal import recorded
 from clawsecrets.cli.delivering import withdraw
 from clawsecrets.cli.session import Session
-from clawsecrets.errors import NotFound
-from clawsecrets.model.record import Record
 from clawsecrets.ports import Change
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ def unbind(session: Session, undoing: Undoing, *, refs: Collection[str], env: st
     names, the targets `refs`, and of what no `${VARIABLE}` names, `env` (empty: none). Whether all values are out."""
     named, variables = undoing.used()
     clean = True
-    for record in _records(session, undoing.plan.names):
+    records = (recorded(session.store, name) for name in undoing.plan.names)
+    for record in filter(None, records):  # of one that was purged nothing is bound
         secret = record.secret
         gone = {session.shop.bound(target) for target in refs if secret.name not in named}
         if env and undoing.plan.gateway_variables.get(secret.name, "") not in variables:
@@ -35,11 +35,3 @@ def unbind(session: Session, undoing: Undoing, *, refs: Collection[str], env: st
         session.store.commit([Change(replace(record, secret=left, acks=acks), event)])
         clean &= withdraw(session, secret, [one for one in secret.injectors if one in gone])
     return clean
-
-
-def _records(session: Session, names: Collection[str]) -> Iterator[Record]:
-    for name in names:
-        try:
-            yield session.store.load(name)
-        except NotFound:  # purged: nothing of it is bound
-            continue

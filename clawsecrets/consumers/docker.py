@@ -246,11 +246,7 @@ class DockerConsumer:
                 if self.action not in (RECREATE, RESTART):
                     why = f"{there} is mounted as a single file ({here}): when it is replaced the container keeps the "
                     return Reply(Outcome.REFUSED, f"{why}old value; {_MEND}")
-        reply = self._inside(idents, handover)
-        if reply.outcome is Outcome.REFUSED:
-            return Reply(Outcome.REFUSED, f"it does not use what the store holds as current: {reply.detail}")
-        shown = reply.outcome is Outcome.OK
-        return Reply(Outcome.OK, reply.proof if shown else f"it is there; not yet shown: {reply.detail}")
+        return inside.before(self._inside(idents, handover), "it is there")
 
 
 def _health(found: Mapping[str, Any]) -> Mapping[str, Any]:

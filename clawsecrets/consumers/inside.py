@@ -103,6 +103,14 @@ def names(pieces: Sequence[Piece]) -> str:
     return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
+def before(reply: Reply, well: str) -> Reply:
+    """The same for a look before a rotation: what is only not shown yet stops nothing. `well`: what is known to be."""
+    if reply.outcome is Outcome.REFUSED:
+        return Reply(Outcome.REFUSED, f"it does not use what the store holds as current: {reply.detail}")
+    shown = reply.outcome is Outcome.OK
+    return Reply(Outcome.OK, reply.proof if shown else f"{well}; not yet shown: {reply.detail}")
+
+
 def forwards(reply: Reply) -> Reply:
     """The answer of a probe: what a proof says, but for what only a person could show."""
     return reply if reply.outcome in (Outcome.OK, Outcome.REFUSED) else Reply(Outcome.LATER, reply.detail)

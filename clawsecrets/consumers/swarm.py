@@ -63,13 +63,8 @@ class SwarmConsumer:
         """Is it there, healthy, and has a task here that holds the current value?"""
         def look() -> Reply:
             converged = self._converged()
-            if converged.outcome is not Outcome.OK:
-                return converged
-            reply = self._inside(handover)
-            if reply.outcome is Outcome.REFUSED:
-                return Reply(Outcome.REFUSED, f"it does not use what the store holds as current: {reply.detail}")
-            shown = reply.outcome is Outcome.OK
-            return Reply(Outcome.OK, reply.proof if shown else f"it is healthy; not yet shown: {reply.detail}")
+            well = converged.outcome is Outcome.OK
+            return inside.before(self._inside(handover), "it is healthy") if well else converged
 
         return self._looked(look)
 

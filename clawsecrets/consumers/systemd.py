@@ -88,11 +88,7 @@ class SystemdConsumer:
         up = self._up()
         if up.outcome is not Outcome.OK:
             return up
-        reply = self._inside(handover)
-        if reply.outcome is Outcome.REFUSED:
-            return Reply(Outcome.REFUSED, f"it does not use what the store holds as current: {reply.detail}")
-        shown = reply.outcome is Outcome.OK
-        return Reply(Outcome.OK, reply.proof if shown else f"it is up; not yet shown: {reply.detail}")
+        return inside.before(self._inside(handover), "it is up")
 
     def describe(self) -> str:
         """One line for `--dry-run` and docs."""

@@ -137,9 +137,7 @@ class Folder:
         if found is None:
             return None
         path = self.path / name
-        if not stat.S_ISREG(found.st_mode):
-            raise Refused(f"{path} is {'a folder' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}",
-                          "give the path of a file")
+        _require_regular(path, found.st_mode)
         if is_mount_point(path):
             raise Refused(
                 f"{path} is a mount point of its own, so it cannot be replaced and readers would keep the old value",
@@ -276,6 +274,12 @@ def _about(path: Path) -> Iterator[None]:
         raise
 
 
+def _require_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise Refused(f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}",
+                      "give the path of a file")
+
+
 def _seen(found: os.stat_result | None) -> Seen:
     return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
@@ -357,10 +361,7 @@ def read_file(name: str | Path, folder: int | None = None, limit: int = LARGEST,
     with _about(path):
         number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
-            kind = os.fstat(number).st_mode
-            if not stat.S_ISREG(kind):
-                raise Refused(f"{path} is {'a folder' if stat.S_ISDIR(kind) else 'not a regular file'}",
-                              "give the path of a file")
+            _require_regular(path, os.fstat(number).st_mode)
             with os.fdopen(number, "rb", closefd=False) as file:
                 content = file.read(limit + 1)
         finally:

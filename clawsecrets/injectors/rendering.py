@@ -10,12 +10,12 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from clawsecrets.clients import own_module
 from clawsecrets.errors import ClawError, UsageError
 from clawsecrets.injectors.atomic import LARGEST
 
@@ -26,8 +26,6 @@ STARTING = 120.0
 _PIECE = 1 << 16
 _LONGEST_LINE = 4 << 20
 """Bytes. A name stands in the template."""
-_KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-"""What of the environment counts: the interpreter's place."""
 
 Lookup = Callable[[str], str]
 """The value of a secret, as text. ClawError where there is none to give."""
@@ -76,13 +74,9 @@ def _conversed(child: _Child, text: str, lookup: Lookup) -> tuple[Mapping[str, A
 @contextmanager
 def _started() -> Iterator[subprocess.Popen[bytes]]:
     """The process that renders; gone at the end. UsageError where there can be none."""
-    environ = {name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONUTF8": "1"}
-    # -P: the folder it is started in is no place to import from
-    command = [sys.executable, "-P", "-m", "clawsecrets.injectors.jinja"]
     why = ""
     try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                   cwd="/", env=environ, start_new_session=True)
+        process = own_module.start("clawsecrets.injectors.jinja", {})
     except OSError as error:
         why = error.strerror or type(error).__name__
     if why:

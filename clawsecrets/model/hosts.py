@@ -24,6 +24,11 @@ def host_of(target: str) -> str:
     return target.partition("@")[2]
 
 
+def own_name(target: str) -> str:
+    """The name by which the configuration has a target, without the host that may stand behind it."""
+    return target.partition("@")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Behind:
     """A target that does not hold, or is not proven to use, what its secret serves now."""

@@ -11,12 +11,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from clawsecrets.clients import own_module
 from clawsecrets.model.notice import Severity
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
@@ -25,12 +25,11 @@ from clawsecrets.ports import Reply
 
 KINDS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "failure", Severity.CRITICAL: "failure"}
 _OUTCOMES = {"ok": Outcome.OK, "refused": Outcome.REFUSED, "later": Outcome.LATER}
-_KEPT = frozenset({
-    "PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "TZ", "LD_LIBRARY_PATH", "HTTP_PROXY", "HTTPS_PROXY",
-    "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
-})
-"""What of the environment counts: the interpreter's place, proxies, certificates."""
+_KEPT = (
+    "TZ", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)
+"""What else of the environment counts: the time zone, proxies, certificates."""
 UNREADABLE = "its address is not one that Apprise can read"
 
 
@@ -79,13 +78,9 @@ def _carried_out(orders: Sequence[bytes], timeout: float) -> list[Reply]:
 
 
 def _start(order: bytes) -> subprocess.Popen[bytes] | None:
-    environ = {name: text for name, text in os.environ.items() if name in _KEPT}
-    environ |= {"HOME": "/nonexistent", "NETRC": os.devnull, "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
-    # -P: the folder it is started in is no place to import from
-    command = [sys.executable, "-P", "-m", "clawsecrets.notifiers.apprise"]
+    given = {"HOME": "/nonexistent", "NETRC": os.devnull, "LANG": "C.UTF-8"}
     try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                   cwd="/", env=environ, start_new_session=True)
+        process = own_module.start("clawsecrets.notifiers.apprise", given, _KEPT)
     except OSError:
         return None
     assert process.stdin is not None

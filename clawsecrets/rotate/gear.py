@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from clawsecrets.model.hosts import own_name
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Secret, SecretValue
@@ -55,7 +56,7 @@ class Outfit:
         """Injectors of the secret that the validating consumers read: they are served the staged value (self-issued).
         A consumer names what it reads as the configuration does, without a host."""
         return frozenset(target for target in self.injectors for consumer in self.consumers.values()
-                         if consumer.validates and (not consumer.reads or target.partition("@")[0] in consumer.reads))
+                         if consumer.validates and (not consumer.reads or own_name(target) in consumer.reads))
 
     def unvalidated(self, name: str) -> str:
         """Why nobody here could say which value of a self-issued secret is in effect, as it is bound, and what mends

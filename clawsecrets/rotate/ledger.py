@@ -64,14 +64,14 @@ def held_back(record: Record, entry: Revocation) -> HeldBack | None:
         return HeldBack("it comes from a restored backup that is not confirmed", "clawsecrets restore --confirm")
     if rotation is None or not _of_unfinished(record, entry):
         return None
-    note = f": {rotation.note}" if rotation.note else ""
     if rotation.state is State.STUCK:
-        return HeldBack(f"its rotation is stuck{note}", f"clawsecrets rotations resume {name}")
-    if rotation.waits_for is Wait.PERSON and rotation.state in (State.RETIRING, State.PROVING_DEAD):
-        return HeldBack(f"its rotation waits for you to revoke it, and for --done if it cannot be tried{note}",
-                        f"clawsecrets rotations resume {name}")
-    return HeldBack(f"its rotation is unfinished ({rotation.state.value}){note}",
-                    f"clawsecrets rotations resume {name}")
+        why = "is stuck"
+    elif rotation.waits_for is Wait.PERSON and rotation.state in (State.RETIRING, State.PROVING_DEAD):
+        why = "waits for you to revoke it, and for --done if it cannot be tried"
+    else:
+        why = f"is unfinished ({rotation.state.value})"
+    note = f": {rotation.note}" if rotation.note else ""
+    return HeldBack(f"its rotation {why}{note}", f"clawsecrets rotations resume {name}")
 
 
 class Ledger:

@@ -29,7 +29,7 @@ _LINE = rb"[ :]?(?:\r?\n|(?:\\r)?\\n) {0,4}"
 """Between two lines: the line's end, also as JSON writes it, and what dumps of bytes put before and behind."""
 _BREAK = re.compile(_LINE)
 _BREAK_BEFORE = re.compile(_LINE + rb"\Z")
-_BEGUN = re.compile(rb"(?:[ :]?(?:\r?\n|(?:\\r)?\\n) {0,4}|\r|\\r?|\\r\\)\Z")
+_BEGUN = re.compile(rb"(?:" + _LINE + rb"|\r|\\r?|\\r\\)\Z")
 """One that may go on behind the data."""
 _WIDEST = 10
 """Bytes of a break at most."""

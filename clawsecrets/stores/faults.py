@@ -36,15 +36,20 @@ def disk_full(folder: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < LEAST or (disk.f_files > 0 and disk.f_favail == 0)
 
 
-def not_writable(path: Path) -> StoreError:
-    """Why a store that was opened only for reading cannot be changed."""
+def kept_from(path: Path) -> StoreError | None:
+    """What the system says of a store that cannot be changed now; None: nothing."""
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return StoreError(f"{path} is read-only here", "make it and its folder writable; list, show and status work as "
                           "it is, but what hands a value out is written to its audit log first")
     if disk_full(path.parent):
         return StoreError(f"{path} cannot be changed: the disk is full", SPACE)
-    return StoreError(f"{path} could be opened only for reading", "if the disk was full and has space now, run the "
-                      "command again; else check the disk")
+    return None
+
+
+def not_writable(path: Path) -> StoreError:
+    """Why a store that was opened only for reading cannot be changed."""
+    return kept_from(path) or StoreError(f"{path} could be opened only for reading", "if the disk was full and has "
+                                         "space now, run the command again; else check the disk")
 
 
 def too_open(path: Path, mode: int, command: str) -> StoreLocked:

@@ -65,8 +65,7 @@ class Session:
         """The last commit is durable, but its anchor could not be published: doctor says so."""
         self._db = db
         self._view = view
-        self._found = _identity(path)
-        self._file = self._found if writable else None
+        self._file = _identity(path)
         self._turn = threading.RLock()
 
     @contextmanager
@@ -123,25 +122,25 @@ class Session:
     def _open_for_writing(self) -> None:
         """What could be opened only for reading (the disk was full, or read-only) is opened anew: whoever stays, as the
         daemon does, could write to it never again. StoreError while it cannot be written; StoreGone."""
-        self._require(self._found)
+        self._require_same()
         wait = self._db.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
         db, writable = connect(self.path, wait)
         if not writable:
             db.close()
             raise not_writable(self.path)
         self._db.close()
-        self._db, self.writable, self._file = db, True, self._found
+        self._db, self.writable = db, True
 
-    def _require(self, file: tuple[int, int]) -> None:
+    def _require_same(self) -> None:
         """That it is still the file that was opened. StoreGone."""
-        if _identity(self.path) != file:
+        if _identity(self.path) != self._file:
             raise StoreGone(f"{self.path} was removed or replaced while it was open",
                             "put it back where it is missing, then start again what was using it")
 
     def _refresh(self) -> View:
         """The view of the snapshot that is open, verified anew where the manifest row is another."""
-        if self._file is not None:
-            self._require(self._file)
+        if self.writable:
+            self._require_same()
         sealed = manifest.read_sealed(self._db)
         if sealed != self._view.sealed:
             if read_slots(self._db) != self.unlocked.slots:  # another process has changed the master key

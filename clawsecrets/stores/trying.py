@@ -11,17 +11,15 @@ from pathlib import Path
 
 from clawsecrets.errors import StoreError
 from clawsecrets.stores.anchor import Anchor
-from clawsecrets.stores.faults import LEAST, SPACE, disk_full, io_failed, not_writable
+from clawsecrets.stores.faults import LEAST, io_failed, kept_from
 from clawsecrets.stores.files import write_draft
 
 
 def unwritable(path: Path, anchor: Path) -> StoreError | None:
     """What would keep a commit from happening; None: nothing that can be seen before. Nothing is left behind."""
     path = path.resolve()
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return not_writable(path)
-    if disk_full(path.parent):
-        return StoreError(f"{path} cannot be changed: the disk is full", SPACE)
+    if (known := kept_from(path)) is not None:
+        return known
     draft, failed = path.with_name(f".{path.name}.{os.getpid()}.new"), None
     try:
         write_draft(draft, bytes(LEAST))

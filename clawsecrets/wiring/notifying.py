@@ -73,12 +73,15 @@ class Addresses:
 
     def of(self, secret: str) -> SecretValue | str:
         """The address that a secret holds: as it is now, else as it was read last; or why there is none."""
-        found = address_of(self._store, secret)
-        if not isinstance(found, str):
-            self._kept[secret] = found
-        elif found == missing(secret):
+        try:
+            found = _stored(self._store, secret)
+        except ClawError as error:
+            return self._kept.get(secret, error.message)
+        if found is None:
             self._kept.pop(secret, None)
-        return self._kept.get(secret, found)
+            return missing(secret)
+        self._kept[secret] = found
+        return found
 
 
 def missing(secret: str) -> str:
@@ -89,14 +92,19 @@ def missing(secret: str) -> str:
 def address_of(store: Store, secret: str) -> SecretValue | str:
     """The address that a secret holds, or why there is none."""
     try:
-        record = store.load(secret)
-        if record.current is None or record.secret.deleted_at:
-            return missing(secret)
-        return store.value(secret, record.current.number)
-    except NotFound:
-        return missing(secret)
+        found = _stored(store, secret)
     except ClawError as error:
         return error.message
+    return missing(secret) if found is None else found
+
+
+def _stored(store: Store, secret: str) -> SecretValue | None:
+    """The current value; None where nobody has stored one. ClawError where that cannot be read."""
+    with suppress(NotFound):
+        record = store.load(secret)
+        if record.current is not None and not record.secret.deleted_at:
+            return store.value(secret, record.current.number)
+    return None
 
 
 def try_channel(config: Config, store: Store, channel: Channel, now: float) -> Reply:

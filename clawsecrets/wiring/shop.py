@@ -19,6 +19,7 @@ from clawsecrets.config import Config, Paths, ResolverBundleTarget, require_prov
 from clawsecrets.config.place import StoreUrl
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
+from clawsecrets.model.hosts import own_name
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.provider import RESERVED_OPTIONS, Provider
 from clawsecrets.model.rotation import Outcome
@@ -197,7 +198,7 @@ class Workshop:
 
     def answers(self, name: str) -> bool:
         """Whether `clawsecrets resolve` answers a SecretRef to this secret: it is delivered to a bundle. NotFound."""
-        kinds = (self._config.injectors.get(target.partition("@")[0]) for target in
+        kinds = (self._config.injectors.get(own_name(target)) for target in
                  self._store().load(name).secret.injectors)
         return any(isinstance(kind, ResolverBundleTarget) for kind in kinds)
 
@@ -345,7 +346,7 @@ class Workshop:
 
     def knows(self, target: str) -> bool:
         """Whether the configuration has a target of that name."""
-        return target.partition("@")[0] in (*self._config.injectors, *self._config.consumers)
+        return own_name(target) in (*self._config.injectors, *self._config.consumers)
 
     def _here(self, target: str) -> bool:
         """Whether this host serves the target. Another host's targets are acknowledged by it."""
@@ -360,13 +361,13 @@ class Workshop:
                               "on the host that has it: clawsecrets hosts adopt")
 
     def _injector(self, target: str) -> Injector:
-        config = self._config.injectors.get(target.partition("@")[0])
+        config = self._config.injectors.get(own_name(target))
         if config is None:
             raise ConfigError(f"there is no [injectors.{target}] in the configuration", self._where())
         return make_injector(config)
 
     def _consumer(self, target: str) -> Consumer:
-        config = self._config.consumers.get(target.partition("@")[0])
+        config = self._config.consumers.get(own_name(target))
         if config is None:
             raise ConfigError(f"there is no [consumers.{target}] in the configuration", self._where())
         return make_consumer(config, self._opens_gateway, lambda: self._gateway_tokens(config.name),
@@ -383,7 +384,7 @@ class Workshop:
         it, the current ones before all others. Another gateway's are never tried on it."""
         store, found = self._store(), []
         for record in store.records():
-            bound = any(t.partition("@")[0] == consumer and self._here(t) for t in record.secret.consumers)
+            bound = any(own_name(t) == consumer and self._here(t) for t in record.secret.consumers)
             if bound and self._opens_gateway(record.secret.provider):
                 found += [(v is not record.current, -v.number, record.secret.name)
                           for v in record.versions if not v.erased_at]

@@ -91,8 +91,8 @@ def test_only_the_value_changes_and_it_comes_back() -> None:
     text = changed.decode()
     assert "OPENCLAW_GATEWAY_TOKEN: ${OPENCLAW_GATEWAY_TOKEN:?clawsecrets run gives it}   # told" in text
     assert '- "IN_QUOTES=${IN_QUOTES:?clawsecrets run gives it}" # told' in text
-    assert compose_text.put_back(changed, COMPOSE, lines) == COMPOSE
-    assert compose_text.put_back(b"# new\n" + changed, COMPOSE, lines) == b"# new\n" + COMPOSE
+    assert compose_text.put_back(changed, COMPOSE, lines, COMPOSE) == COMPOSE
+    assert compose_text.put_back(b"# new\n" + changed, COMPOSE, lines, COMPOSE) == b"# new\n" + COMPOSE
 
 
 def test_a_line_that_holds_something_else_by_now_is_left() -> None:

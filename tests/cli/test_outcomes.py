@@ -307,6 +307,8 @@ def test_doctor_asks_the_consumers_and_names_what_waits(desk: Desk) -> None:
         file.write('\n[consumers.worker]\nkind = "run"\n')
     desk.quick("configure", "q", "--consume", "worker")
     assert "delivered nowhere: p, r, s, t" in " ".join(desk.typed("doctor").out.split()), "`run` hands q over"
+    desk.quick("configure", "r", "--consume", "worker@there")
+    assert "delivered nowhere: p, s, t" in " ".join(desk.typed("doctor").out.split()), "on another host, too"
     desk.quick("configure", "acme-api-key", "--strategy", "assisted", "--no-consume", "app")
     assert desk.typed("rotate", "acme-api-key").code == 1
     assert "acme-api-key: its rotation waits for you: waiting for the new value" in desk.typed("doctor").out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_none_takes_for_ever_or_everything(template: str, said: str, monkeypatch
         monkeypatch.setattr(rendering, "SECONDS", 3.0)
     started: list[subprocess.Popen[bytes]] = []
     start = subprocess.Popen
-    monkeypatch.setattr(rendering.subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
     with pytest.raises(UsageError) as caught:
         render(template, lookup)
     assert caught.value.message == said
@@ -121,10 +122,10 @@ def test_a_process_that_dies_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     started: list[subprocess.Popen[bytes]] = []
     start = subprocess.Popen
-    monkeypatch.setattr(rendering.subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
     with pytest.raises(UsageError, match="it ended the process that renders it"):
         render("{{ secret('a') }}", killed)
-    monkeypatch.setattr(rendering.sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with pytest.raises(UsageError, match="cannot be started: No such file"):
         render("{{ secret('a') }}", lookup)
 
