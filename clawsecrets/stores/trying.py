@@ -6,13 +6,12 @@ What the system says of permissions is not enough: a disk may be full, mounted r
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import tempfile
 from pathlib import Path
 
 from clawsecrets.errors import StoreError
 from clawsecrets.stores.anchor import Anchor
 from clawsecrets.stores.faults import LEAST, io_failed, kept_from
-from clawsecrets.stores.files import write_draft
 
 
 def unwritable(path: Path, anchor: Path) -> StoreError | None:
@@ -20,16 +19,13 @@ def unwritable(path: Path, anchor: Path) -> StoreError | None:
     path = path.resolve()
     if (known := kept_from(path)) is not None:
         return known
-    draft, failed = path.with_name(f".{path.name}.{os.getpid()}.new"), None
     try:
-        write_draft(draft, bytes(LEAST))
+        with tempfile.TemporaryFile(dir=path.parent) as draft:  # without a name: a killed process leaves nothing either
+            draft.write(bytes(LEAST))
+            draft.flush()
+            os.fsync(draft.fileno())
     except OSError as error:
-        failed = error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    if failed is not None:
-        return io_failed("write beside", path, failed)
+        return io_failed("write beside", path, error)
     try:
         Anchor(anchor).try_out()
     except StoreError as error:
