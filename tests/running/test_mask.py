@@ -93,6 +93,13 @@ def lines_of(text: bytes, width: int, end: bytes = b"\n") -> bytes:
     return b"".join(text[at:at + width] + end for at in range(0, len(text), width))
 
 
+@pytest.mark.parametrize("width", [64, 76])
+def test_every_line_of_its_base64_is_hidden_also_by_itself(width: int) -> None:
+    lines = lines_of(base64.b64encode(PEM), width).splitlines()
+    shown = whole(b"".join(b"| " + line + b" |\n" for line in lines), PEM)
+    assert len(lines) > 4 and [line for line in lines if line in shown] == []
+
+
 def dump(data: bytes, before: bytes = b" ", between: str = " ", behind: bytes = b"") -> bytes:
     return b"".join(before + data[at:at + 16].hex(between).encode() + behind + b"\n" for at in range(0, len(data), 16))
 
