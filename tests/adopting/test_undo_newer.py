@@ -33,6 +33,18 @@ def replace(source, target, **how):
             os.kill(os.getpid(), signal.SIGKILL)
 os.replace = replace
 """
+CHANGE = """\
+import os, subprocess
+real, done = os.replace, []
+def replace(source, target, **how):
+    real(source, target, **how)
+    if str(target).startswith({state!r}) and not done:
+        done.append(target)
+        env = {{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}}
+        subprocess.run({words!r}, input={value!r}, env=env, check=True, capture_output=True)
+os.replace = replace
+"""
+"""Somebody stores another value while the files are written."""
 
 
 @pytest.fixture
@@ -244,6 +256,23 @@ def test_killed_in_the_middle_the_next_one_ends_it(small: Small, number: int, ag
     assert NEWER["profile"] in small.rows()[0][0]
     assert not [word for word in NEWER if holding(small, VALUES[word])]
     assert not again or holding(small, NEWER["gateway"]) == []
+
+
+def test_one_that_is_replaced_while_the_files_are_written_is_no_success(small: Small) -> None:
+    assert small.adopt("--apply").code == 0
+    words = [str(SCRIPT), "set", SECRETS["groq"], "--replace"]
+    small.desk.write("site/sitecustomize.py", CHANGE.format(state=str(small.state), words=words,
+                                                            value=NEWER["groq"].encode()))
+    env = dict(small.desk.env)
+    small.desk.env["PYTHONPATH"] = str(small.desk.root / "site")
+    said = undone(small, code=1)
+    assert "groq-api-key was changed meanwhile: the files hold its version 1" in said
+    assert "run adopt --undo again, before the gateway is started" in said
+    small.desk.env = env
+    again = undone(small)
+    assert config(small)["env"]["vars"] == {"GROQ_API_KEY": NEWER["groq"]}
+    assert holding(small, VALUES["groq"]) == ["openclaw.json.bak.2"], "put back when it was current still"
+    assert f"{small.state}/openclaw.json.bak.2: still holds a value of groq-api-key that was replaced since" in again
 
 
 # --- what the store says afterwards -----------------------------------------------------------------------------------
