@@ -437,6 +437,25 @@ def test_a_retry_that_does_not_end_it_says_what_does(desk: Desk) -> None:
     assert "clawsecrets revocations retry acme-api-key" in desk.typed("doctor").out
 
 
+def test_a_retry_tries_nothing_of_a_backup_that_is_not_confirmed(desk: Desk) -> None:
+    """What the store owes may be older than what the provider has: a person looks first."""
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("revoke", "status", status=403)
+    assert desk.typed("rotate", "acme-api-key").code == 1
+    desk.quick("backup", "copy")
+    shutil.rmtree(desk.home / "data")
+    desk.ok("restore", "copy", "--recovery-file", "code", "--key-file", "keys/new.key")
+    live = len(fake.live("acme"))
+    ran = desk.typed("revocations", "retry")
+    why = "acme-api-key version 1: not tried: it comes from a restored backup that is not confirmed"
+    assert ran.code == 1 and why in ran.err and "it goes on with: clawsecrets restore --confirm" in ran.err, ran
+    assert len(fake.live("acme")) == live == 2
+    desk.ok("restore", "--confirm", "--yes")
+    desk.ok("revocations", "retry")
+    assert len(fake.live("acme")) == 1
+
+
 # --- quickstart -----------------------------------------------------------------------------------------------------
 
 
