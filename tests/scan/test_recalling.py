@@ -583,6 +583,20 @@ def test_a_commit_of_a_tag_and_the_same_again_on_a_branch(repo: Repository, home
     assert reached()[0] in ("dangling", "reflog")
 
 
+def test_a_tag_of_a_tag_leads_there(repo: Repository, home: Path) -> None:
+    repo.git("checkout", "-q", "--detach")
+    repo.leak(76)
+    repo.git("tag", "-a", "inner", "-m", "words")
+    repo.git("tag", "-a", "outer", "-m", "words", "inner")
+    repo.git("tag", "-d", "inner")
+    repo.git("checkout", "-q", "main")
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    for _ in range(2):
+        [found] = [one for one in same(repo, home).findings if one.fingerprint == fingerprint(token(76).encode())]
+        where = found.locations[0].provenance
+        assert (where.reachable, where.refs) == ("tag", ("refs/tags/outer",))
+
+
 def test_more_reflog_entries_than_are_told(repo: Repository, home: Path, again: list[bool]) -> None:
     repo.leak(74)
     repo.clean()
