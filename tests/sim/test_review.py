@@ -231,6 +231,32 @@ def test_a_minted_value_does_not_wait_for_ever_and_a_person_is_told() -> None:
     assert len(it.live) == 1
 
 
+def test_a_store_that_fails_in_the_middle_says_that_the_rotation_is_unfinished() -> None:
+    it = world("overlap")
+    full = Full(it, 10**6)
+    for _ in range(2):
+        with pytest.raises(StoreError) as caught:
+            it.rotate()
+        assert caught.value.message == f"database or disk is full; the rotation of {NAME} is unfinished"
+        assert f"clawsecrets rotate {NAME}, or the daemon, then goes on with the rotation" in caught.value.hint
+    full.left = 0
+    assert it.rotate().rotation.state is State.DONE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_one_that_fails_before_or_after_it_says_nothing_of_the_kind(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise StoreError("the disk is gone")
+
+    it = world("overlap")
+    monkeypatch.setattr(it.store, "commit" if when == "before" else "release", failing)
+    with pytest.raises(StoreError) as caught:
+        it.rotate()
+    assert (caught.value.message, caught.value.hint) == ("the disk is gone", "")
+    rotation = it.store.load(NAME).rotation
+    assert rotation is None if when == "before" else rotation is not None and rotation.state is State.DONE
+
+
 def test_a_late_mint_that_cannot_be_revoked_is_owed_or_told() -> None:
     def sleeper() -> World:
         it = world("overlap", "creating.create asleep")
