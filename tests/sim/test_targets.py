@@ -73,11 +73,13 @@ def test_the_validating_consumer_must_read_one_of_the_targets(reads: tuple[str, 
     assert (why == "") is staged and ("--inject other" in why) is not staged
 
 
-def test_what_cannot_be_asked_is_refused_by_the_dry_run_as_by_the_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.LATER, Outcome.UNKNOWN])
+def test_what_cannot_be_asked_is_refused_by_the_dry_run_as_by_the_rotation(
+        outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     it = world()
     it.faulty = False
     record = it.store.load(NAME)
-    monkeypatch.setattr(gear._App, "preflight", lambda app, handover: Reply(Outcome.LATER, "connection refused"))
+    monkeypatch.setattr(gear._App, "preflight", lambda app, handover: Reply(outcome, "connection refused"))
     dry = [r for r in preflight.checks(record, WorldGear(it).outfit(record.secret), it.store)
            if r.outcome is not Outcome.OK]
     rotation = it.rotate().rotation
