@@ -13,7 +13,7 @@ import pytest
 
 from clawsecrets.errors import StoreError, StoreGone
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.stores import sqlite
+from clawsecrets.stores import sqlite, trying
 from clawsecrets.stores.backup import backup, restore
 from clawsecrets.stores.doctor import notes
 from clawsecrets.stores.faults import io_failed, kept_from
@@ -236,6 +236,19 @@ def test_what_cannot_be_written_is_seen_before(place: Place, mount: Mount, part:
     else:
         remount(disk, "rw")
     assert unwritable(path, anchor) is None and sorted(disk.rglob("*")) == before
+
+
+def test_what_only_writing_shows_is_seen_before_too(
+        place: Place, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quota that is used up: what the system says of the disk knows nothing of it."""
+    disk = mount("size=400k")
+    path = disk / "s.db"
+    sqlite.create(path, place.anchor, [place.key])[0].close()
+    monkeypatch.setattr(trying, "kept_from", lambda path: None)
+    assert unwritable(path, place.anchor) is None
+    fill(disk)
+    cannot = unwritable(path, place.anchor)
+    assert cannot is not None and "the disk is full" in cannot.message and cannot.hint
 
 
 @pytest.mark.parametrize("state", ["full", "read-only"])
