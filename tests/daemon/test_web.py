@@ -88,15 +88,20 @@ def test_a_web_page_cannot_ask_by_a_domain_that_it_points_at_loopback(server: Se
 # --- where it listens, and who asks there -----------------------------------------------------------------------------
 
 
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
 def test_it_answers_at_every_kind_of_address(host: str) -> None:
     """As `daemon --check` asks."""
-    try:
-        server = Server(host)
-    except AssertionError:
-        if ":" not in host:
-            raise
+    if ":" in host and not has_ipv6():
         pytest.skip("NOT RUN: this machine has no IPv6 on loopback")
+    server = Server(host)
     try:
         assert web.healthy(server.address) == ""
     finally:
