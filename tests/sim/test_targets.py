@@ -99,6 +99,18 @@ def test_of_a_dead_one_an_unwell_consumer_is_a_note_in_the_dry_run_too(monkeypat
     assert all(r.outcome is Outcome.OK for r in replies) and preflight.OF_DEAD in replies[-1].detail
 
 
+def test_one_that_cannot_be_tested_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world()
+    it.faulty = False
+    record = it.store.load(NAME)
+    outfit = WorldGear(it).outfit(record.secret)
+    monkeypatch.setattr(outfit.consumers["app"], "preflight", lambda handover: Reply(Outcome.REFUSED, "it is down"))
+    for reply in (Reply(Outcome.REFUSED, untestable=True), Reply(Outcome.UNKNOWN), Reply(Outcome.LATER)):
+        monkeypatch.setattr(outfit.issuer, "test", lambda value, request, reply=reply: reply)
+        last = list(preflight.checks(record, outfit, it.store))[-1]
+        assert (last.outcome, last.detail) == (Outcome.REFUSED, "consumer app: it is down")
+
+
 @pytest.mark.parametrize("strategy", ALL)
 def test_a_target_that_was_overwritten_once_is_written_again(strategy: str) -> None:
     it = world(strategy)

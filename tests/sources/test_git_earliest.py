@@ -12,7 +12,7 @@ import pytest
 
 from clawsecrets.model.finding import Kind, Skipped
 from clawsecrets.sources.git.edges import APART, END, Edges, begins, ids
-from clawsecrets.sources.git.memory import First
+from clawsecrets.sources.git.memory import TIPS, First
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import BLOB, TREE
 from clawsecrets.sources.git.source import GitSource
@@ -139,6 +139,25 @@ def test_a_tree_that_is_missing_leaves_it_to_git(tmp_path: Path) -> None:
     assert tree in " ".join(one.what for one in told)
     [edges] = source._edges
     assert edges.torn
+
+
+def test_what_could_not_all_be_told_is_not_to_be_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    garden = plant(tmp_path / "repo")
+    garden.write("deep/down/file", filler("down"))
+    garden.commit("Down")
+    source, _ = read(garden)
+    base, objects = source.database(), Objects(source.layout.stores, source.layout.width)
+    wanted = {bytes.fromhex(garden.git("rev-parse", "main:deep/down/file").strip()): {Kind.GIT_BLOB}}
+
+    ways = Ways(base, objects, source._edges)
+    first, _ = answers(ways, wanted)
+    assert ways.memory(first, list(ways.commits)) is not None
+    assert ways.memory(first, [bytes(20)] * (TIPS + 1)) is None
+    ways.skipped.append(Skipped("where findings come from", "git ended"))
+    assert ways.memory(first, list(ways.commits)) is None
+    ways.skipped.clear()
+    monkeypatch.setattr(base, "layout", base.layout._replace(shallow=True))
+    assert ways.memory(first, list(ways.commits)) is None, "older commits may come"
 
 
 GOLDEN = 0x9E3779B97F4A7C15
