@@ -369,6 +369,15 @@ def test_a_dry_run_refuses_what_the_rotation_refuses(desk: Desk, consumer: str) 
     assert "openclaw-hooks-token: it cannot be rotated as it is bound" in doctor
 
 
+def test_a_dry_run_of_a_compromised_one_asks_what_stops_that(desk: Desk) -> None:
+    rented(desk, APP.format(probe="false"))
+    words = ("rotate", "acme-api-key", "--dry-run")
+    assert desk.typed(*words).code == desk.typed("rotate", "acme-api-key").code == 4
+    ran = desk.typed(*words, "--compromised")
+    told = " ".join(ran.out.split())
+    assert ran.code == 0 and "does not stop the replacement of a compromised one" in told, ran
+
+
 def test_a_hooks_token_is_rotated_where_its_consumer_validates_it(desk: Desk) -> None:
     held, env = desk.root / "held", desk.root / "gw.env"
     probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {held})" ]\n', 0o700)

@@ -111,6 +111,17 @@ def test_one_that_cannot_be_tested_is_not_taken_for_dead(monkeypatch: pytest.Mon
         assert (last.outcome, last.detail) == (Outcome.REFUSED, "consumer app: it is down")
 
 
+def test_of_what_another_host_carries_out_the_dry_run_says_so_and_asks_nothing_here() -> None:
+    it = world("self-issued", traits=("other-host",))
+    it.faulty, it.carries = False, Outcome.REFUSED
+    record = it.store.load(NAME)
+    record = replace(record, secret=replace(record.secret, consumers=("app@other",)))
+    here = replace(WorldGear(it).outfit(record.secret), consumers={})
+    [reply] = preflight.checks(record, here, it.store)
+    assert reply.outcome is Outcome.OK
+    assert reply.detail == "host other carries it out, and looks there whether it can"
+
+
 @pytest.mark.parametrize("strategy", ALL)
 def test_a_target_that_was_overwritten_once_is_written_again(strategy: str) -> None:
     it = world(strategy)
