@@ -13,21 +13,24 @@ import subprocess
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from clawsecrets.config.paths import find_paths
-from clawsecrets.model.finding import Report
+from clawsecrets.model.finding import Coverage, Kind, Place, Report, Skipped
 from clawsecrets.reporters import reporter
 from clawsecrets.reporters.json import Json
 from clawsecrets.scan import cache as caches
 from clawsecrets.scan import recalled
 from clawsecrets.scan.baseline import Baseline, Entry
 from clawsecrets.scan.fingerprint import fingerprint
+from clawsecrets.scan.pipeline import Outcome
 from clawsecrets.scan.ruleset import Ruleset
 from clawsecrets.scan.triage import Group
 from clawsecrets.scan.verdict import exit_code
-from clawsecrets.wiring import scanning
+from clawsecrets.sources.git.memory import Memory
+from clawsecrets.wiring import recalling, scanning
 from clawsecrets.wiring.recalling import Recalling
 from clawsecrets.wiring.scanning import Order, Scan
 from tests import canary as canaries
@@ -277,6 +280,42 @@ def test_what_cannot_be_told_again(repo: Repository, home: Path, again: list[boo
     assert len(same(repo, home).findings) == 4
     same(repo, home)
     assert not again, "one is dangling: a commit may bring it without anything new"
+
+
+class NewOnly:
+    """A source of a repository that gives what is new."""
+
+    def __init__(self, *skipped: Skipped) -> None:
+        self.skipped, self.gives_all = skipped, False
+
+    def coverage(self) -> Coverage:
+        return Coverage(skipped=self.skipped)
+
+    def unsettle(self) -> None:
+        self.gives_all = True
+
+
+@pytest.mark.parametrize("what", ["", "matches", "skipped", "extra", "dropped", "of the source"])
+def test_whatever_is_told_of_what_is_new_is_looked_at_with_all_the_rest(what: str) -> None:
+    outcome, left = Outcome(), Skipped("a pack", "it is damaged")
+    if what in vars(outcome):
+        getattr(outcome, what).append(left)
+    source = NewOnly(*([left] if what == "of the source" else []))
+    one = Recalling(source, None, {}, None)  # type: ignore[arg-type]
+    assert one.holds(outcome) is (what == "") and source.gives_all is (what != "")
+
+
+@pytest.mark.parametrize("why", ["", "left", "interrupted", "shallow", "a file", "in no commit", "a value in a path"])
+def test_only_what_can_be_told_without_a_look_is_kept(repo: Repository, why: str) -> None:
+    skipped = (Skipped("a pack", "it is damaged"),) if why == "left" else ()
+    report = Report((), Coverage(skipped=skipped, shallow=why == "shallow"), interrupted=why == "interrupted")
+    commit = b"" if why == "in no commit" else bytes(20)
+    memory = Memory(0, {bytes(20): (commit, f"{token(7)}.env")}, (commit,), {})
+    source = SimpleNamespace(memory=lambda: memory, standing=lambda: {}, layout=SimpleNamespace(top=repo.path))
+    match = SimpleNamespace(place=Place(Kind.GIT_CONFIG, "file") if why == "a file" else Place(Kind.GIT_BLOB, "00"))
+    outcome = SimpleNamespace(matches=[match])
+    found = recalling.kept(source, outcome, report, "judged", lambda path: why != "a value in a path")  # type: ignore
+    assert (found is None) is (why != "")
 
 
 def test_a_cache_that_is_not_as_it_should_be(repo: Repository, home: Path, again: list[bool],
