@@ -636,6 +636,22 @@ def test_a_tag_of_a_tag_leads_there(repo: Repository, home: Path) -> None:
         assert (where.reachable, where.refs) == ("tag", ("refs/tags/outer",))
 
 
+def test_a_name_that_a_branch_leads_to_is_told_by_its_first_commit_alone(repo: Repository, home: Path) -> None:
+    """Not by a tag of another history, in which it stands as well."""
+    first = repo.name(78)
+    repo.git("checkout", "-q", "--orphan", "apart")
+    repo.clean()
+    repo.git("tag", "aside")
+    repo.git("checkout", "-q", "main")
+    repo.git("branch", "-D", "apart")
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    for _ in range(2):
+        [found] = [one for one in same(repo, home).findings if one.fingerprint == fingerprint(token(78).encode())]
+        [place] = found.locations
+        where = place.provenance
+        assert (where.commit, where.reachable, where.refs) == (first, "branch", ("refs/heads/main",))
+
+
 def test_more_reflog_entries_than_are_told(repo: Repository, home: Path, again: list[bool]) -> None:
     repo.leak(74)
     repo.clean()
