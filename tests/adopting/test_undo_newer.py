@@ -155,6 +155,17 @@ def test_where_it_stood_in_another_place_too_only_what_was_moved_comes_back(smal
     assert env.read_text() == f"# kept\nTZ=UTC\nMY_TOOL_TOKEN=\"{NEWER['variable']}\"\n"
 
 
+def test_a_former_value_that_a_person_put_into_a_compose_file_gives_way_to_the_current_one(small: Small) -> None:
+    text = f"services:\n  a:\n    environment:\n      GROQ_API_KEY: '{VALUES['groq']}'\n"
+    compose = small.desk.write("compose.yaml", text)
+    assert small.adopt("--apply", "--also", str(compose)).code == 0
+    compose.write_text(f"# mine\n{text}")
+    replaced(small, "groq")
+    undone(small)
+    said = compose.read_text()
+    assert said.startswith("# mine\n") and NEWER["groq"] in said and VALUES["groq"] not in said
+
+
 def test_what_a_second_adoption_moved_out_of_a_new_field_comes_back(small: Small) -> None:
     assert small.adopt("--apply").code == 0
     bot = "1234567890:AA" + made(WORD, 33)
@@ -204,6 +215,17 @@ def test_a_value_that_cannot_be_written_there_is_named_and_nothing_changes(small
     before, rows = small.contents(), small.rows()
     said = undone(small, code=4)
     assert f"{small.state}/.env: MY_TOOL_TOKEN cannot be written" in said and "both" not in said
+    assert (small.contents(), small.rows()) == (before, rows)
+
+
+def test_a_line_that_holds_the_former_value_twice_is_named_and_nothing_changes(small: Small) -> None:
+    env = small.state / ".env"
+    env.write_text(f"# kept\nMY_TOOL_TOKEN=\"{VALUES['variable']}\" # it is {VALUES['variable']}\nTZ=UTC\n")
+    assert small.adopt("--apply").code == 0
+    replaced(small, "variable")
+    before, rows = small.contents(), small.rows()
+    said = undone(small, code=4)
+    assert f"{env}: what would be put back holds a value of my-tool-token that was replaced since in another" in said
     assert (small.contents(), small.rows()) == (before, rows)
 
 
