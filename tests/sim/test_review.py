@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,9 @@ from clawsecrets.model.rotation import Outcome, Rotation, State, Step
 from clawsecrets.model.secret import SecretValue, Stage, Version
 from clawsecrets.ports import Change, Handover, Reply, Request
 from clawsecrets.rotate.fenced import make_good
-from clawsecrets.rotate.job import Job
+from clawsecrets.rotate.job import Done, Job
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.proof import revoke_new, revoke_old
 from tests.sim import gear
 from tests.sim.gear import WorldGear
 from tests.sim.test_more import state, world
@@ -191,6 +193,40 @@ def test_a_debt_of_an_earlier_rotation_is_not_this_ones() -> None:
     old = Revocation(0, "h9", it.clock.now() + 99.0, "orphan", rotation="another")
     edit(it, it.store.load(NAME).owe(old))
     assert it.rotate().rotation.state is State.DONE  # type: ignore[union-attr]
+
+
+# --- right before a revocation ---
+
+
+def proven() -> tuple[World, Job]:
+    """A rotation whose new value is in use and proven, and what its next step is given."""
+    it = world("overlap", patience=1.0)
+    it.faulty = False
+    it.rotate()
+    assert state(it) is State.PROVEN
+    maker, record = WorldGear(it), it.store.load(NAME)
+    return it, Job(record, rotation_of(it), maker.outfit(record.secret), it.store, maker, it.clock.now())
+
+
+def test_nothing_is_revoked_while_the_new_version_is_not_current() -> None:
+    it, job = proven()
+    live, known = dict(it.live), job.rotation
+    turned = replace(known, new_version=known.old_version, old_version=known.new_version)
+    reply = revoke_old(replace(job, rotation=turned)).reply
+    assert (reply.outcome, it.live) == (Outcome.REFUSED, live)
+    assert reply.detail == "the new version is not current: nothing is revoked"
+
+
+@pytest.mark.parametrize("step", [revoke_old, revoke_new])
+def test_who_was_taken_over_revokes_nothing_any_more(step: Callable[[Job], Done]) -> None:
+    def taken() -> None:
+        raise Fenced("the lease was taken over")
+
+    it, job = proven()
+    live = dict(it.live)
+    with pytest.raises(Fenced):
+        step(replace(job, renew=taken))
+    assert it.live == live
 
 
 # --- what a minted value survives ---
