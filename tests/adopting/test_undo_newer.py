@@ -166,6 +166,25 @@ def test_a_former_value_that_a_person_put_into_a_compose_file_gives_way_to_the_c
     assert said.startswith("# mine\n") and NEWER["groq"] in said and VALUES["groq"] not in said
 
 
+def test_of_a_place_that_a_person_has_filled_since_nothing_is_said_to_stand_there(small: Small) -> None:
+    assert small.adopt("--apply").code == 0
+    mine = config(small)
+    mine["hooks"]["token"] = "of-a-person-0123456789"
+    small.config.write_text(json.dumps(mine))
+    replaced(small, "hooks", "gateway")
+    said = undone(small)
+    assert config(small)["hooks"]["token"] == "of-a-person-0123456789"
+    assert f"{TOKEN}: version 2, the current one, stands where" in said and "openclaw-hooks-token: version" not in said
+
+
+def test_a_former_value_that_is_a_part_of_the_current_one_is_not_taken_to_stand_there(small: Small) -> None:
+    assert small.adopt("--apply").code == 0
+    longer = f"{VALUES['variable']}-second"
+    replaced(small, "variable", values={"variable": longer})
+    undone(small)
+    assert (small.state / ".env").read_text() == f"# kept\nMY_TOOL_TOKEN=\"{longer}\"\nTZ=UTC\n"
+
+
 def test_what_a_second_adoption_moved_out_of_a_new_field_comes_back(small: Small) -> None:
     assert small.adopt("--apply").code == 0
     bot = "1234567890:AA" + made(WORD, 33)
