@@ -86,9 +86,15 @@ class GitSource:
         for kind in (BLOB, COMMIT, TAG, 0, TREE):
             for number, held in enumerate(base.packs):
                 mask = held.must & (held.pack.kinds == kind)
-                if mask.any():
-                    for part, share in zip(parts, shares.cut(held.pack, held.root, mask, len(parts)), strict=True):
-                        part.tasks.append((number, kind, share))
+                if not mask.any():
+                    continue
+                its: Sequence[Iterable[shares.Share]]
+                if kind == BLOB:  # most of the work, and no estimate knows what is in them
+                    its = [shares.pool(held.pack, held.root, mask, len(parts))] * len(parts)
+                else:
+                    its = [[share] for share in shares.cut(held.pack, held.root, mask, len(parts))]
+                for part, given in zip(parts, its, strict=True):
+                    part.tasks.append((number, kind, given))
         turn = 0
         for number, held in enumerate(base.packs):
             for position in held.large.tolist():
@@ -160,7 +166,7 @@ class GitSource:
 
 def _edges(base: Database, count: int) -> list[Edges]:
     """For so many parts; none when they will not read all trees."""
-    if base.cached or any((held.pack.kinds[held.large] == TREE).any() for held in base.packs):
+    if base.cached or any(np.isin(held.pack.kinds[held.large], (TREE, COMMIT)).any() for held in base.packs):
         return []
     try:
         return [Edges(base.places, base.layout.width) for _ in range(count)]
