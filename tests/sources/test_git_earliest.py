@@ -12,6 +12,7 @@ import pytest
 
 from clawsecrets.model.finding import Kind, Skipped
 from clawsecrets.sources.git.edges import APART, END, Edges, begins, ids
+from clawsecrets.sources.git.loose import LARGE
 from clawsecrets.sources.git.memory import First
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import BLOB, TREE
@@ -139,6 +140,24 @@ def test_a_tree_that_is_missing_leaves_it_to_git(tmp_path: Path) -> None:
     assert tree in " ".join(one.what for one in told)
     [edges] = source._edges
     assert edges.torn
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_commit_that_comes_in_pieces_leaves_it_to_git(tmp_path: Path, packed: bool) -> None:
+    """What it says of where it stands is not noted."""
+    garden = plant(tmp_path / "repo")
+    garden.write("late", filler("late"))
+    (tmp_path / "message").write_text("words " * (LARGE // 6 + 1))
+    garden.git("add", "-A")
+    garden.git("commit", "-q", "-F", str(tmp_path / "message"))
+    if packed:
+        garden.git("repack", "-adq")
+    source, told = read(garden)
+    assert not told
+    base, objects = source.database(), Objects(source.layout.stores, source.layout.width)
+    late = bytes.fromhex(garden.git("rev-parse", "main:late").strip())
+    first, _ = answers(Ways(base, objects, source._edges), {late: {Kind.GIT_BLOB}})
+    assert first[late] == (bytes.fromhex(garden.git("rev-parse", "main").strip()), "late")
 
 
 GOLDEN = 0x9E3779B97F4A7C15

@@ -13,7 +13,7 @@ from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.memory import NOWHERE
 from clawsecrets.sources.git.messages import Head
-from clawsecrets.sources.git.objects import Objects
+from clawsecrets.sources.git.objects import LIMIT, Objects
 from clawsecrets.sources.git.packs import COMMIT, TREE
 from clawsecrets.sources.git.walk import Walk
 
@@ -45,7 +45,7 @@ def objects_of(base: Database, objects: Objects, wanted: int) -> Iterator[tuple[
                 yield pack.names[place * width:(place + 1) * width], data
     for name, store in base.all_loose.items():
         try:
-            kind, data = loose.read(base.layout.stores[store], name)
+            kind, data = loose.read(base.layout.stores[store], name, LIMIT)
         except (Damaged, OSError):
             continue  # the part that reads it tells so
         if kind == _KINDS[wanted]:

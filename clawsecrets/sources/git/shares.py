@@ -116,8 +116,8 @@ def cut(pack: Pack, root: Array, mask: Array, count: int) -> list[Share]:
 
 def _pieces(pack: Pack, root: Array, mask: Array, pieces: int, least: int = 0
             ) -> tuple[Array, Array, list[tuple[float, int, int]]]:
-    """The objects of `mask`, and the root of each; cut into at most so many pieces, of this much work at least: how much
-    each is, where it begins and ends. The largest come first."""
+    """The objects of `mask`, and the root of each; cut into at most so many pieces, of this much work at least: how
+    much each is, where it begins and ends. The largest come first."""
     members = np.nonzero(mask)[0].astype(np.int32)
     its_root = root[members]
     order = np.argsort(its_root, kind="stable")

@@ -18,7 +18,7 @@ import numpy as np
 from clawsecrets.model.finding import Coverage, Place, Provenance, Skipped
 from clawsecrets.sources.git import loose, refs, shares
 from clawsecrets.sources.git import narrow as narrowing
-from clawsecrets.sources.git.database import GIVE, Array, Database, Seen, load
+from clawsecrets.sources.git.database import GIVE, Array, Database, Held, Seen, load
 from clawsecrets.sources.git.edges import Edges
 from clawsecrets.sources.git.folder import Folder
 from clawsecrets.sources.git.layout import Layout, find, owned
@@ -86,15 +86,9 @@ class GitSource:
         for kind in (BLOB, COMMIT, TAG, 0, TREE):
             for number, held in enumerate(base.packs):
                 mask = held.must & (held.pack.kinds == kind)
-                if not mask.any():
-                    continue
-                its: Sequence[Iterable[shares.Share]]
-                if kind == BLOB:  # most of the work, and no estimate knows what is in them
-                    its = [shares.pool(held.pack, held.root, mask, len(parts))] * len(parts)
-                else:
-                    its = [[share] for share in shares.cut(held.pack, held.root, mask, len(parts))]
-                for part, given in zip(parts, its, strict=True):
-                    part.tasks.append((number, kind, given))
+                if mask.any():
+                    for part, its in zip(parts, _shared(held, kind, mask, len(parts)), strict=True):
+                        part.tasks.append((number, kind, its))
         turn = 0
         for number, held in enumerate(base.packs):
             for position in held.large.tolist():
@@ -162,6 +156,14 @@ class GitSource:
             (words,), cached=base.cached, refs=len(self._refs.tips), commits=commits, shallow=self.layout.shallow,
             skipped=(*self.layout.skipped, *self._owned, *base.skipped, *self._refs.skipped, *self._later),
         )
+
+
+def _shared(held: Held, kind: int, mask: Array, count: int) -> Sequence[Iterable[shares.Share]]:
+    """The objects of `mask` for so many parts. Of blobs, each takes what comes next: they are most of the work, and no
+    estimate knows what is in them."""
+    if kind == BLOB:
+        return [shares.pool(held.pack, held.root, mask, count)] * count
+    return [[share] for share in shares.cut(held.pack, held.root, mask, count)]
 
 
 def _edges(base: Database, count: int) -> list[Edges]:

@@ -16,6 +16,7 @@ from clawsecrets.sources.git.brought import Bringers
 from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.earliest import NONE, Earliest, Unclear
 from clawsecrets.sources.git.edges import Edges
+from clawsecrets.sources.git.freed import give_back
 from clawsecrets.sources.git.graph import Graph, commits, objects_of
 from clawsecrets.sources.git.memory import RECENT, TIPS, First, Memory
 from clawsecrets.sources.git.messages import Head
@@ -43,6 +44,7 @@ class Ways:
 
     def read(self, wanted: Mapping[bytes, Collection[Kind]]) -> None:
         """All commits. Where notes are missing, git looks at them meanwhile."""
+        give_back()
         trees = {name for name, kinds in wanted.items() if Kind.GIT_NAME in kinds}
         if self._edges:
             found: Iterable[Head] = chain.from_iterable(one.commits() for one in self._edges)
@@ -87,8 +89,10 @@ class Ways:
         except Unclear:
             return None
         del earliest  # it holds much, and git wants some, too
+        give_back()
         bringers = Bringers(self._base.layout, names, trees)
-        bringers.begin(b"".join(sorted({*by.values(), *best.values()}, key=lambda name: graph.at[name])))
+        asked = sorted({graph.at[name] for name in (*by.values(), *best.values())})
+        bringers.begin(b"".join([graph.order[place] for place in asked]))
         first, better = bringers.found(graph.at), bringers.found({name: turn for turn, name in enumerate(order)})
         confirmed = _commits(first) == by and (best is by or _commits(better) == best)
         return (first, best) if confirmed and not bringers.skipped else None
