@@ -68,7 +68,7 @@ class Inspector:
         if content.offset:
             return [] if content.place == self._opened else self._text(content)
         self._opened = None
-        kind = kind_of(content.data)
+        kind = kind_of(content.data) if seen is None else ""  # what waited is no container (batch.py)
         if not kind:
             return self._text(content, seen)
         found, whole = self._walked(content, kind, self._limits)

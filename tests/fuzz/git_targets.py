@@ -129,8 +129,8 @@ def objects(data: bytes) -> None:
         list(trees.names())
         list(entries(data, width))
         messages.linked(data, width)
-        messages.commit(messages.commit_head(width), data, width)
-    text, line = messages.text(data)
+        assert messages.commit(messages.commit_head(width), data, width).begins == messages.begins(data)
+    text, line = messages.text(data, messages.begins(data))
     assert data.count(b"\n") == text.count(b"\n") + line
     base, _, delta = data.partition(b"\0\0")
     for raw in (data, delta):

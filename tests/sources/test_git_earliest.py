@@ -13,6 +13,7 @@ import pytest
 from clawsecrets.model.finding import Kind, Skipped
 from clawsecrets.sources.git.earliest import Earliest, Unclear, _has
 from clawsecrets.sources.git.edges import APART, END, Edges, begins, ids
+from clawsecrets.sources.git.loose import LARGE
 from clawsecrets.sources.git.memory import TIPS, First
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import BLOB, TREE
@@ -184,6 +185,24 @@ def test_what_could_not_all_be_told_is_not_to_be_remembered(tmp_path: Path, monk
     ways.skipped.clear()
     monkeypatch.setattr(base, "layout", base.layout._replace(shallow=True))
     assert ways.memory(first, list(ways.commits)) is None, "older commits may come"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_commit_that_comes_in_pieces_leaves_it_to_git(tmp_path: Path, packed: bool) -> None:
+    """What it says of where it stands is not noted."""
+    garden = plant(tmp_path / "repo")
+    garden.write("late", filler("late"))
+    (tmp_path / "message").write_text("words " * (LARGE // 6 + 1))
+    garden.git("add", "-A")
+    garden.git("commit", "-q", "-F", str(tmp_path / "message"))
+    if packed:
+        garden.git("repack", "-adq")
+    source, told = read(garden)
+    assert not told
+    base, objects = source.database(), Objects(source.layout.stores, source.layout.width)
+    late = bytes.fromhex(garden.git("rev-parse", "main:late").strip())
+    first, _ = answers(Ways(base, objects, source._edges), {late: {Kind.GIT_BLOB}})
+    assert first[late] == (bytes.fromhex(garden.git("rev-parse", "main").strip()), "late")
 
 
 GOLDEN = 0x9E3779B97F4A7C15

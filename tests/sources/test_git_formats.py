@@ -290,7 +290,7 @@ def test_any_bytes_as_tree_or_message(raw: bytes) -> None:
     trees.add(bytes(20), raw, None)
     list(trees.names())
     list(entries(raw, 20))
-    text, line = messages.text(raw)
+    text, line = messages.text(raw, messages.begins(raw))
     assert raw.count(b"\n") == text.count(b"\n") + line
     messages.linked(raw, 20)
 
@@ -304,6 +304,6 @@ def test_links_of_a_length_that_no_id_has(size: int) -> None:
 def test_signatures_are_no_text() -> None:
     raw = (b"tree " + b"0" * 40 + b"\nparent " + b"1" * 40 + b"\nauthor A <a@b> 1 +0000\ngpgsig -----BEGIN PGP "
            b"SIGNATURE-----\n \n iQEzBAABCgAdFiEE\n =abcd\n -----END PGP SIGNATURE-----\n\nwords\n")
-    text, line = messages.text(raw)
+    text, line = messages.text(raw, messages.begins(raw))
     assert line == 2 and b"iQEz" not in text and text.endswith(b"\n\nwords\n")
     assert messages.linked(raw, 20) == [bytes(20), b"\x11" * 20]

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawsecrets.sources.git.brought import Bringers
-from clawsecrets.sources.git.graph import Graph
+from clawsecrets.sources.git.graph import Graph, heads
 from clawsecrets.sources.git.layout import find
 from clawsecrets.sources.git.memory import NOWHERE, reaching
+from clawsecrets.sources.git.messages import Head
 from clawsecrets.sources.git.objects import Missing, Objects
 from tests.plants.git_plants import Garden
 
@@ -56,8 +57,8 @@ def plainly(history: Sequence[tuple[list[int], int]]) -> list[bytes]:
     return order
 
 
-def made(history: Sequence[tuple[list[int], int]]) -> Iterator[tuple[bytes, bytes]]:
-    return (commit(number, parents, date) for number, (parents, date) in enumerate(history))
+def made(history: Sequence[tuple[list[int], int]]) -> Iterator[Head]:
+    return heads((commit(number, parents, date) for number, (parents, date) in enumerate(history)), 20)
 
 
 @given(histories())
@@ -86,7 +87,7 @@ def test_what_reaches_what(history: list[tuple[list[int], int]]) -> None:
 
 def test_a_commit_of_two_packs_counts_once() -> None:
     first, second = commit(0, [], 1), commit(1, [0], 2)
-    assert Graph(iter([first, second, first]), 20).order == [first[0], second[0]]
+    assert Graph(heads([first, second, first], 20), 20).order == [first[0], second[0]]
 
 
 def test_headers_that_git_would_not_write() -> None:
@@ -94,14 +95,14 @@ def test_headers_that_git_would_not_write() -> None:
     first = commit(0, [], 5)
     odd = named(1), first[1].replace(b"\nauthor", b"\nparent " + named(0).hex().encode() + b"\nodd x\nauthor", 1)
     bare = named(2), b"tree " + named(7).hex().encode() + b"\n\nno date"
-    graph = Graph(iter([odd, bare, first]), 20, {named(7)})
+    graph = Graph(heads([odd, bare, first], 20), 20, {named(7)})
     assert graph.order == [named(2), named(0), named(1)] and graph.roots == {named(7): named(2)}
 
 
 def test_the_first_commit_with_a_root() -> None:
     later, first = commit(2, [0], 3), commit(0, [], 1)
     same = named(1), later[1]
-    graph = Graph(iter([later, same, first]), 20, {named(-2)})
+    graph = Graph(heads([later, same, first], 20), 20, {named(-2)})
     assert graph.roots == {named(-2): min(named(1), named(2))}
 
 

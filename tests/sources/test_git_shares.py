@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from clawsecrets.sources.git import shares
-from clawsecrets.sources.git.shares import Share, cut, roots
+from clawsecrets.sources.git.shares import Share, cut, pool, roots
 
 
 def pack(trees: list[tuple[int, int, int]]) -> Any:
@@ -57,3 +58,43 @@ def test_nothing_makes_empty_shares() -> None:
     found = cut(given, roots(given), np.zeros(3, bool), 2)
     assert [len(share.members) for share in found] == [0, 0]
     assert sum(len(share.members) for share in cut(given, roots(given), np.ones(3, bool), 8)) == 3
+
+
+def test_a_pool_gives_each_share_once_to_whichever_process_asks() -> None:
+    given = pack([(1000, 3, 100)] * 2000)
+    shared = pool(given, roots(given), np.ones(given.count, bool), 3)
+    pipes = []
+    for _ in range(3):
+        out, into = os.pipe()
+        if os.fork() == 0:
+            code = 1
+            try:
+                with open(into, "wb") as file:
+                    for share in shared:
+                        file.write(share.members.astype(np.int64).tobytes())
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(into)
+        pipes.append(out)
+    found = []
+    for out in pipes:
+        with open(out, "rb") as file:
+            found += np.frombuffer(file.read(), np.int64).tolist()
+    assert all(os.waitstatus_to_exitcode(os.wait()[1]) == 0 for _ in pipes)
+    assert sorted(found) == list(range(given.count))
+    assert list(shared) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 100_000])
+def test_a_pool_is_cut_as_far_as_it_pays(count: int) -> None:
+    """Whole delta trees; no more pieces than a pipe holds, and none that is hardly any work."""
+    given = pack([(1000, 3, 100)] * 40_000)
+    root, every = roots(given), np.ones(given.count, bool)
+    whole = work(given, Share(np.arange(given.count), root))
+    found = list(pool(given, root, every, count))
+    assert len(found) == {1: 1, 2: 2 * shares.PIECES}.get(count, int(whole / shares._SMALL)) <= shares._MOST
+    assert sorted(np.concatenate([share.members for share in found]).tolist()) == list(range(given.count))
+    assert sum(len(np.unique(share.roots)) for share in found) == len(np.unique(root))
+    few = pack([(1000, 3, 100)] * 3)
+    assert len(list(pool(few, roots(few), np.ones(few.count, bool), count))) == 1

@@ -17,7 +17,7 @@ from clawsecrets.sources.git.memory import First
 _LOG = ("log", "--stdin", "--no-walk=unsorted", "--root", "-c", "--raw", "-r", "-z", "--no-renames",
         "--no-abbrev", "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--format=%x01%H")
 _PROCESSES = 2
-_FEW = 20_000
+_FEW = 1000
 """Commits for which one process will do."""
 _NAMED = 8192
 """Objects that are named to git, so that it tells only what concerns them: more would not fit on a command line."""

@@ -31,6 +31,10 @@ _SHORT = tuple(1 + (op & 15).bit_count() if op & 0xF0 == 0x90 else 0 for op in r
 
 def header(raw: bytes) -> tuple[int, int, int]:
     """Size of the base, size of the result, and where the operations begin. IndexError when cut off."""
+    if len(raw) > 4:
+        a, b, c, d = raw[:4]
+        if a >= 0x80 > b and c >= 0x80 > d:  # two bytes each, as most have
+            return a & 0x7F | b << 7, c & 0x7F | d << 7, 4
     sizes = [0, 0]
     q = 0
     for which in (0, 1):

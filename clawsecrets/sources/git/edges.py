@@ -1,27 +1,30 @@
 """Which tree has which entry: noted while all trees are read, so that nobody need read them again to tell which commit
-brought an object (earliest.py).
+brought an object (earliest.py); and what each commit says of where it stands, so that nobody need read those again
+(graph.py).
 
 A tree that is built on another is noted by what it has more and what it has less than that one, any other by all of its
 entries. A note is one number: the place of the entry's id among all ids, that of the tree's, and whether it is less.
-They go to a file without a name: there are millions.
+They go to a file without a name, as do the commits to another: there are millions.
 """
 
 from __future__ import annotations
 
+import marshal
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clawsecrets.sources.git.delta import Ranges
+from clawsecrets.sources.git.messages import Head
 
 Array = NDArray[Any]
 
-CONTEXT = 40
-"""Bytes on each side of a change: more than an id of 32 with the mode behind it."""
+BESIDE = 8
+"""Bytes on each side of a change, beyond those of an id: more than the mode behind it, or the NUL before it."""
 APART = b"\xff" * 48
 END = b"40000 "
 """Put behind the last entry of a tree, as if another followed."""
@@ -30,6 +33,8 @@ _APART = np.uint64(int.from_bytes(os.urandom(8)) | 1)
 _BLOCK = 4 << 20
 _WHOLE = np.uint64(2**64 - 1)
 """The last note, when nothing is missing."""
+_TOGETHER, _SIZE = 2048, 8
+"""Commits that are written at once, behind so many bytes with the size of that."""
 ID, LESS = 33, 1
 """In a note: by how many bits the entry's place is shifted, and the bit of what is less. Between them, the tree's."""
 
@@ -67,7 +72,9 @@ class Edges:
     def __init__(self, places: Callable[[Array], tuple[Array, Array]], width: int) -> None:
         """`places`: of ids, by their first 8 bytes, the place, and whether it is there. OSError."""
         self.places, self._width = places, width
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with us)
+        self._context = width + BESIDE
+        self._file, self._said = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 (closed with us)
+        self._heads: list[Head] = []
         self.torn = False
         """Whether something could not be read, so that the notes are not all."""
         self._trees: list[bytes] = []
@@ -80,11 +87,21 @@ class Edges:
         self._whole: list[tuple[int, bytes]] = []
         """Trees of which all is noted, whatever is looked at."""
 
+    def commit(self, name: bytes, tree: bytes, parents: bytes, date: int) -> None:
+        """A commit (see messages.Commit)."""
+        self._heads.append((name, tree, parents, date))
+        if len(self._heads) >= _TOGETHER:
+            self._say()
+
+    def _say(self) -> None:
+        data, self._heads = marshal.dumps(self._heads), []
+        self._write(self._said, len(data).to_bytes(_SIZE) + data)
+
     def tree(self, name: bytes, data: bytes, fresh: Ranges | None, before: tuple[bytes, Ranges] | None) -> None:
         """A tree that is looked at in these ranges (None: all of it); what it is built on, and what differs there."""
         count = len(self._old)
         if fresh is not None and before is not None:
-            base, stale = before
+            (base, stale), context = before, self._context
             end, old = len(base), self._old
             for first, last in stale:
                 if last < first:
@@ -92,7 +109,7 @@ class Edges:
                     old[count:] = [base + END, *(window(data, first, last) for first, last in fresh)]
                     self._whole.append((len(self._trees), data + END))
                     break
-                first, last = first - CONTEXT if first > CONTEXT else 0, last + CONTEXT
+                first, last = first - context if first > context else 0, last + context
                 old.append(base[first:last] if last < end else base[first:] + END)
         self._trees.append(name)
         self._fresh.append(1 if fresh is None else len(fresh))
@@ -125,15 +142,15 @@ class Edges:
         names = np.frombuffer(b"".join(self._trees), np.uint8).reshape(-1, self._width)[:, :8]
         owner, _ = self.places(np.ascontiguousarray(names).view(">u8").reshape(-1).astype(np.uint64))
         notes = (at << ID) | (owner[tree[chosen].astype(np.int64)] << LESS) | (sums < 0)
-        self._write(np.repeat(notes[there], np.abs(sums[there])).astype(np.uint64))
+        self._write(self._file, np.repeat(notes[there], np.abs(sums[there])).astype(np.uint64).tobytes())
         self._trees, self._fresh, self._counts, self._old, self._whole = [], [], [], [], []
         absent: Array = chosen[~there]
         return np.asarray(absent[absent < len(numbers)])
 
-    def _write(self, notes: Array) -> None:
+    def _write(self, file: IO[bytes], data: bytes) -> None:
         try:
-            self._file.write(notes.tobytes())
-            self._file.flush()
+            file.write(data)
+            file.flush()
         except OSError:
             self.torn = True
 
@@ -141,8 +158,23 @@ class Edges:
         """All was read."""
         if self._trees:
             self.note(np.zeros(0, np.uint64), np.zeros(0, np.int64))
+        self._say()
         if not self.torn:
-            self._write(np.array([_WHOLE]))
+            self._write(self._file, np.array([_WHOLE]).tobytes())
+
+    def whole(self) -> bool:
+        """Whether all was noted, by whichever process."""
+        if self._file.seek(0, os.SEEK_END) < _WHOLE.nbytes:
+            return False
+        self._file.seek(-_WHOLE.nbytes, os.SEEK_END)
+        return self._file.read() == _WHOLE.tobytes()
+
+    def commits(self) -> Iterator[Head]:
+        """The commits that were noted, by whichever process; only once, and only where all was noted."""
+        with self._said as file:
+            file.seek(0)
+            while size := int.from_bytes(file.read(_SIZE)):
+                yield from marshal.loads(file.read(size))  # noqa: S302  (plain values; only we write it)
 
     def notes(self) -> Iterator[Array]:
         """What was noted, by whichever process, some at a time; only once. Then `torn` tells whether that was not
@@ -152,7 +184,7 @@ class Edges:
             file.seek(0)
             while raw := file.read(_BLOCK):
                 found = np.frombuffer(raw, np.uint64, len(raw) // 8)
-                self.torn = not len(found) or found[-1] != _WHOLE
+                self.torn = not len(found) or bool(found[-1] != _WHOLE)
                 yield found if self.torn else found[:-1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,16 +12,25 @@ from clawsecrets.sources.git import loose, messages, shares
 from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.delta import Damaged
 from clawsecrets.sources.git.memory import NOWHERE
-from clawsecrets.sources.git.objects import Objects
+from clawsecrets.sources.git.messages import Head
+from clawsecrets.sources.git.objects import LIMIT, Objects
 from clawsecrets.sources.git.packs import COMMIT, TREE
 from clawsecrets.sources.git.walk import Walk
 
 _KINDS = {COMMIT: "commit", TREE: "tree"}
 
 
-def commits(base: Database, objects: Objects) -> Iterator[tuple[bytes, bytes]]:
-    """Id and content of every commit that can be read."""
-    return objects_of(base, objects, COMMIT)
+def commits(base: Database, objects: Objects) -> Iterator[Head]:
+    """Every commit that can be read."""
+    return heads(objects_of(base, objects, COMMIT), base.layout.width)
+
+
+def heads(found: Iterable[tuple[bytes, bytes]], width: int) -> Iterator[Head]:
+    """Commits by id and content."""
+    pattern = messages.commit_head(width)
+    for name, data in found:
+        tree, parents, date, _ = messages.commit(pattern, data, width)
+        yield name, tree, parents, date
 
 
 def objects_of(base: Database, objects: Objects, wanted: int) -> Iterator[tuple[bytes, bytes]]:
@@ -36,7 +45,7 @@ def objects_of(base: Database, objects: Objects, wanted: int) -> Iterator[tuple[
                 yield pack.names[place * width:(place + 1) * width], data
     for name, store in base.all_loose.items():
         try:
-            kind, data = loose.read(base.layout.stores[store], name)
+            kind, data = loose.read(base.layout.stores[store], name, LIMIT)
         except (Damaged, OSError):
             continue  # the part that reads it tells so
         if kind == _KINDS[wanted]:
@@ -46,23 +55,21 @@ def objects_of(base: Database, objects: Objects, wanted: int) -> Iterator[tuple[
 class Graph:
     """Commits, each after its parents; of those that could stand at one place, the older first."""
 
-    def __init__(self, found: Iterator[tuple[bytes, bytes]], width: int, trees: Collection[bytes] = ()) -> None:
+    def __init__(self, found: Iterable[Head], width: int, trees: Collection[bytes] = ()) -> None:
         """`trees`: ids of trees that are looked for among the commits' root trees."""
         when = array("q")
         every: dict[bytes, None] = {}
         links, ends = bytearray(), array("Q", [0])  # no object for each: there may be a million commits
         rooted: list[tuple[bytes, bytes]] = []
-        heads = array("Q")
-        pattern = messages.commit_head(width)
-        for name, data in found:
+        roots = array("Q")
+        for name, tree, parents, date in found:
             if name in every:
                 continue  # another pack has it too
             every[name] = None
-            tree, parents, date = messages.commit(pattern, data, width)
             links += parents
             ends.append(len(links))
             when.append(date)
-            heads.append(int.from_bytes(tree[:8], "big"))
+            roots.append(int.from_bytes(tree[:8], "big"))
             if tree in trees:
                 rooted.append((tree, name))
         self.newest = max(when, default=0)
@@ -78,7 +85,7 @@ class Graph:
         self._numbers = array("i", _settled(self._parents))
         self.order = [names[i] for i in self._numbers]
         """All commits."""
-        self.trees = np.array(heads, np.uint64)[first][np.asarray(self._numbers)]
+        self.trees = np.array(roots, np.uint64)[first][np.asarray(self._numbers)]
         """The first 8 bytes of the id of the tree of each."""
         self.at = {name: i for i, name in enumerate(self.order)}
         self.roots: dict[bytes, bytes] = {}

@@ -136,7 +136,7 @@ class Ways:
             except (Damaged, OSError):
                 raise Unsure from None
             if kind == "commit":
-                tree, links, date = messages.commit(head, data, width)
+                tree, links, date, _ = messages.commit(head, data, width)
                 heads[name] = date, tree, [links[i:i + width] for i in range(0, len(links), width)]
                 if date <= self._memory.newest:
                     early[name] = tree

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import unhexlify
+from typing import NamedTuple
 
 _LINKS = re.compile(rb"(?:tree|object) [0-9a-f]+\n(?:parent [0-9a-f]+\n)*")
 _WHEN = re.compile(rb"^committer [^\n]* (-?[0-9]{1,18}) [+-][0-9]+$", re.MULTILINE)
@@ -15,11 +16,15 @@ _SIGNATURE = re.compile(
 """A well-formed signature: base64 that nobody typed. What is not well-formed stays."""
 
 
-def text(data: bytes) -> tuple[bytes, int]:
-    """The text of a commit or tag without the ids that it begins with, and how many lines these were. The lines of a
-    signature are empty."""
+def begins(data: bytes) -> int:
+    """Where the text of a commit or tag begins, behind the ids that it begins with."""
     found = _LINKS.match(data)
-    begin = found.end() if found else 0
+    return found.end() if found else 0
+
+
+def text(data: bytes, begin: int) -> tuple[bytes, int]:
+    """The text of a commit or tag from where it `begins`, and how many lines stand before it. The lines of a signature
+    are empty."""
     rest = data[begin:]
     if b"\ngpgsig" in rest:
         rest = _SIGNATURE.sub(lambda one: b"\n" * one[0].count(b"\n"), rest)
@@ -42,11 +47,28 @@ def commit_head(width: int) -> re.Pattern[bytes]:
                       rb"committer [^\n]* (-?[0-9]{1,18}) [+-][0-9]+\n" % (name, name))
 
 
-def commit(head: re.Pattern[bytes], data: bytes, width: int) -> tuple[bytes, bytes, int]:
-    """Tree, parents (one after another) and date (Unix seconds) of a commit."""
+class Commit(NamedTuple):
+    """What a commit says of where it stands."""
+
+    tree: bytes
+    """Empty where it names none."""
+    parents: bytes
+    """One after another."""
+    date: int
+    """Unix seconds."""
+    begins: int
+    """Where its text begins."""
+
+
+Head = tuple[bytes, bytes, bytes, int]
+"""Of a commit: its id, tree, parents and date as above. (A plain tuple: there may be a million.)"""
+
+
+def commit(head: re.Pattern[bytes], data: bytes, width: int) -> Commit:
+    """That of one commit; `head`: of `commit_head`."""
     found = head.match(data)
     if found is None:
         links, date = linked(data, width), _WHEN.search(data)
-        return links[0] if links else b"", b"".join(links[1:]), int(date[1]) if date else 0
+        return Commit(links[0] if links else b"", b"".join(links[1:]), int(date[1]) if date else 0, begins(data))
     tree, parents, seconds = found.groups()
-    return unhexlify(tree), unhexlify(b"".join(parents.split()[1::2])), int(seconds)
+    return Commit(unhexlify(tree), unhexlify(b"".join(parents.split()[1::2])), int(seconds), found.end(2))

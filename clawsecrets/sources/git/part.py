@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
@@ -14,12 +14,11 @@ from clawsecrets.model.finding import Content, Kind, Place, Skipped
 from clawsecrets.sources.git import loose, messages
 from clawsecrets.sources.git.database import CLEAN, GIVE, Database, Held
 from clawsecrets.sources.git.delta import Damaged
-from clawsecrets.sources.git.edges import CONTEXT as TREE_CONTEXT
-from clawsecrets.sources.git.edges import Edges
+from clawsecrets.sources.git.edges import BESIDE, Edges
 from clawsecrets.sources.git.loose import LARGE
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.pace import Pace
-from clawsecrets.sources.git.packs import BLOB, TREE
+from clawsecrets.sources.git.packs import BLOB, COMMIT, TREE
 from clawsecrets.sources.git.packstream import PackStream
 from clawsecrets.sources.git.shares import Share
 from clawsecrets.sources.git.trees import Trees
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 CONTEXT = 256
 """Bytes around what a delta changed."""
-_MOSTLY = 0.6
+_MOSTLY = 0.95
 """From this share on, all of a blob is looked at."""
 _TOLD = 256
 """Contents after which the notes hear of them."""
@@ -46,8 +45,9 @@ class Part:
 
     def __init__(self, base: Database, objects: Objects) -> None:
         self._base, self._objects = base, objects
-        self.tasks: list[tuple[int, int, Share]] = []
-        """Number of a pack, type, share."""
+        self._head = messages.commit_head(base.layout.width)
+        self.tasks: list[tuple[int, int, Iterable[Share]]] = []
+        """Number of a pack, type, shares."""
         self.large: list[tuple[int, int]] = []
         """Number of a pack, position."""
         self.loose: Sequence[str] = ()
@@ -82,8 +82,9 @@ class Part:
         yield from self._loose(notes, trees)
         for number, position in self.large:
             yield from self._streamed(number, position, notes)
-        for number, kind, share in self.tasks:
-            yield from self._packed(number, kind, share, notes, trees)
+        for number, kind, its in self.tasks:
+            for share in its:
+                yield from self._packed(number, kind, share, notes, trees)
         yield from self._names(trees)
 
     # --- packs
@@ -99,7 +100,7 @@ class Part:
 
         pace, pack = self._pace, held.pack
         end = pace.end + pack.stored(share.members)
-        context = TREE_CONTEXT if kind == TREE else CONTEXT
+        context = self._base.layout.width + BESIDE if kind == TREE else CONTEXT
         walk = Walk(pack, share.members, share.roots, context, self._objects, broken,
                     lambda group: pace.begin(pack.stored(group), len(group)), compare=kind == TREE and bool(self.edges))
         try:
@@ -108,7 +109,7 @@ class Part:
             elif kind == TREE:
                 yield from self._trees(held, number, walk, trees)
             else:
-                yield from self._texts(held, walk, trees)
+                yield from self._texts(held, walk, trees, kind == COMMIT)
         except OSError as error:
             notes.skipped(Skipped(pack.path.name, f"cannot be read: {error.strerror}"))
             if self.edges is not None:
@@ -131,18 +132,31 @@ class Part:
             else:
                 yield new(Content, (data, where, first + position, first + base, fresh, 0, 0, 0, 0, None, ()))
 
-    def _texts(self, held: Held, walk: Walk, trees: Trees) -> Iterator[Content]:
+    def _texts(self, held: Held, walk: Walk, trees: Trees, commits: bool) -> Iterator[Content]:
         roles, names, width = held.roles.tobytes(), held.pack.names, held.pack.width
+        told = self._commit if commits else self._tag
         for position, place, data, _, _, _ in walk:
             if roles[position] == GIVE:
-                yield self._text(names[place * width:(place + 1) * width], data, trees)
+                yield told(names[place * width:(place + 1) * width], data, trees)
 
-    def _text(self, name: bytes, data: bytes, trees: Trees) -> Content:
+    def _commit(self, name: bytes, data: bytes, trees: Trees) -> Content:
+        width = len(name)
+        tree, parents, date, begin = messages.commit(self._head, data, width)
+        if self.edges is not None:
+            self.edges.commit(name, tree, parents, date)
+        if self.check and tree:
+            linked = b"" if self._base.layout.shallow else parents
+            trees.refers(name, [tree, *[linked[at:at + width] for at in range(0, len(linked), width)]])
+        return self._message(name, *messages.text(data, begin))
+
+    def _tag(self, name: bytes, data: bytes, trees: Trees) -> Content:
         if self.check:
-            linked = messages.linked(data, len(name))
-            trees.refers(name, linked[:1] if self._base.layout.shallow else linked)
-        text, line = messages.text(data)
-        return Content(text, Place(Kind.GIT_MESSAGE, name.hex()), line=line)
+            trees.refers(name, messages.linked(data, len(name)))
+        return self._message(name, *messages.text(data, messages.begins(data)))
+
+    @staticmethod
+    def _message(name: bytes, text: bytes, line: int) -> Content:
+        return tuple.__new__(Content, (text, Place(Kind.GIT_MESSAGE, name.hex()), 0, 0, None, 0, line, 0, 0, None, ()))
 
     def _trees(self, held: Held, number: int, walk: Walk, trees: Trees) -> Iterator[Content]:
         roles, names, width = held.roles.tobytes(), held.pack.names, held.pack.width
@@ -202,7 +216,7 @@ class Part:
             if kind == "blob":
                 yield Content(data, Place(Kind.GIT_BLOB, name))
             elif kind != "tree":
-                yield self._text(bytes.fromhex(name), data, trees)
+                yield (self._commit if kind == "commit" else self._tag)(bytes.fromhex(name), data, trees)
             elif trees.add(bytes.fromhex(name), data, None):
                 yield from self._names(trees)
 
@@ -214,8 +228,8 @@ class Part:
             stream = loose.Stream(path)
             try:
                 kind = Kind.GIT_BLOB if stream.kind == "blob" else Kind.GIT_MESSAGE
-                if stream.kind == "tree" and self.edges is not None:
-                    self.edges.torn = True  # what is so large is no tree for us
+                if stream.kind in ("tree", "commit") and self.edges is not None:
+                    self.edges.torn = True  # what is so large is none for us
                 yield from self._told(in_pieces(cast(BinaryIO, stream), Place(kind, name), 0, opened), stream.size)
                 stream.check(name)
             finally:

@@ -200,7 +200,7 @@ class QuickPart:
                 yield from self._tree(name, data)
             else:
                 self._refer(name, messages.linked(data, len(name)))
-                text, line = messages.text(data)
+                text, line = messages.text(data, messages.begins(data))
                 yield Content(text, Place(Kind.GIT_MESSAGE, name.hex()), line=line)
         layout = source.layout
         promised = layout.partial or any(next(store.glob("pack/*.promisor"), None) for store in layout.stores)

@@ -18,7 +18,7 @@ import numpy as np
 from clawsecrets.model.finding import Coverage, Place, Provenance, Skipped
 from clawsecrets.sources.git import loose, refs, shares
 from clawsecrets.sources.git import narrow as narrowing
-from clawsecrets.sources.git.database import GIVE, Array, Database, Seen, load
+from clawsecrets.sources.git.database import GIVE, Array, Database, Held, Seen, load
 from clawsecrets.sources.git.edges import Edges
 from clawsecrets.sources.git.folder import Folder
 from clawsecrets.sources.git.layout import Layout, find, owned
@@ -87,8 +87,8 @@ class GitSource:
             for number, held in enumerate(base.packs):
                 mask = held.must & (held.pack.kinds == kind)
                 if mask.any():
-                    for part, share in zip(parts, shares.cut(held.pack, held.root, mask, len(parts)), strict=True):
-                        part.tasks.append((number, kind, share))
+                    for part, its in zip(parts, _shared(held, kind, mask, len(parts)), strict=True):
+                        part.tasks.append((number, kind, its))
         turn = 0
         for number, held in enumerate(base.packs):
             for position in held.large.tolist():
@@ -158,9 +158,17 @@ class GitSource:
         )
 
 
+def _shared(held: Held, kind: int, mask: Array, count: int) -> Sequence[Iterable[shares.Share]]:
+    """The objects of `mask` for so many parts. Of blobs, each takes what comes next: they are most of the work, and no
+    estimate knows what is in them."""
+    if kind == BLOB:
+        return [shares.pool(held.pack, held.root, mask, count)] * count
+    return [[share] for share in shares.cut(held.pack, held.root, mask, count)]
+
+
 def _edges(base: Database, count: int) -> list[Edges]:
     """For so many parts; none when they will not read all trees."""
-    if base.cached or any((held.pack.kinds[held.large] == TREE).any() for held in base.packs):
+    if base.cached or any(np.isin(held.pack.kinds[held.large], (TREE, COMMIT)).any() for held in base.packs):
         return []
     try:
         return [Edges(base.places, base.layout.width) for _ in range(count)]

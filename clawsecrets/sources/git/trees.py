@@ -1,7 +1,7 @@
 """What is looked at in trees: names, and whether what they refer to is there.
 
 Most of a history's objects are trees, and most differ from their base in one id of 20 bytes. So only the ranges that a
-delta changed are looked at, `CONTEXT` bytes wider on each side, many trees at a time: a secret of 16 characters or more
+delta changed are looked at, some bytes wider on each side, many trees at a time: a secret of 16 characters or more
 that is new in a name makes a run of 16 printable characters that touches such a range; an id that is new stands in one
 whole, behind the NUL that ends its name and before the mode of the next entry.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clawsecrets.sources.git.delta import Ranges
-from clawsecrets.sources.git.edges import APART, END, Edges, begins, ids
+from clawsecrets.sources.git.edges import APART, BESIDE, END, Edges, begins, ids
 
 Array = NDArray[Any]
 
@@ -50,9 +50,14 @@ class Trees:
         """`known`: which ids, by their first 8 bytes as a number, are there; None: not asked. `edges`: notes what
         stands in which tree; only with `known`."""
         self._width, self._known, self._edges = width, known, edges
+        self._more = width + BESIDE - RUN
+        """Bytes that a window is wider on each side than what is looked at for names."""
         self._windows: list[bytes] = []
+        self._inner: list[bytes] = []
+        """Of each window what is looked at for names, ..."""
         self._owners: list[tuple[bytes, bytes]] = []
         self._begins: list[int] = []
+        """... and where that begins in its tree."""
         self._filled = 0
         self._seen: set[bytes] = set()
         self._links: set[int] = set()
@@ -66,13 +71,20 @@ class Trees:
         end = len(data)
         if self._edges is not None:
             self._edges.tree(tree, data, fresh, before)
-        for a, b in ((0, end),) if fresh is None else fresh:
-            window = data[a:b] if b < end else data[a:] + END
+        if fresh is None:
+            fresh = [(0, end)]
+        owner, more, size = (tree, data), self._more, end >> 2
+        for a, b in fresh:
+            window = inner = data[a:b] if b < end else data[a:] + END
+            if a and b < end:  # else it is as wide as the tree
+                inner = window[more:-more]
+                a += more
             self._windows.append(window)
-            self._owners.append((tree, data))
+            self._inner.append(inner)
+            self._owners.append(owner)
             self._begins.append(a)
-            self._filled += len(window) + 64
-        self._filled += end >> 2
+            size += b - a + 64
+        self._filled += size
         return self._filled > _BATCH
 
     def names(self) -> Iterator[tuple[bytes, bytes]]:
@@ -80,11 +92,10 @@ class Trees:
         was added since the last call."""
         if not self._filled:
             return
-        joined, starts = APART.join(self._windows) + APART, begins(self._windows)
         if self._known is not None:
-            self._look_up(*ids(joined, starts, self._width))
-        yield from self._runs(joined, starts)
-        self._windows, self._owners, self._begins, self._filled = [], [], [], 0
+            self._look_up(*ids(APART.join(self._windows) + APART, begins(self._windows), self._width))
+        yield from self._runs(APART.join(self._inner) + APART, begins(self._inner))
+        self._windows, self._inner, self._owners, self._begins, self._filled = [], [], [], [], 0
         if len(self._seen) > _SEEN:
             self._seen.clear()
 

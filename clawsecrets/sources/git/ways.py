@@ -4,7 +4,8 @@ is asked about these few commits only; without such notes git tells it (brought.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from clawsecrets.sources.git.brought import Bringers
 from clawsecrets.sources.git.database import Database
 from clawsecrets.sources.git.earliest import NONE, Earliest, Unclear
 from clawsecrets.sources.git.edges import Edges
+from clawsecrets.sources.git.freed import give_back
 from clawsecrets.sources.git.graph import Graph, commits, objects_of
 from clawsecrets.sources.git.memory import RECENT, TIPS, First, Memory
+from clawsecrets.sources.git.messages import Head
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import COMMIT, TREE
 from clawsecrets.sources.git.trees import entries
@@ -29,7 +32,8 @@ class Ways:
 
     def __init__(self, base: Database, objects: Objects, edges: Sequence[Edges] = ()) -> None:
         """`edges`: of all parts; none when not all trees were read."""
-        self._base, self._objects, self._edges = base, objects, edges
+        self._base, self._objects = base, objects
+        self._edges = edges if all(one.whole() for one in edges) else ()
         self._graph = Graph(iter(()), base.layout.width)
         self._wanted: Sequence[bytes] = ()
         self._masks: Callable[[bytes], int] = lambda name: 0
@@ -40,11 +44,15 @@ class Ways:
 
     def read(self, wanted: Mapping[bytes, Collection[Kind]]) -> None:
         """All commits. Where notes are missing, git looks at them meanwhile."""
+        give_back()
         trees = {name for name, kinds in wanted.items() if Kind.GIT_NAME in kinds}
-        if not self._edges:
+        if self._edges:
+            found: Iterable[Head] = chain.from_iterable(one.commits() for one in self._edges)
+        else:
             named = [name for name, kinds in wanted.items() if any(kind != Kind.GIT_MESSAGE for kind in kinds)]
             self._every = self._begun(named, bool(trees))
-        self._graph = Graph(commits(self._base, self._objects), self._base.layout.width, trees)
+            found = commits(self._base, self._objects)
+        self._graph = Graph(found, self._base.layout.width, trees)
 
     def first(self, wanted: Mapping[bytes, Collection[Kind]], tips: Mapping[bytes, int]
               ) -> tuple[dict[bytes, First], Mapping[bytes, bytes]]:
@@ -81,8 +89,10 @@ class Ways:
         except Unclear:
             return None
         del earliest  # it holds much, and git wants some, too
+        give_back()
         bringers = Bringers(self._base.layout, names, trees)
-        bringers.begin(b"".join(dict.fromkeys((*by.values(), *best.values()))))
+        asked = sorted({graph.at[name] for name in (*by.values(), *best.values())})
+        bringers.begin(b"".join([graph.order[place] for place in asked]))
         first, better = bringers.found(graph.at), bringers.found({name: turn for turn, name in enumerate(order)})
         confirmed = _commits(first) == by and (best is by or _commits(better) == best)
         return (first, best) if confirmed and not bringers.skipped else None
