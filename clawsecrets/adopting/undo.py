@@ -129,6 +129,8 @@ class Undoing:
                    ours: bool) -> None:
         """A file that nothing was moved out of: a backup, a log."""
         if held == before[0]:
+            if names := self._replaced_in(held):  # an undo put it back, and they were replaced after that
+                planned.told.append(f"{path}: still holds {self._names(names)}; left as it is")
             return
         if not ours:
             planned.told.append(f"{path}: was changed since; left as it is")

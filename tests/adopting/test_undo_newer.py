@@ -33,6 +33,18 @@ def replace(source, target, **how):
             os.kill(os.getpid(), signal.SIGKILL)
 os.replace = replace
 """
+CHANGE = """\
+import os, subprocess
+real, done = os.replace, []
+def replace(source, target, **how):
+    real(source, target, **how)
+    if str(target).startswith({state!r}) and not done:
+        done.append(target)
+        env = {{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}}
+        subprocess.run({words!r}, input={value!r}, env=env, check=True, capture_output=True)
+os.replace = replace
+"""
+"""Somebody stores another value while the files are written."""
 
 
 @pytest.fixture
@@ -143,6 +155,36 @@ def test_where_it_stood_in_another_place_too_only_what_was_moved_comes_back(smal
     assert env.read_text() == f"# kept\nTZ=UTC\nMY_TOOL_TOKEN=\"{NEWER['variable']}\"\n"
 
 
+def test_a_former_value_that_a_person_put_into_a_compose_file_gives_way_to_the_current_one(small: Small) -> None:
+    text = f"services:\n  a:\n    environment:\n      GROQ_API_KEY: '{VALUES['groq']}'\n"
+    compose = small.desk.write("compose.yaml", text)
+    assert small.adopt("--apply", "--also", str(compose)).code == 0
+    compose.write_text(f"# mine\n{text}")
+    replaced(small, "groq")
+    undone(small)
+    said = compose.read_text()
+    assert said.startswith("# mine\n") and NEWER["groq"] in said and VALUES["groq"] not in said
+
+
+def test_of_a_place_that_a_person_has_filled_since_nothing_is_said_to_stand_there(small: Small) -> None:
+    assert small.adopt("--apply").code == 0
+    mine = config(small)
+    mine["hooks"]["token"] = "of-a-person-0123456789"
+    small.config.write_text(json.dumps(mine))
+    replaced(small, "hooks", "gateway")
+    said = undone(small)
+    assert config(small)["hooks"]["token"] == "of-a-person-0123456789"
+    assert f"{TOKEN}: version 2, the current one, stands where" in said and "openclaw-hooks-token: version" not in said
+
+
+def test_a_former_value_that_is_a_part_of_the_current_one_is_not_taken_to_stand_there(small: Small) -> None:
+    assert small.adopt("--apply").code == 0
+    longer = f"{VALUES['variable']}-second"
+    replaced(small, "variable", values={"variable": longer})
+    undone(small)
+    assert (small.state / ".env").read_text() == f"# kept\nMY_TOOL_TOKEN=\"{longer}\"\nTZ=UTC\n"
+
+
 def test_what_a_second_adoption_moved_out_of_a_new_field_comes_back(small: Small) -> None:
     assert small.adopt("--apply").code == 0
     bot = "1234567890:AA" + made(WORD, 33)
@@ -195,6 +237,17 @@ def test_a_value_that_cannot_be_written_there_is_named_and_nothing_changes(small
     assert (small.contents(), small.rows()) == (before, rows)
 
 
+def test_a_line_that_holds_the_former_value_twice_is_named_and_nothing_changes(small: Small) -> None:
+    env = small.state / ".env"
+    env.write_text(f"# kept\nMY_TOOL_TOKEN=\"{VALUES['variable']}\" # it is {VALUES['variable']}\nTZ=UTC\n")
+    assert small.adopt("--apply").code == 0
+    replaced(small, "variable")
+    before, rows = small.contents(), small.rows()
+    said = undone(small, code=4)
+    assert f"{env}: what would be put back holds a value of my-tool-token that was replaced since in another" in said
+    assert (small.contents(), small.rows()) == (before, rows)
+
+
 def test_a_store_that_cannot_be_opened_changes_nothing(small: Small) -> None:
     assert small.adopt("--apply").code == 0
     (small.desk.root / "keys/master.key").rename(small.desk.root / "keys/away")
@@ -244,6 +297,23 @@ def test_killed_in_the_middle_the_next_one_ends_it(small: Small, number: int, ag
     assert NEWER["profile"] in small.rows()[0][0]
     assert not [word for word in NEWER if holding(small, VALUES[word])]
     assert not again or holding(small, NEWER["gateway"]) == []
+
+
+def test_one_that_is_replaced_while_the_files_are_written_is_no_success(small: Small) -> None:
+    assert small.adopt("--apply").code == 0
+    words = [str(SCRIPT), "set", SECRETS["groq"], "--replace"]
+    small.desk.write("site/sitecustomize.py", CHANGE.format(state=str(small.state), words=words,
+                                                            value=NEWER["groq"].encode()))
+    env = dict(small.desk.env)
+    small.desk.env["PYTHONPATH"] = str(small.desk.root / "site")
+    said = undone(small, code=1)
+    assert "groq-api-key was changed meanwhile: the files hold its version 1" in said
+    assert "run adopt --undo again, before the gateway is started" in said
+    small.desk.env = env
+    again = undone(small)
+    assert config(small)["env"]["vars"] == {"GROQ_API_KEY": NEWER["groq"]}
+    assert holding(small, VALUES["groq"]) == ["openclaw.json.bak.2"], "put back when it was current still"
+    assert f"{small.state}/openclaw.json.bak.2: still holds a value of groq-api-key that was replaced since" in again
 
 
 # --- what the store says afterwards -----------------------------------------------------------------------------------

@@ -369,6 +369,15 @@ def test_a_dry_run_refuses_what_the_rotation_refuses(desk: Desk, consumer: str) 
     assert "openclaw-hooks-token: it cannot be rotated as it is bound" in doctor
 
 
+def test_a_dry_run_of_a_compromised_one_asks_what_stops_that(desk: Desk) -> None:
+    rented(desk, APP.format(probe="false"))
+    words = ("rotate", "acme-api-key", "--dry-run")
+    assert desk.typed(*words).code == desk.typed("rotate", "acme-api-key").code == 4
+    ran = desk.typed(*words, "--compromised")
+    told = " ".join(ran.out.split())
+    assert ran.code == 0 and "does not stop the replacement of a compromised one" in told, ran
+
+
 def test_a_hooks_token_is_rotated_where_its_consumer_validates_it(desk: Desk) -> None:
     held, env = desk.root / "held", desk.root / "gw.env"
     probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {held})" ]\n', 0o700)
@@ -435,6 +444,25 @@ def test_a_retry_that_does_not_end_it_says_what_does(desk: Desk) -> None:
     ran = desk.typed("revocations", "retry", "acme-api-key")
     assert ran.code == 1 and "clawsecrets revocations resolve acme-api-key 1" in ran.err, ran
     assert "clawsecrets revocations retry acme-api-key" in desk.typed("doctor").out
+
+
+def test_a_retry_tries_nothing_of_a_backup_that_is_not_confirmed(desk: Desk) -> None:
+    """What the store owes may be older than what the provider has: a person looks first."""
+    fake = rented(desk).fake
+    assert fake is not None
+    fake.fault("revoke", "status", status=403)
+    assert desk.typed("rotate", "acme-api-key").code == 1
+    desk.quick("backup", "copy")
+    shutil.rmtree(desk.home / "data")
+    desk.ok("restore", "copy", "--recovery-file", "code", "--key-file", "keys/new.key")
+    live = len(fake.live("acme"))
+    ran = desk.typed("revocations", "retry")
+    why = "acme-api-key version 1: not tried: it comes from a restored backup that is not confirmed"
+    assert ran.code == 1 and why in ran.err and "it goes on with: clawsecrets restore --confirm" in ran.err, ran
+    assert len(fake.live("acme")) == live == 2
+    desk.ok("restore", "--confirm", "--yes")
+    desk.ok("revocations", "retry")
+    assert len(fake.live("acme")) == 1
 
 
 # --- quickstart -----------------------------------------------------------------------------------------------------

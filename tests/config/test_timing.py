@@ -65,6 +65,7 @@ within = "1h"
     ('[schedule]\nattempts = 0', "[schedule]: attempts = 0 is too small"),
     ('[schedule]\nwindow = []', "[schedule]: key 'window' is not known; did you mean 'windows'?"),
     ('[daemon]\nlisten = "localhost:1"', "line 2: [daemon]: listen: 'localhost' is not an IP address"),
+    ('[daemon]\nlisten = "127.0.0.1:65536"', "line 2: [daemon]: listen: '127.0.0.1:65536' is not an address"),
     ('[daemon]\nlisten = "9779"', "line 2: [daemon]: listen: '9779' is not an address"),
     ('[daemon]\nnightly = "25:00"', "line 2: [daemon]: nightly: '25:00' is not a time of the day"),
     ('[daemon]\nlog = "xml"', "[daemon]: log = 'xml' is not known"),
@@ -79,6 +80,7 @@ def test_what_is_refused_and_where(text: str, words: str) -> None:
 
 @pytest.mark.parametrize(("listen", "found"), [
     ("nowhere", None), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:9", ("::1", 9)),
+    ("127.0.0.1:65535", ("127.0.0.1", 65535)),
 ])
 def test_where_it_listens(listen: str, found: tuple[str, int] | None) -> None:
     assert read(f'[daemon]\nlisten = "{listen}"').daemon.listen == found

@@ -213,6 +213,49 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(desk: Desk) -> 
         assert daemon.end() == 0
 
 
+def test_sighup_moves_its_pages_to_another_address_or_takes_them_away(desk: Desk) -> None:
+    port, other = free_port(), free_port()
+    kept(desk, port, every="1d")
+    file = desk.home / "clawsecrets.toml"
+    good = file.read_text()
+    with Running(desk, "one", port) as daemon:
+        daemon.until_said("daemon.leads")
+        daemon.until(lambda: daemon.page("/healthz") == (200, "ok\n"), "its page")
+        file.write_text(good.replace(f'"127.0.0.1:{port}"', f'"127.0.0.1:{other}"'))
+        daemon.send(signal.SIGHUP)
+        daemon.until_said("daemon.reloaded")
+        daemon.until(lambda: daemon.page("/healthz")[0] == 0, "that nobody answers at the former address")
+        daemon.port = other
+        daemon.until(lambda: daemon.page("/healthz") == (200, "ok\n"), "its page at the new one")
+        file.write_text(good.replace(f'"127.0.0.1:{port}"', '"nowhere"'))
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda: daemon.page("/healthz")[0] == 0, "that nobody answers there either")
+        assert daemon.end() == 0
+
+
+def test_sighup_with_another_store_is_refused(desk: Desk) -> None:
+    kept(desk, free_port(), every="1d")
+    file = desk.home / "clawsecrets.toml"
+    with Running(desk, "one", 0) as daemon:
+        daemon.until_said("daemon.leads")
+        file.write_text(f'{file.read_text()}[store]\nanchor = "{desk.root}/another"\n')
+        daemon.send(signal.SIGHUP)
+        daemon.until_said("daemon.config-refused")
+        assert daemon.events("daemon.config-refused")[0]["error"] == "[store] cannot change while the daemon runs"
+        assert daemon.end() == 0
+    assert not (desk.root / "another").exists()
+
+
+def test_an_empty_configuration_that_was_so_from_the_start_is_taken(desk: Desk) -> None:
+    desk.init()
+    (desk.home / "clawsecrets.toml").write_text("")
+    with Running(desk, "one", 0) as daemon:
+        daemon.until(lambda: "daemon.leads" in daemon.file.read_text(), "that it leads")
+        daemon.send(signal.SIGHUP)
+        daemon.until(lambda: "daemon.reloaded" in daemon.file.read_text(), "that it is taken")
+        assert daemon.end() == 0
+
+
 def test_a_paused_one_is_left_and_a_person_can_rotate_it_meanwhile(desk: Desk) -> None:
     port = free_port()
     kept(desk, port)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clawsecrets.errors import ClawError, NotFound, UsageError
-from clawsecrets.injectors import rendering
+from clawsecrets.injectors import jinja, rendering
 from clawsecrets.injectors.atomic import Access
 from clawsecrets.injectors.rendering import render
 from clawsecrets.injectors.template import Template, read_template
@@ -88,6 +88,12 @@ def test_no_error_holds_a_value(use: str, canary: bytes) -> None:
         assert canaries.search(said.encode(), canary) == []
 
 
+def test_a_value_that_reads_like_an_error_is_not_taken_for_its_words() -> None:
+    with pytest.raises(UsageError) as caught:
+        render("\n{{ {}[secret('a')] }}", lambda name: "'canary0123456789' is undefined")
+    assert caught.value.message == "line 2: something in it is not defined"
+
+
 @pytest.mark.parametrize(("template", "said"), [
     ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{{ secret('a') }}",
      "it takes longer than 3 s"),
@@ -108,6 +114,37 @@ def test_none_takes_for_ever_or_everything(template: str, said: str, monkeypatch
     assert caught.value.message == said
     [process] = started
     assert process.returncode is not None, "it is gone"
+
+
+def test_sixteen_mebibytes_are_made_and_not_a_byte_more() -> None:
+    value = "x" * 1024
+    assert len(render("{{ secret('a') * 16384 }}", lambda name: value)) == 16 << 20
+    with pytest.raises(UsageError, match=r"^line 1: it makes more than 16 MiB$"):
+        render("{{ secret('a') * 16384 }}y", lambda name: value)
+
+
+def test_its_time_is_counted_from_one_value_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that asks again and again takes a moment each time, and no less for that."""
+    monkeypatch.setattr(rendering, "SECONDS", 1.0)
+    rounds = "{% for i in range(99999) %}{{ secret('a') }}{% for j in range(9999) %}{% endfor %}{% endfor %}"
+    with pytest.raises(UsageError, match=r"^it takes longer than 1 s$"):
+        render(rounds, lookup)
+
+
+LIMITS = """
+import resource
+from clawsecrets.injectors import jinja
+jinja.confine(1.5)
+for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_CORE):
+    print(*resource.getrlimit(kind))
+"""
+
+
+def test_it_is_bounded_though_nobody_watches_it_any_more() -> None:
+    """Whoever started it may be gone; and a core would hold values."""
+    said = subprocess.run([sys.executable, "-c", LIMITS], capture_output=True, text=True, check=True).stdout
+    memory = jinja.MEMORY
+    assert said == f"{memory} {memory}\n3 3\n0 0\n"
 
 
 def test_what_reading_the_values_takes_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

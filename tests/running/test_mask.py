@@ -93,6 +93,14 @@ def lines_of(text: bytes, width: int, end: bytes = b"\n") -> bytes:
     return b"".join(text[at:at + width] + end for at in range(0, len(text), width))
 
 
+@pytest.mark.parametrize("width", [64, 76])
+def test_every_line_of_its_base64_is_hidden_also_by_itself(width: int) -> None:
+    for value, said in ((PEM, PEM), (KEY, KEY), (KEY, KEY + b"\n")):  # the last: as `echo` gives it to `base64`
+        lines = lines_of(base64.b64encode(said), width).splitlines()
+        shown = whole(b"".join(b"| " + line + b" |\n" for line in lines), value)
+        assert len(lines) > 1 and [line for line in lines if line in shown] == []
+
+
 def dump(data: bytes, before: bytes = b" ", between: str = " ", behind: bytes = b"") -> bytes:
     return b"".join(before + data[at:at + 16].hex(between).encode() + behind + b"\n" for at in range(0, len(data), 16))
 

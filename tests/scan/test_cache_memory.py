@@ -206,6 +206,24 @@ def test_what_is_neither_remembered_nor_new_may_stand_in_any_commit(repo: Repo) 
     objects.close()
 
 
+def test_an_early_commit_whose_own_tree_is_remembered_may_come_first(repo: Repo) -> None:
+    """git's diffs do not name a commit's own tree."""
+    head, parent, tree, other = repo.git("rev-parse", "HEAD", "HEAD~1", "HEAD^{tree}", "HEAD~1^{tree}").split()
+    early = bytes.fromhex(repo.git("commit-tree", "-p", parent, "-m", "early", tree))
+    objects, layout = Objects([repo.path / ".git/objects"], 20), find(repo.path, False)
+
+    def ways(remembered: str) -> remembering.Ways:
+        first = {bytes.fromhex(remembered): (bytes.fromhex(head), "")}
+        reached = {bytes.fromhex(head): 1, bytes.fromhex(parent): 0}
+        return remembering.Ways(Memory(repo.now, first, (bytes.fromhex(head),), reached), objects, layout, [early],
+                                clean=True)
+
+    assert ways(other).reached[early] == 0
+    with pytest.raises(remembering.Unsure):
+        ways(tree)
+    objects.close()
+
+
 def test_a_branch_from_long_ago(repo: Repo, tmp_path: Path, asked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clawsecrets.sources.git.ways.RECENT", 1)
     shutil.rmtree(repo.path / ".git/logs")  # what is in a reflog is a tip

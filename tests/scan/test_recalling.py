@@ -13,21 +13,24 @@ import subprocess
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from clawsecrets.config.paths import find_paths
-from clawsecrets.model.finding import Report
+from clawsecrets.model.finding import Coverage, Kind, Place, Report, Skipped
 from clawsecrets.reporters import reporter
 from clawsecrets.reporters.json import Json
 from clawsecrets.scan import cache as caches
 from clawsecrets.scan import recalled
 from clawsecrets.scan.baseline import Baseline, Entry
 from clawsecrets.scan.fingerprint import fingerprint
+from clawsecrets.scan.pipeline import Outcome
 from clawsecrets.scan.ruleset import Ruleset
 from clawsecrets.scan.triage import Group
 from clawsecrets.scan.verdict import exit_code
-from clawsecrets.wiring import scanning
+from clawsecrets.sources.git.memory import Memory
+from clawsecrets.wiring import recalling, scanning
 from clawsecrets.wiring.recalling import Recalling
 from clawsecrets.wiring.scanning import Order, Scan
 from tests import canary as canaries
@@ -277,6 +280,42 @@ def test_what_cannot_be_told_again(repo: Repository, home: Path, again: list[boo
     assert len(same(repo, home).findings) == 4
     same(repo, home)
     assert not again, "one is dangling: a commit may bring it without anything new"
+
+
+class NewOnly:
+    """A source of a repository that gives what is new."""
+
+    def __init__(self, *skipped: Skipped) -> None:
+        self.skipped, self.gives_all = skipped, False
+
+    def coverage(self) -> Coverage:
+        return Coverage(skipped=self.skipped)
+
+    def unsettle(self) -> None:
+        self.gives_all = True
+
+
+@pytest.mark.parametrize("what", ["", "matches", "skipped", "extra", "dropped", "of the source"])
+def test_whatever_is_told_of_what_is_new_is_looked_at_with_all_the_rest(what: str) -> None:
+    outcome, left = Outcome(), Skipped("a pack", "it is damaged")
+    if what in vars(outcome):
+        getattr(outcome, what).append(left)
+    source = NewOnly(*([left] if what == "of the source" else []))
+    one = Recalling(source, None, {}, None)  # type: ignore[arg-type]
+    assert one.holds(outcome) is (what == "") and source.gives_all is (what != "")
+
+
+@pytest.mark.parametrize("why", ["", "left", "interrupted", "shallow", "a file", "in no commit", "a value in a path"])
+def test_only_what_can_be_told_without_a_look_is_kept(repo: Repository, why: str) -> None:
+    skipped = (Skipped("a pack", "it is damaged"),) if why == "left" else ()
+    report = Report((), Coverage(skipped=skipped, shallow=why == "shallow"), interrupted=why == "interrupted")
+    commit = b"" if why == "in no commit" else bytes(20)
+    memory = Memory(0, {bytes(20): (commit, f"{token(7)}.env")}, (commit,), {})
+    source = SimpleNamespace(memory=lambda: memory, standing=lambda: {}, layout=SimpleNamespace(top=repo.path))
+    match = SimpleNamespace(place=Place(Kind.GIT_CONFIG, "file") if why == "a file" else Place(Kind.GIT_BLOB, "00"))
+    outcome = SimpleNamespace(matches=[match])
+    found = recalling.kept(source, outcome, report, "judged", lambda path: why != "a value in a path")  # type: ignore
+    assert (found is None) is (why != "")
 
 
 def test_a_cache_that_is_not_as_it_should_be(repo: Repository, home: Path, again: list[bool],
@@ -581,6 +620,36 @@ def test_a_commit_of_a_tag_and_the_same_again_on_a_branch(repo: Repository, home
     assert "refs/heads/aside" in reached()[1]
     repo.git("branch", "-D", "aside")
     assert reached()[0] in ("dangling", "reflog")
+
+
+def test_a_tag_of_a_tag_leads_there(repo: Repository, home: Path) -> None:
+    repo.git("checkout", "-q", "--detach")
+    repo.leak(76)
+    repo.git("tag", "-a", "inner", "-m", "words")
+    repo.git("tag", "-a", "outer", "-m", "words", "inner")
+    repo.git("tag", "-d", "inner")
+    repo.git("checkout", "-q", "main")
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    for _ in range(2):
+        [found] = [one for one in same(repo, home).findings if one.fingerprint == fingerprint(token(76).encode())]
+        where = found.locations[0].provenance
+        assert (where.reachable, where.refs) == ("tag", ("refs/tags/outer",))
+
+
+def test_a_name_that_a_branch_leads_to_is_told_by_its_first_commit_alone(repo: Repository, home: Path) -> None:
+    """Not by a tag of another history, in which it stands as well."""
+    first = repo.name(78)
+    repo.git("checkout", "-q", "--orphan", "apart")
+    repo.clean()
+    repo.git("tag", "aside")
+    repo.git("checkout", "-q", "main")
+    repo.git("branch", "-D", "apart")
+    repo.git("reflog", "expire", "--expire=now", "--all")
+    for _ in range(2):
+        [found] = [one for one in same(repo, home).findings if one.fingerprint == fingerprint(token(78).encode())]
+        [place] = found.locations
+        where = place.provenance
+        assert (where.commit, where.reachable, where.refs) == (first, "branch", ("refs/heads/main",))
 
 
 def test_more_reflog_entries_than_are_told(repo: Repository, home: Path, again: list[bool]) -> None:

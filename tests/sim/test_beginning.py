@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from clawsecrets.errors import UsageError
+from clawsecrets.errors import Fenced, UsageError
 from clawsecrets.model.audit import AuditEvent
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import State
@@ -68,6 +68,26 @@ def test_another_edit_as_it_begins_is_kept_and_the_rotation_goes_on(monkeypatch:
     record = it.engine().rotate(NAME, Order()).record
     assert state(it) is State.DONE and record.secret.env == "OTHER"
     it.check_end(record)
+
+
+def test_a_rotation_that_was_changed_by_another_is_not_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the lease says: only an edit beside the rotation is decided upon again."""
+    it = world()
+    it.faulty = False
+    real, edits = it.store.commit, ["gone on with elsewhere"]
+
+    def late(changes: list[Change], *lease: object) -> object:
+        record = it.store.load(NAME)
+        if edits and lease and record.rotation is not None:
+            commit(it, replace(record, rotation=replace(record.rotation, note=edits.pop())))
+        return real(changes, *lease)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(it.store, "commit", late)
+    with pytest.raises(Fenced, match="was changed by another process"):
+        it.engine().rotate(NAME, Order())
+    rotation = it.store.load(NAME).rotation
+    assert rotation is not None and (rotation.state, rotation.note) == (State.PLANNED, "gone on with elsewhere")
+    assert not it.done["create"]
 
 
 def test_a_deletion_as_it_begins_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

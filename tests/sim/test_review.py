@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,9 @@ from clawsecrets.model.rotation import Outcome, Rotation, State, Step
 from clawsecrets.model.secret import SecretValue, Stage, Version
 from clawsecrets.ports import Change, Handover, Reply, Request
 from clawsecrets.rotate.fenced import make_good
-from clawsecrets.rotate.job import Job
+from clawsecrets.rotate.job import Done, Job
 from clawsecrets.rotate.ledger import Ledger
+from clawsecrets.rotate.proof import revoke_new, revoke_old
 from tests.sim import gear
 from tests.sim.gear import WorldGear
 from tests.sim.test_more import state, world
@@ -193,6 +195,40 @@ def test_a_debt_of_an_earlier_rotation_is_not_this_ones() -> None:
     assert it.rotate().rotation.state is State.DONE  # type: ignore[union-attr]
 
 
+# --- right before a revocation ---
+
+
+def proven() -> tuple[World, Job]:
+    """A rotation whose new value is in use and proven, and what its next step is given."""
+    it = world("overlap", patience=1.0)
+    it.faulty = False
+    it.rotate()
+    assert state(it) is State.PROVEN
+    maker, record = WorldGear(it), it.store.load(NAME)
+    return it, Job(record, rotation_of(it), maker.outfit(record.secret), it.store, maker, it.clock.now())
+
+
+def test_nothing_is_revoked_while_the_new_version_is_not_current() -> None:
+    it, job = proven()
+    live, known = dict(it.live), job.rotation
+    turned = replace(known, new_version=known.old_version, old_version=known.new_version)
+    reply = revoke_old(replace(job, rotation=turned)).reply
+    assert (reply.outcome, it.live) == (Outcome.REFUSED, live)
+    assert reply.detail == "the new version is not current: nothing is revoked"
+
+
+@pytest.mark.parametrize("step", [revoke_old, revoke_new])
+def test_who_was_taken_over_revokes_nothing_any_more(step: Callable[[Job], Done]) -> None:
+    def taken() -> None:
+        raise Fenced("the lease was taken over")
+
+    it, job = proven()
+    live = dict(it.live)
+    with pytest.raises(Fenced):
+        step(replace(job, renew=taken))
+    assert it.live == live
+
+
 # --- what a minted value survives ---
 
 
@@ -229,6 +265,32 @@ def test_a_minted_value_does_not_wait_for_ever_and_a_person_is_told() -> None:
     full.left = 0
     assert it.rotate().rotation.state is State.DONE  # type: ignore[union-attr]
     assert len(it.live) == 1
+
+
+def test_a_store_that_fails_in_the_middle_says_that_the_rotation_is_unfinished() -> None:
+    it = world("overlap")
+    full = Full(it, 10**6)
+    for _ in range(2):
+        with pytest.raises(StoreError) as caught:
+            it.rotate()
+        assert caught.value.message == f"database or disk is full; the rotation of {NAME} is unfinished"
+        assert f"clawsecrets rotate {NAME}, or the daemon, then goes on with the rotation" in caught.value.hint
+    full.left = 0
+    assert it.rotate().rotation.state is State.DONE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_one_that_fails_before_or_after_it_says_nothing_of_the_kind(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise StoreError("the disk is gone")
+
+    it = world("overlap")
+    monkeypatch.setattr(it.store, "commit" if when == "before" else "release", failing)
+    with pytest.raises(StoreError) as caught:
+        it.rotate()
+    assert (caught.value.message, caught.value.hint) == ("the disk is gone", "")
+    rotation = it.store.load(NAME).rotation
+    assert rotation is None if when == "before" else rotation is not None and rotation.state is State.DONE
 
 
 def test_a_late_mint_that_cannot_be_revoked_is_owed_or_told() -> None:

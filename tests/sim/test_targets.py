@@ -73,11 +73,13 @@ def test_the_validating_consumer_must_read_one_of_the_targets(reads: tuple[str, 
     assert (why == "") is staged and ("--inject other" in why) is not staged
 
 
-def test_what_cannot_be_asked_is_refused_by_the_dry_run_as_by_the_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.LATER, Outcome.UNKNOWN])
+def test_what_cannot_be_asked_is_refused_by_the_dry_run_as_by_the_rotation(
+        outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     it = world()
     it.faulty = False
     record = it.store.load(NAME)
-    monkeypatch.setattr(gear._App, "preflight", lambda app, handover: Reply(Outcome.LATER, "connection refused"))
+    monkeypatch.setattr(gear._App, "preflight", lambda app, handover: Reply(outcome, "connection refused"))
     dry = [r for r in preflight.checks(record, WorldGear(it).outfit(record.secret), it.store)
            if r.outcome is not Outcome.OK]
     rotation = it.rotate().rotation
@@ -95,6 +97,29 @@ def test_of_a_dead_one_an_unwell_consumer_is_a_note_in_the_dry_run_too(monkeypat
     monkeypatch.setattr(outfit.issuer, "test", lambda value, request: Reply(Outcome.REFUSED))
     replies = list(preflight.checks(record, outfit, it.store))
     assert all(r.outcome is Outcome.OK for r in replies) and preflight.OF_DEAD in replies[-1].detail
+
+
+def test_one_that_cannot_be_tested_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = world()
+    it.faulty = False
+    record = it.store.load(NAME)
+    outfit = WorldGear(it).outfit(record.secret)
+    monkeypatch.setattr(outfit.consumers["app"], "preflight", lambda handover: Reply(Outcome.REFUSED, "it is down"))
+    for reply in (Reply(Outcome.REFUSED, untestable=True), Reply(Outcome.UNKNOWN), Reply(Outcome.LATER)):
+        monkeypatch.setattr(outfit.issuer, "test", lambda value, request, reply=reply: reply)
+        last = list(preflight.checks(record, outfit, it.store))[-1]
+        assert (last.outcome, last.detail) == (Outcome.REFUSED, "consumer app: it is down")
+
+
+def test_of_what_another_host_carries_out_the_dry_run_says_so_and_asks_nothing_here() -> None:
+    it = world("self-issued", traits=("other-host",))
+    it.faulty, it.carries = False, Outcome.REFUSED
+    record = it.store.load(NAME)
+    record = replace(record, secret=replace(record.secret, consumers=("app@other",)))
+    here = replace(WorldGear(it).outfit(record.secret), consumers={})
+    [reply] = preflight.checks(record, here, it.store)
+    assert reply.outcome is Outcome.OK
+    assert reply.detail == "host other carries it out, and looks there whether it can"
 
 
 @pytest.mark.parametrize("strategy", ALL)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from clawsecrets.model.finding import Kind, Skipped
+from clawsecrets.sources.git.earliest import Earliest, Unclear, _has
 from clawsecrets.sources.git.edges import APART, END, Edges, begins, ids
 from clawsecrets.sources.git.loose import LARGE
-from clawsecrets.sources.git.memory import First
+from clawsecrets.sources.git.memory import TIPS, First
 from clawsecrets.sources.git.objects import Objects
 from clawsecrets.sources.git.packs import BLOB, TREE
 from clawsecrets.sources.git.source import GitSource
@@ -128,6 +129,9 @@ def test_a_worker_that_died_leaves_it_to_git(tmp_path: Path) -> None:
     wanted = {bytes.fromhex(garden.git("rev-parse", "main:deep/down/file").strip()): {Kind.GIT_BLOB}}
     found = answers(Ways(base, objects, source._edges), wanted)
     assert found == answers(Ways(base, objects), wanted) != ({}, {})
+    source, _ = read(garden, leave=1)
+    with pytest.raises(Unclear):  # git would confirm what comes first of the commits that are noted
+        Earliest(source.database(), source._edges, list(wanted))
 
 
 def test_a_tree_that_is_missing_leaves_it_to_git(tmp_path: Path) -> None:
@@ -140,6 +144,47 @@ def test_a_tree_that_is_missing_leaves_it_to_git(tmp_path: Path) -> None:
     assert tree in " ".join(one.what for one in told)
     [edges] = source._edges
     assert edges.torn
+
+
+def test_notes_that_contradict_each_other_tell_nothing() -> None:
+    """A thing that a tree does not take over from what it is built on was there."""
+    at, begin, end = (np.array([number]) for number in (0, 3, 5))
+    which, pairs = _has(at, begin, end, np.array([1]))
+    assert (which.tolist(), pairs.tolist()) == ([0], [3, 5])
+    with pytest.raises(Unclear):
+        _has(at, begin, end, np.array([-1]))
+
+
+def test_notes_that_git_does_not_confirm_leave_it_to_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    garden = plant(tmp_path / "repo")
+    for name in ("deep/down/file", "later", "last"):
+        garden.write(name, filler(name))
+        garden.commit(name)
+    source, _ = read(garden)
+    base, objects = source.database(), Objects(source.layout.stores, source.layout.width)
+    wanted = {bytes.fromhex(garden.git("rev-parse", "main:deep/down/file").strip()): {Kind.GIT_BLOB}}
+    monkeypatch.setattr(Earliest, "commits", lambda self, roots, turns: np.array([turns.max()]))
+    found = answers(Ways(base, objects, source._edges), wanted)
+    assert found == answers(Ways(base, objects), wanted) != ({}, {})
+
+
+def test_what_could_not_all_be_told_is_not_to_be_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    garden = plant(tmp_path / "repo")
+    garden.write("deep/down/file", filler("down"))
+    garden.commit("Down")
+    source, _ = read(garden)
+    base, objects = source.database(), Objects(source.layout.stores, source.layout.width)
+    wanted = {bytes.fromhex(garden.git("rev-parse", "main:deep/down/file").strip()): {Kind.GIT_BLOB}}
+
+    ways = Ways(base, objects, source._edges)
+    first, _ = answers(ways, wanted)
+    assert ways.memory(first, list(ways.commits)) is not None
+    assert ways.memory(first, [bytes(20)] * (TIPS + 1)) is None
+    ways.skipped.append(Skipped("where findings come from", "git ended"))
+    assert ways.memory(first, list(ways.commits)) is None
+    ways.skipped.clear()
+    monkeypatch.setattr(base, "layout", base.layout._replace(shallow=True))
+    assert ways.memory(first, list(ways.commits)) is None, "older commits may come"
 
 
 @pytest.mark.parametrize("packed", [False, True])

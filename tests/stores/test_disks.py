@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 
 from clawsecrets.errors import StoreError, StoreGone
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.stores import sqlite
+from clawsecrets.stores import sqlite, trying
 from clawsecrets.stores.backup import backup, restore
 from clawsecrets.stores.doctor import notes
+from clawsecrets.stores.faults import io_failed, kept_from
 from clawsecrets.stores.trying import unwritable
 from tests.cli.desk import Desk
 from tests.contract.store import change, event, fresh, put
@@ -97,6 +99,35 @@ def test_a_completely_full_disk_can_be_read(place: Place, mount: Mount) -> None:
     put(store, "b")
     assert list(store.names()) == ["a", "b"]
     store.close()
+
+
+def test_a_disk_that_takes_no_more_files_is_full_too(place: Place, mount: Mount) -> None:
+    """Though it has bytes left."""
+    disk = mount("size=4m,nr_inodes=10")
+    path = disk / "store.db"
+    store, _ = sqlite.create(path, place.anchor, [place.key])
+    put(store, "a", "kept")
+    store.close()
+    assert unwritable(path, place.anchor) is None
+    with pytest.raises(OSError, match="space"):
+        for number in range(10):
+            (disk / f"filler-{number}").touch()
+    assert kept_from(path) is not None
+    store = sqlite.open_store(path, place.anchor, [place.key])
+    assert store.value("a", 1) == SecretValue("kept")
+    with pytest.raises(StoreError, match="the disk is full") as caught:
+        put(store, "b")
+    assert "make space" in caught.value.hint
+    for file in disk.glob("filler-*"):
+        file.unlink()
+    put(store, "b")
+    store.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_quota_that_is_used_up_is_a_full_disk(number: int) -> None:
+    said = io_failed("write beside", Path("/x/store.db"), OSError(number, os.strerror(number)))
+    assert said.message == "cannot write beside /x/store.db: the disk is full" and "make space" in said.hint
 
 
 def test_a_full_state_disk_stops_the_commit_before_it_happens(place: Place, mount: Mount) -> None:
@@ -205,6 +236,19 @@ def test_what_cannot_be_written_is_seen_before(place: Place, mount: Mount, part:
     else:
         remount(disk, "rw")
     assert unwritable(path, anchor) is None and sorted(disk.rglob("*")) == before
+
+
+def test_what_only_writing_shows_is_seen_before_too(
+        place: Place, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quota that is used up: what the system says of the disk knows nothing of it."""
+    disk = mount("size=400k")
+    path = disk / "s.db"
+    sqlite.create(path, place.anchor, [place.key])[0].close()
+    monkeypatch.setattr(trying, "kept_from", lambda path: None)
+    assert unwritable(path, place.anchor) is None
+    fill(disk)
+    cannot = unwritable(path, place.anchor)
+    assert cannot is not None and "the disk is full" in cannot.message and cannot.hint
 
 
 @pytest.mark.parametrize("state", ["full", "read-only"])

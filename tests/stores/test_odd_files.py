@@ -13,6 +13,7 @@ from clawsecrets.errors import StoreDamaged, StoreError, StoreGone, StoreLocked
 from clawsecrets.stores import sqlite
 from clawsecrets.stores.files import SMALL, make_folders, make_private_folder, read_private, write_private
 from clawsecrets.stores.keys import KeyFile, SystemdCredential
+from clawsecrets.stores.trying import unwritable
 from tests.contract.store import put
 from tests.stores.conftest import Place
 
@@ -92,6 +93,23 @@ def test_a_flooded_anchor_is_damage(place: Place, content: bytes) -> None:
             place.open()
     place.open(accept_older=True).close()
     place.open().close()
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702])
+def test_nothing_is_changed_while_others_may_write_where_the_anchor_is(place: Place, mode: int) -> None:
+    """They could put an older one in its place."""
+    path, anchor = place.root / "d2" / "s.db", place.root / "state" / "anchor"
+    store, _ = sqlite.create(path, anchor, [place.key])
+    put(store, "a")
+    anchor.parent.chmod(mode)
+    with pytest.raises(StoreLocked, match="open to other users") as caught:
+        put(store, "b")
+    assert caught.value.hint == f"run: chmod go-w {anchor.parent}" and list(store.names()) == ["a"]
+    assert isinstance(unwritable(path, anchor), StoreLocked)
+    anchor.parent.chmod(0o755)
+    put(store, "b")
+    assert unwritable(path, anchor) is None and list(store.names()) == ["a", "b"]
+    store.close()
 
 
 def test_nested_key_slots_are_damage(place: Place) -> None:
