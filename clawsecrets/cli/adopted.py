@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,31 @@ def tell_places(found: Sequence[Found]) -> None:
         say(clean(f"{one.secret} stands in {one.where}: {one.change}"))
         if one.command:
             say(clean(f"  {one.command}"))
+
+
+def needed(session: Session, plan: Plan, env_file: str) -> list[str]:
+    """How the gateway, and what a Compose file says, are to be started from now on; empty: as before. `env_file`:
+    where the gateway's variables are kept, empty: nowhere."""
+    from clawsecrets.adopting.plan import Way
+
+    told = []
+    if plan.gateway_variables and env_file:
+        told.append(f"start the gateway with EnvironmentFile={env_file} from now on")
+    elif plan.gateway_variables:
+        told.append("start the gateway like this from now on: "
+                    + _run_with(session, plan.gateway_variables, "openclaw", "gateway"))
+    for file in dict.fromkeys(move.file for move in plan.of(Way.COMPOSE)):
+        mine = {move.name: move.variable for move in plan.of(Way.COMPOSE) if move.file == file}
+        told.append(f"start what {file} says like this from now on: "
+                    + _run_with(session, mine, "docker", "compose", "--file", file, "up", "--detach"))
+    return told
+
+
+def _run_with(session: Session, variables: Mapping[str, str], *command: str) -> str:
+    envs = {name: session.store.load(name).secret.env for name in variables}
+    options = [word for name, variable in variables.items()
+               for word in ("--secret", name if envs[name] == variable else f"{name}={variable}")]
+    return shlex.join(["clawsecrets", "run", *options, "--", *command])
 
 
 def tell_end(plan: Plan, proof: Proof, needed: Sequence[str], found: Sequence[Found], *, started: bool,

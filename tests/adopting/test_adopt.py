@@ -102,6 +102,23 @@ def test_references_are_answered_by_the_resolver(small: Small) -> None:
     assert json.loads(done.stdout)["values"][name] == VALUES["gateway"]
 
 
+def test_a_bundle_that_is_kept_elsewhere_is_the_one_that_openclaw_is_pointed_at(small: Small) -> None:
+    bundle = small.desk.root / "elsewhere" / "refs"
+    small.desk.config(f'[injectors.openclaw-refs]\nkind = "resolver-bundle"\npath = "{bundle}"\n')
+    assert small.adopt("--apply").code == 0
+    provider = json.loads(small.config.read_text())["secrets"]["providers"]["clawsecrets"]
+    assert provider["args"][-1] == str(bundle) and bundle.is_file()
+
+
+def test_a_target_of_that_name_that_is_no_bundle_is_refused_before_anything_changes(small: Small) -> None:
+    before = small.contents()
+    small.desk.config(f'[injectors.openclaw-refs]\nkind = "directory"\npath = "{small.desk.root}/files"\n')
+    for words in ((), ("--apply",)):
+        ran = small.adopt(*words)
+        assert (ran.code, "[injectors.openclaw-refs] is no resolver-bundle" in ran.err) == (2, True), ran
+    assert small.contents() == before
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_it_is_gone_on_with(small: Small, step: str) -> None:
     killed_at(small, step)
