@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clawsecrets.cli.importing import NEW
@@ -13,6 +13,7 @@ from clawsecrets.errors import ConfigError, NotFound, StoreMissing, WorkLeft
 from clawsecrets.model.secret import Secret
 
 if TYPE_CHECKING:
+    from clawsecrets.adopting.journal import Journal
     from clawsecrets.adopting.plan import Plan
     from clawsecrets.adopting.run import Proof
     from clawsecrets.cli.session import Session
@@ -49,6 +50,18 @@ def as_document(plan: Plan, states: Mapping[str, str]) -> dict[str, object]:
             "moves": [{"secret": move.name, "where": move.where, "way": move.way.value, "variable": move.variable,
                        "state": states.get(move.name, "")} for move in plan.moves],
             "left": [{"where": left.where, "why": left.why} for left in plan.left]}
+
+
+def begun(journal: Callable[[], Journal]) -> list[str]:
+    """A line where an adoption is past its first step and did not end: what is open, and what goes on with it."""
+    from clawsecrets.adopting.journal import Step
+
+    with contextlib.suppress(NotFound, StoreMissing):
+        step, plan = journal().step, journal().plan()
+        if step not in (Step.DONE, Step.CAPTURE):
+            words = shlex.join(["clawsecrets", "adopt", plan.folder, "--apply"])
+            return [f"NOT finished: the adoption of {plan.folder} is open at its step `{step}`; go on with it: {words}"]
+    return []
 
 
 def unrotatable(session: Session, plan: Plan, candidates: Sequence[Candidate] = ()) -> list[str]:

@@ -17,6 +17,7 @@ import typer
 
 from clawsecrets.cli.adopted import (
     as_document,
+    begun,
     needed,
     places,
     tell_end,
@@ -110,18 +111,20 @@ class _Work:
         hand = self._by_hand(survey.plan, survey.values)
         found, _ = self._elsewhere(survey.plan, survey.values)
         unfit = unrotatable(self.session, survey.plan, survey.candidates)
+        open_step = begun(self._journal)
         if as_json:
             emit({"applied": False, "undone": False, **as_document(survey.plan, states),
-                  "notes": [*survey.notes, *unfit], "elsewhere": places([*hand, *found]), "proof": None})
+                  "notes": [*survey.notes, *unfit, *open_step], "elsewhere": places([*hand, *found]), "proof": None})
         else:
             tell_moves(survey, states, done=False)
             tell_rest(survey)
             tell_places([*hand, *found])
-            for line in unfit:
+            for line in (*unfit, *open_step):
                 say(clean(line))
-            say(f"dry run: {len(survey.plan.names)} secret(s) at {len(survey.plan.moves)} place(s) would be moved; "
-                "nothing was changed. --apply does it")
-        return 0
+            if not open_step:
+                say(f"dry run: {len(survey.plan.names)} secret(s) at {len(survey.plan.moves)} place(s) would be moved; "
+                    "nothing was changed. --apply does it")
+        return WorkLeft.exit_code if open_step else 0
 
     def apply(self, as_json: bool) -> int:
         from clawsecrets.adopting.journal import Step
