@@ -94,6 +94,7 @@ def create_store(session: Session, sources: Sequence[KeySource], recovery_file: 
                          "--recovery-file PATH writes it into a file, --no-recovery does without")
     if recovery_file and Path(recovery_file).exists():
         raise UsageError(f"{recovery_file} is there already", "the recovery code goes into a new file")
+    stores.require_findable(session.config, sources)
 
     def make() -> SecretValue:
         event = session.event("store.init")

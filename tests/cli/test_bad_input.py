@@ -138,6 +138,18 @@ def test_loose_modes(stocked: Desk, path: str, mode: int) -> None:
     intact(stocked)
 
 
+def test_a_place_whose_name_is_not_utf_8(desk: Desk) -> None:
+    """The store would write it down. Nothing is made, or changed."""
+    odd = os.fsdecode(os.fsencode(desk.root) + b"/x-\xff")
+    recovery = ("--recovery-file", f"{odd}/new/code")
+    complains(desk.run("init", "--unattended", *recovery, env={"CLAWSECRETS_HOME": odd}), 2, about="not UTF-8")
+    complains(desk.run("init", "--key-file", f"{odd}/key", *recovery), 2, about="not UTF-8")
+    assert not os.path.lexists(odd)
+    desk.init()
+    complains(desk.run("rekey", "--key-file", f"{odd}/key"), 2, about="not UTF-8")
+    assert not os.path.lexists(odd)
+
+
 # --- the database ---------------------------------------------------------------------------------------------------
 
 
