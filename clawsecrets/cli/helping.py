@@ -11,6 +11,11 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from clawsecrets.errors import UsageError
+
+PLACES = frozenset({"FILE", "PATH", "STATE_FOLDER", "TEMPLATE", "URL"})
+"""What parameters are called that name a place."""
+
 
 def text_of(function: Callable[..., Any]) -> str:
     """A function's docstring as paragraphs of one line each: the terminal wraps them, not the source."""
@@ -57,16 +62,27 @@ class _Plain:
     typers: Callable[[], Any]
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value as the command takes it. BadParameter, by typer."""
+        """The value as the command takes it. BadParameter, by typer; UsageError."""
         many = param.multiple or param.nargs == -1
         if value is None:
             return () if many else None
+        if param.metavar in PLACES and "" in (value if many else [value]):
+            self._require_default(param, ctx)
         asked = self.parameter.type_descriptor.annotation
         if asked in (str, int) and type(value) is asked and not many:
             return value
         if asked == list[str] and many and isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value):
             return list(value)
         return self.typers().coerce(value, param=param, ctx=ctx)
+
+
+    @staticmethod
+    def _require_default(param: Any, ctx: Any) -> None:
+        """An empty place that was typed is a variable of a shell that is not set, and means no default. UsageError."""
+        source = ctx.get_parameter_source(param.name)
+        if source is not None and source.name == "COMMANDLINE":
+            name = "/".join(param.opts) if param.param_type_name == "option" else param.metavar
+            raise UsageError(f"{name}: it is empty", "name the place, or leave it out; is a variable of the shell unset?")
 
 
 def _untyped(ctx: object) -> None:

@@ -89,6 +89,22 @@ def test_malformed_json5(stocked: Desk, kind: str) -> None:
     intact(stocked)
 
 
+EMPTY = {
+    "store": ("list", "--store", ""), "config": ("list", "--config="), "group": ("store", "check", ""),
+    "scan": ("scan", "path", ".", "--known", "--store", ""), "bare scan": ("scan", "--config", ""),
+    "key": ("rekey", "--key-file", ""), "output": ("fingerprints", "export", "-o", ""),
+    "argument": ("adopt", ""), "many": ("import", "one.env", ""), "repeated": ("adopt", "--also", ""),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_an_empty_place_is_not_the_default(stocked: Desk, kind: str) -> None:
+    """A variable of a shell that is not set."""
+    ran = stocked.typed(*EMPTY[kind])
+    complains(ran, 2, about="it is empty")
+    assert ran.out == ""
+
+
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 
