@@ -4,9 +4,10 @@ Python behind an argument whose name says what it is (`PATH|URL <list[str]>`).""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +16,7 @@ from clawsecrets.errors import UsageError
 
 PLACES = frozenset({"FILE", "PATH", "STATE_FOLDER", "TEMPLATE", "URL"})
 """What parameters are called that name a place."""
+_LISTS: Mapping[Any, Callable[[str], Any]] = {list[str]: str, list[Path]: Path}
 
 
 def text_of(function: Callable[..., Any]) -> str:
@@ -69,12 +71,14 @@ class _Plain:
         if param.metavar in PLACES and "" in (value if many else [value]):
             self._require_default(param, ctx)
         asked = self.parameter.type_descriptor.annotation
-        if asked in (str, int) and type(value) is asked and not many:
+        if not many and asked in (str, int) and type(value) is asked:
             return value
-        if asked == list[str] and many and isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value):
-            return list(value)
+        # of a file, typer would look whether it can be read, and not say why it cannot: who reads it does
+        if not many and asked is Path and type(value) is str:
+            return Path(value)
+        if many and asked in _LISTS and isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value):
+            return [*map(_LISTS[asked], value)]
         return self.typers().coerce(value, param=param, ctx=ctx)
-
 
     @staticmethod
     def _require_default(param: Any, ctx: Any) -> None:
@@ -82,7 +86,7 @@ class _Plain:
         source = ctx.get_parameter_source(param.name)
         if source is not None and source.name == "COMMANDLINE":
             name = "/".join(param.opts) if param.param_type_name == "option" else param.metavar
-            raise UsageError(f"{name}: it is empty", "name the place, or leave it out; is a variable of the shell unset?")
+            raise UsageError(f"{name}: it is empty", "name the place, or leave it out: a variable of the shell may be unset")
 
 
 def _untyped(ctx: object) -> None:

@@ -228,7 +228,8 @@ def test_plaintext_that_is_left_is_told_and_is_not_success(small: Small) -> None
     small.config.write_text(json.dumps(config))
     ran = small.adopt("--apply")
     assert (ran.code, f"still holds plaintext: {small.config}" in ran.err) == (1, True)
-    looked, open_step = small.adopt(), f"is open at its step `purge`; go on with it: clawsecrets adopt {small.state} --apply"
+    open_step = f"is open at its step `purge`; go on with it: clawsecrets adopt {small.state} --apply"
+    looked = small.adopt()
     assert (looked.code, open_step in looked.err, "dry run" in looked.err) == (1, True, False), looked
     asked = small.adopt("--json")
     assert (asked.code, open_step in json.loads(asked.out)["notes"][-1]) == (1, True), asked

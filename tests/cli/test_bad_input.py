@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,22 @@ def test_an_empty_place_is_not_the_default(stocked: Desk, kind: str) -> None:
     ran = stocked.typed(*EMPTY[kind])
     complains(ran, 2, about="it is empty")
     assert ran.out == ""
+
+
+LESS = ("import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, right, 0, 0, 0) for right in (1, 2)]; "
+        "os.execv(sys.argv[1], sys.argv[1:])")
+"""Runs a command as somebody to whom modes of files mean something, also where that is root (PR_CAPBSET_DROP)."""
+
+
+@pytest.mark.parametrize("words", ["import {}", "providers check {}", "rules list --rules {}"])
+def test_a_file_that_may_not_be_read(stocked: Desk, words: str) -> None:
+    """It is told as one that is missing is, with the reason."""
+    path = stocked.write("shut/file", "", 0o000)
+    done = subprocess.run([sys.executable, "-c", LESS, str(SCRIPT), *words.format(path).split()],
+                          text=True, capture_output=True, env=stocked.env, cwd=stocked.root, timeout=LIMIT, check=False)
+    ran = Ran(done.stdout, done.stderr, done.returncode)
+    complains(ran, 2, about="file")
+    assert "cannot be read: Permission denied" in ran.everything, ran
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
