@@ -86,7 +86,8 @@ class _Plain:
         source = ctx.get_parameter_source(param.name)
         if source is not None and source.name == "COMMANDLINE":
             name = "/".join(param.opts) if param.param_type_name == "option" else param.metavar
-            raise UsageError(f"{name}: it is empty", "name the place, or leave it out: a variable of the shell may be unset")
+            raise UsageError(f"{name}: it is empty",
+                             "name the place, or leave it out: a variable of the shell may be unset")
 
 
 def _untyped(ctx: object) -> None:
