@@ -14,7 +14,7 @@ import typer.main
 from clawsecrets import errors
 from clawsecrets.cli.answers import STUCK
 from clawsecrets.cli.app import build
-from clawsecrets.cli.entry import EXIT_BUG
+from clawsecrets.cli.entry import EXIT_BUG, EXIT_INTERRUPTED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -75,7 +75,7 @@ def test_exit_codes_are_documented_as_they_are() -> None:
     def codes(kind: type[errors.ClawError]) -> set[int]:
         return {kind.exit_code}.union(*(codes(child) for child in kind.__subclasses__()))
 
-    assert documented == {0, STUCK, EXIT_BUG} | codes(errors.ClawError)
+    assert documented == {0, STUCK, EXIT_BUG, EXIT_INTERRUPTED} | codes(errors.ClawError)
 
 
 def test_the_tree_in_the_errors_module_is_true() -> None:
@@ -99,3 +99,12 @@ def test_the_tree_in_the_architecture_is_the_tree() -> None:
     assert {m for m in modules if m not in block} == set()
     for path in (ROOT / "clawsecrets" / "model").glob("*.py"):
         assert path.name == "__init__.py" or path.name in block, path.name
+    commands = set(re.findall(r"\w+", block.split("\n  cli/")[1].split("\ntests/")[0]))
+    assert {p.stem for p in (ROOT / "clawsecrets" / "cli").glob("*.py")} - {"__init__"} - commands == set()
+
+
+def test_packages_of_the_import_contracts_are_there() -> None:
+    contracts = (ROOT / "pyproject.toml").read_text().split("[tool.importlinter]")[1]
+    named = re.findall(r"clawsecrets\.(\w+)|\((\w+)\)", contracts)
+    there = {p.stem for p in (ROOT / "clawsecrets").iterdir()}
+    assert {one or other for one, other in named} - there - {"__main__"} == set()

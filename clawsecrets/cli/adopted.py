@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clawsecrets.cli.importing import NEW
@@ -12,6 +13,7 @@ from clawsecrets.errors import ConfigError, NotFound, StoreMissing, WorkLeft
 from clawsecrets.model.secret import Secret
 
 if TYPE_CHECKING:
+    from clawsecrets.adopting.journal import Journal
     from clawsecrets.adopting.plan import Plan
     from clawsecrets.adopting.run import Proof
     from clawsecrets.cli.session import Session
@@ -50,6 +52,18 @@ def as_document(plan: Plan, states: Mapping[str, str]) -> dict[str, object]:
             "left": [{"where": left.where, "why": left.why} for left in plan.left]}
 
 
+def begun(journal: Callable[[], Journal]) -> list[str]:
+    """A line where an adoption is past its first step and did not end: what is open, and what goes on with it."""
+    from clawsecrets.adopting.journal import Step
+
+    with contextlib.suppress(NotFound, StoreMissing):
+        step, plan = journal().step, journal().plan()
+        if step not in (Step.DONE, Step.CAPTURE):
+            words = shlex.join(["clawsecrets", "adopt", plan.folder, "--apply"])
+            return [f"NOT finished: the adoption of {plan.folder} is open at its step `{step}`; go on with it: {words}"]
+    return []
+
+
 def unrotatable(session: Session, plan: Plan, candidates: Sequence[Candidate] = ()) -> list[str]:
     """A line for each secret that no rotation could replace as it is bound then. `candidates`: of one that is only
     planned, where the gateway will read what becomes a SecretRef."""
@@ -80,6 +94,31 @@ def tell_places(found: Sequence[Found]) -> None:
         say(clean(f"{one.secret} stands in {one.where}: {one.change}"))
         if one.command:
             say(clean(f"  {one.command}"))
+
+
+def needed(session: Session, plan: Plan, env_file: str) -> list[str]:
+    """How the gateway, and what a Compose file says, are to be started from now on; empty: as before. `env_file`:
+    where the gateway's variables are kept, empty: nowhere."""
+    from clawsecrets.adopting.plan import Way
+
+    told = []
+    if plan.gateway_variables and env_file:
+        told.append(f"start the gateway with EnvironmentFile={env_file} from now on")
+    elif plan.gateway_variables:
+        told.append("start the gateway like this from now on: "
+                    + _run_with(session, plan.gateway_variables, "openclaw", "gateway"))
+    for file in dict.fromkeys(move.file for move in plan.of(Way.COMPOSE)):
+        mine = {move.name: move.variable for move in plan.of(Way.COMPOSE) if move.file == file}
+        told.append(f"start what {file} says like this from now on: "
+                    + _run_with(session, mine, "docker", "compose", "--file", file, "up", "--detach"))
+    return told
+
+
+def _run_with(session: Session, variables: Mapping[str, str], *command: str) -> str:
+    envs = {name: session.store.load(name).secret.env for name in variables}
+    options = [word for name, variable in variables.items()
+               for word in ("--secret", name if envs[name] == variable else f"{name}={variable}")]
+    return shlex.join(["clawsecrets", "run", *options, "--", *command])
 
 
 def tell_end(plan: Plan, proof: Proof, needed: Sequence[str], found: Sequence[Found], *, started: bool,

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.adopted import as_document, places, tell_end, tell_moves, tell_places, tell_rest, unrotatable
+from clawsecrets.cli.adopted import (
+    as_document,
+    begun,
+    needed,
+    places,
+    tell_end,
+    tell_moves,
+    tell_places,
+    tell_rest,
+    unrotatable,
+)
 from clawsecrets.cli.importing import DIFFERS, NEW, change_of, state_of
 from clawsecrets.cli.output import clean, emit, say
 from clawsecrets.cli.quickstart import config_file, state_folder
@@ -24,7 +34,7 @@ from clawsecrets.errors import ConfigError, NotFound, Refused, StoreDamaged, Sto
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import Kind, SecretValue
 from clawsecrets.ports import Change
-from clawsecrets.wiring.reading import add_target, gateway_url
+from clawsecrets.wiring.reading import REFS, add_target, gateway_url, refs_bundle
 
 if TYPE_CHECKING:
     from clawsecrets.adopting.journal import Journal
@@ -34,8 +44,8 @@ if TYPE_CHECKING:
     from clawsecrets.wiring.adopting import Survey
     from clawsecrets.wiring.around import Found
 
-REFS, ENV, GATEWAY = "openclaw-refs", "openclaw-env", "gateway"
-"""Names of the targets that are made."""
+ENV, GATEWAY = "openclaw-env", "gateway"
+"""Names of the targets that are made, beside REFS."""
 PATIENCE = 120.0
 """Seconds that the gateway may take to leave, or to answer."""
 
@@ -95,29 +105,33 @@ class _Work:
     # --- what is asked for --------------------------------------------------------------------------------------------
 
     def plan(self, as_json: bool) -> int:
+        self._bundle()
         survey = self._survey()
         states = self._states(survey)
         hand = self._by_hand(survey.plan, survey.values)
         found, _ = self._elsewhere(survey.plan, survey.values)
         unfit = unrotatable(self.session, survey.plan, survey.candidates)
+        open_step = begun(self._journal)
         if as_json:
             emit({"applied": False, "undone": False, **as_document(survey.plan, states),
-                  "notes": [*survey.notes, *unfit], "elsewhere": places([*hand, *found]), "proof": None})
+                  "notes": [*survey.notes, *unfit, *open_step], "elsewhere": places([*hand, *found]), "proof": None})
         else:
             tell_moves(survey, states, done=False)
             tell_rest(survey)
             tell_places([*hand, *found])
-            for line in unfit:
+            for line in (*unfit, *open_step):
                 say(clean(line))
-            say(f"dry run: {len(survey.plan.names)} secret(s) at {len(survey.plan.moves)} place(s) would be moved; "
-                "nothing was changed. --apply does it")
-        return 0
+            if not open_step:
+                say(f"dry run: {len(survey.plan.names)} secret(s) at {len(survey.plan.moves)} place(s) would be moved; "
+                    "nothing was changed. --apply does it")
+        return WorkLeft.exit_code if open_step else 0
 
     def apply(self, as_json: bool) -> int:
         from clawsecrets.adopting.journal import Step
         from clawsecrets.adopting.run import Adoption
 
         self._require_memory()
+        self._bundle()  # what is wrong there is refused before anything changes
         journal = self._journal()
         journal.expire()
         self._stopped()
@@ -145,8 +159,8 @@ class _Work:
         hand = self._by_hand(plan, stood)
         found, noted = self._elsewhere(plan, stood)
         started = proof.clean and self._started()
-        needed = [*self._needed(plan), *unrotatable(self.session, plan), *noted]
-        return tell_end(plan, proof, needed, [*hand, *found], started=started, as_json=as_json)
+        told = [*needed(self.session, plan, self._env_path()), *unrotatable(self.session, plan), *noted]
+        return tell_end(plan, proof, told, [*hand, *found], started=started, as_json=as_json)
 
     def _nothing(self, plan: Plan, as_json: bool) -> int:
         """Nothing is to be moved in the folder; what was adopted before may stand elsewhere still."""
@@ -303,7 +317,7 @@ class _Work:
             raise UsageError(f"--env-file: {file.parent} is no folder in memory (tmpfs)", hint)
 
     def _bundle(self) -> Path:
-        return self.session.paths.data / "bundles" / "openclaw"
+        return refs_bundle(self.session.config.injectors, self.session.paths)
 
     def _tools(self, plan: Plan) -> Tools:
         from clawsecrets.adopting.run import Tools
@@ -376,25 +390,3 @@ class _Work:
             raise ConfigError(f"{option} cannot be run", "name a command that ends by itself") from None
         if done.returncode:
             raise Refused(f"{option} ended with {done.returncode}", "run it by hand to see why")
-
-    def _needed(self, plan: Plan) -> list[str]:
-        """How the gateway, and what a Compose file says, are to be started from now on; empty: as before."""
-        from clawsecrets.adopting.plan import Way
-
-        told = []
-        if plan.gateway_variables and (file := self._env_path()):
-            told.append(f"start the gateway with EnvironmentFile={file} from now on")
-        elif plan.gateway_variables:
-            told.append("start the gateway like this from now on: "
-                        + self._run_with(plan.gateway_variables, "openclaw", "gateway"))
-        for file in dict.fromkeys(move.file for move in plan.of(Way.COMPOSE)):
-            mine = {move.name: move.variable for move in plan.of(Way.COMPOSE) if move.file == file}
-            told.append(f"start what {file} says like this from now on: "
-                        + self._run_with(mine, "docker", "compose", "--file", file, "up", "--detach"))
-        return told
-
-    def _run_with(self, variables: Mapping[str, str], *command: str) -> str:
-        envs = {name: self.session.store.load(name).secret.env for name in variables}
-        options = [word for name, variable in variables.items()
-                   for word in ("--secret", name if envs[name] == variable else f"{name}={variable}")]
-        return shlex.join(["clawsecrets", "run", *options, "--", *command])

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli.output import say
+from clawsecrets.cli.output import destination, say
 from clawsecrets.cli.session import Session, command, group
 from clawsecrets.errors import UsageError
 from clawsecrets.wiring.knowing import export_index
@@ -40,7 +40,7 @@ def cache_key(session: Session) -> None:
 def export(
     session: Session,
     output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="A new file (0600); by default standard "
-                                        "output.")] = "",
+                                        "output (-).")] = "",
     names: Annotated[list[str] | None, typer.Option("--name", metavar="NAME", help="Only this secret; may be given "
                                                     "again.")] = None,
 ) -> None:
@@ -49,6 +49,7 @@ def export(
     The index is confidential: it tells names, lengths and which of them are live, and whoever holds it can check a
     guess. Keep it as a secret of the CI. Values that could be guessed are left out, and listed.
     """
+    output = destination(output)
     if not output and sys.stdout.isatty():
         raise UsageError("the index is confidential: it is not written to a terminal", "name a file with --output FILE")
     made = export_index(session.store, session.known(names) if names else None)

@@ -4,12 +4,19 @@ Python behind an argument whose name says what it is (`PATH|URL <list[str]>`).""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from clawsecrets.errors import UsageError
+
+PLACES = frozenset({"FILE", "PATH", "STATE_FOLDER", "TEMPLATE", "URL"})
+"""What parameters are called that name a place."""
+_LISTS: Mapping[Any, Callable[[str], Any]] = {list[str]: str, list[Path]: Path}
 
 
 def text_of(function: Callable[..., Any]) -> str:
@@ -57,16 +64,30 @@ class _Plain:
     typers: Callable[[], Any]
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The value as the command takes it. BadParameter, by typer."""
+        """The value as the command takes it. BadParameter, by typer; UsageError."""
         many = param.multiple or param.nargs == -1
         if value is None:
             return () if many else None
+        if param.metavar in PLACES and "" in (value if many else [value]):
+            self._require_default(param, ctx)
         asked = self.parameter.type_descriptor.annotation
-        if asked in (str, int) and type(value) is asked and not many:
+        if not many and asked in (str, int) and type(value) is asked:
             return value
-        if asked == list[str] and many and isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value):
-            return list(value)
+        # of a file, typer would look whether it can be read, and not say why it cannot: who reads it does
+        if not many and asked is Path and type(value) is str:
+            return Path(value)
+        if many and asked in _LISTS and isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value):
+            return [*map(_LISTS[asked], value)]
         return self.typers().coerce(value, param=param, ctx=ctx)
+
+    @staticmethod
+    def _require_default(param: Any, ctx: Any) -> None:
+        """An empty place that was typed is a variable of a shell that is not set, and means no default. UsageError."""
+        source = ctx.get_parameter_source(param.name)
+        if source is not None and source.name == "COMMANDLINE":
+            name = "/".join(param.opts) if param.param_type_name == "option" else param.metavar
+            raise UsageError(f"{name}: it is empty",
+                             "name the place, or leave it out: a variable of the shell may be unset")
 
 
 def _untyped(ctx: object) -> None:

@@ -29,7 +29,8 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     session: Session,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help=".env files and openclaw.json.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help=".env files and openclaw.json; - is standard "
+                                                             "input.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be imported; needs no store.")] = False,
     replace_values: Annotated[bool, typer.Option("--replace", help="Take the file's value where they differ.")]
     = False,

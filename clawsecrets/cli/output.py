@@ -11,6 +11,9 @@ import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from clawsecrets.errors import UsageError
 
 SCHEMA = 1
 MASK = "••••••••"
@@ -53,6 +56,18 @@ def flowed(text: str) -> str:
 def emit(data: Mapping[str, object]) -> None:
     """A `--json` answer: one object with `schema`."""
     print(json.dumps({"schema": SCHEMA, **data}, indent=2, ensure_ascii=False))
+
+
+def destination(named: str) -> str:
+    """Where `--output` leads; empty: to standard output, which `-` means too."""
+    return "" if named == "-" else named
+
+
+def new_file(named: str | Path) -> Path:
+    """The place of a new file. UsageError for `-`: what such a file holds goes to no standard output."""
+    if str(named) == "-":
+        raise UsageError("- is no file, and this is not written to standard output", "name a new file")
+    return Path(named)
 
 
 def heard(tell: Callable[[], None]) -> None:

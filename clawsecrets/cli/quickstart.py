@@ -27,7 +27,7 @@ from clawsecrets.cli.output import say
 from clawsecrets.cli.session import Session, command, confirm
 from clawsecrets.errors import ClawError, WorkLeft
 from clawsecrets.wiring import stores
-from clawsecrets.wiring.reading import add_target, gateway_url
+from clawsecrets.wiring.reading import REFS, add_target, gateway_url, refs_bundle
 
 TOKEN = "openclaw-gateway-token"
 START_SECONDS = 10.0
@@ -105,17 +105,16 @@ def _recovery(session: Session) -> list[str]:
 def _targets(session: Session, elsewhere: Sequence[str]) -> None:
     """A bundle that OpenClaw's SecretRefs are answered from, and the gateway that reads it."""
     fresh = Session(config=str(session.paths.config))
-    bundle = fresh.paths.data / "bundles" / "openclaw"
-    if "openclaw-refs" not in fresh.config.injectors:
-        add_target(fresh.paths, "injectors", "openclaw-refs", {"kind": "resolver-bundle", "path": str(bundle)})
+    bundle = refs_bundle(fresh.config.injectors, fresh.paths)
+    if REFS not in fresh.config.injectors:
+        add_target(fresh.paths, "injectors", REFS, {"kind": "resolver-bundle", "path": str(bundle)})
     if "gateway" not in fresh.config.consumers and config_file().is_file():
         add_target(fresh.paths, "consumers", "gateway",
-                   {"kind": "openclaw", "url": gateway_url(config_file()),
-                    "reads": ["openclaw-refs"]})
+                   {"kind": "openclaw", "url": gateway_url(config_file()), "reads": [REFS]})
     later = Session(session.named_store, str(session.paths.config))
     try:
         if TOKEN in later.store.names() and config_file().is_file():
-            _command("configure", TOKEN, "--inject", "openclaw-refs", "--consume", "gateway", *elsewhere)
+            _command("configure", TOKEN, "--inject", REFS, "--consume", "gateway", *elsewhere)
             _command("inject", TOKEN, *elsewhere)
     finally:
         later.close()
@@ -131,7 +130,7 @@ def _handover(session: Session) -> None:
         say("\nNext: say in the configuration where the tokens are read (README, \"Your own service\"), then\n"
             "  clawsecrets rotate NAME --dry-run")
         return
-    bundle = session.paths.data / "bundles" / "openclaw"
+    bundle = refs_bundle(session.config.injectors, session.paths)
     say("\nNext, let OpenClaw read its gateway token from clawsecrets, then rotate it:")
     for words in handover_commands(program, bundle):
         say("  " + shlex.join(words))

@@ -30,7 +30,7 @@ def scan(words: Words) -> int:
     form = "json" if words.flag("json") else words.text("format") or "text"
     if words.flag("json") and words.text("format") not in ("", "json"):
         raise UsageError("--json and --format say different things", "leave one of them out")
-    output = words.text("output")
+    output = "" if words.text("output") == "-" else words.text("output")
     progress = Progress(words.flag("verbose"))
     run = scanning.Scan(_order(words, form), find_paths(words.text("config")), progress, words.text("store"),
                         lambda: _store(words), progress.warn)

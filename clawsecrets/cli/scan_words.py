@@ -40,7 +40,7 @@ class Option(NamedTuple):
 OPTIONS: tuple[Option, ...] = (
     Option("format", f"How to report: {', '.join(FORMATS)}.", "FORMAT", "-f", among=FORMATS),
     Option("json", "The same as --format json."),
-    Option("output", "Write the report to a file instead of standard output.", "FILE", "-o"),
+    Option("output", "Write the report to a file instead of standard output (-).", "FILE", "-o"),
     Option("confidence", "Report findings of at least this confidence: high, medium (the default), low.", "LEVEL",
            among=CONFIDENCES),
     Option("baseline", "File of findings that were judged before; by default .clawsecrets-baseline where the scan "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clawsecrets.cli.output import Column, emit, say, table
+from clawsecrets.cli.output import Column, emit, new_file, say, table
 from clawsecrets.cli.refreshing import after_restore
 from clawsecrets.cli.session import JsonOption, Session, ask_passphrase, command, confirm, read_value
 from clawsecrets.errors import ConfigError, UsageError
@@ -92,8 +92,9 @@ def create_store(session: Session, sources: Sequence[KeySource], recovery_file: 
     if not no_recovery and not recovery_file and not sys.stderr.isatty():
         raise UsageError("the recovery code has to go somewhere, and there is no terminal",
                          "--recovery-file PATH writes it into a file, --no-recovery does without")
-    if recovery_file and Path(recovery_file).exists():
+    if recovery_file and new_file(recovery_file).exists():
         raise UsageError(f"{recovery_file} is there already", "the recovery code goes into a new file")
+    stores.require_findable(session.config, sources)
 
     def make() -> SecretValue:
         event = session.event("store.init")
@@ -158,7 +159,7 @@ def sources_for(session: Session, key_file: str, passphrase_stdin: bool, keyring
     if credential:
         return [stores.systemd_credential(credential)]
     if key_file or unattended or not sys.stdin.isatty():
-        return [stores.key_file(Path(os.path.abspath(key_file)) if key_file else session.paths.key_file)]
+        return [stores.key_file(Path(os.path.abspath(new_file(key_file))) if key_file else session.paths.key_file)]
     return _asked(session)
 
 
@@ -180,7 +181,7 @@ def new_key(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; it is made 0600.")],
 ) -> None:
     """Write a fresh key line into a new file, to be handed to `systemd-creds encrypt` for --credential."""
-    stores.write_new(file, stores.fresh_key_line())
+    stores.write_new(new_file(file), stores.fresh_key_line())
     say(f"a key line is in {file}: systemd-creds encrypt --name=NAME {file} OUT, then delete it")
 
 
@@ -215,7 +216,8 @@ def backup(
 
     It is sealed as the store is: who has the store's key (key file, passphrase, keyring, credential) can open it, too.
     """
-    generation = stores.backup(session.config, session.paths, ask_passphrase, file, accept_older=session.accept_older)
+    generation = stores.backup(session.config, session.paths, ask_passphrase, new_file(file),
+                               accept_older=session.accept_older)
     if as_json:
         emit({"file": str(file), "generation": generation})
     else:

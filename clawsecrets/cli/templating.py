@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from clawsecrets.cli.delivering import to_use
-from clawsecrets.cli.output import say
+from clawsecrets.cli.output import destination, say
 from clawsecrets.cli.session import Session, command
 from clawsecrets.errors import ClawError, UsageError
 
@@ -24,7 +24,7 @@ def render(
     session: Session,
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="A Jinja template.")],
     output: Annotated[str, typer.Option(metavar="FILE", help="Into this file (0600, replaced at once) instead of "
-                                        "standard output.")] = "",
+                                        "standard output (-).")] = "",
     reveal: Annotated[bool, typer.Option("--reveal", help="Print it on a terminal.")] = False,
 ) -> None:
     """Fill a template with values: `{{ secret("name") }}` stands for one.
@@ -35,6 +35,7 @@ def render(
     from clawsecrets.injectors import template as templates
     from clawsecrets.injectors.rendering import render as rendered
 
+    output = destination(output)
     if not output and not reveal and sys.stdout.isatty():
         raise UsageError("this is a terminal, and the values would be on it", "use --output FILE, a pipe, or --reveal")
     if output and _same(template, output):

@@ -12,9 +12,11 @@ from clawsecrets.errors import ConfigError
 
 def require_unshared(path: Path) -> None:
     """ConfigError for a file or folder that group or others may write to; see also `require_owner`. OSError."""
-    if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    mode = path.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(f"{path}: others may write to it, and clawsecrets runs what it says",
-                          f"chmod go-w {shlex.quote(str(path))}")
+                          "choose another folder: this one is there for them, too" if mode & stat.S_ISVTX
+                          else f"chmod go-w {shlex.quote(str(path))}")
     require_owner(path)
 
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from clawsecrets.errors import ConfigError, Refused, StoreBusy
@@ -324,25 +325,44 @@ def _took(number: int) -> bool:
     return True
 
 
-def make_folder(path: Path, rights: Access) -> None:
-    """Make a folder (0700, the target's owner) when it is missing; its parent must be there. OSError, Refused."""
+def make_folder(path: Path, rights: Access, *, parents: bool = False) -> None:
+    """Make a folder (0700, the target's owner) when it is missing; with `parents` those that are missing, too, in the
+    same way, since the owner must get through them. What is there is left as it is. OSError, Refused."""
     if path.is_symlink():
         raise Refused(f"{path} is a symbolic link, which is not followed", "give the folder's real path")
+    made: list[Path] = []
+    try:
+        for folder in reversed(missing_folders(path) if parents else [path]):
+            _make_one(folder, rights, made)
+    except (OSError, Refused):
+        for folder in reversed(made):
+            with suppress(OSError):  # somebody else put something there
+                folder.rmdir()
+        raise
+    for folder in made:
+        sync_folder(folder.parent)
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """The folder and its parents, as far as they are not there: the innermost first. OSError."""
+    return list(takewhile(lambda folder: not folder.exists(), (path, *path.parents)))
+
+
+def _make_one(path: Path, rights: Access, made: list[Path]) -> None:
     try:
         path.mkdir(0o700)
     except FileExistsError:
         return
+    made.append(path)
     uid, gid, _ = rights.wanted(None)
     denied = False
     try:
-        os.chown(path, uid, gid)
+        os.chown(path, uid, gid, follow_symlinks=False)
     except PermissionError:
         denied = True
-        path.rmdir()
     if denied:
         raise Refused(f"{path} must belong to uid {uid}, gid {gid}, which this user may not set",
                       "run as root, or as that user")
-    sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

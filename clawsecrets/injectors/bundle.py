@@ -15,7 +15,7 @@ from pathlib import Path
 from clawsecrets.errors import ConfigError, Refused, StoreDamaged, StoreLocked
 from clawsecrets.injectors import bundle_format, mapping
 from clawsecrets.injectors.answers import attempt, text_of
-from clawsecrets.injectors.atomic import Access, Folder, exposures, locked, make_folder, read_file
+from clawsecrets.injectors.atomic import Access, Folder, exposures, locked, make_folder, missing_folders, read_file
 from clawsecrets.injectors.resolve import LARGEST_VALUE, encoded
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue, valid_name
@@ -26,7 +26,8 @@ NEEDS = "a reload of the gateway's secrets"
 
 
 class ResolverBundle:
-    """A bundle file. Its folder is made (0700, the same owner) when it is missing. ConfigError for a loose mode."""
+    """A bundle file. Its folder is made (0700, the same owner) when it is missing, and its parents with it. ConfigError
+    for a loose mode."""
 
     def __init__(self, target: str, path: Path, rights: Access | None = None) -> None:
         rights = rights or Access()
@@ -103,7 +104,7 @@ class ResolverBundle:
 
     def _deliver(self, entries: Sequence[Entry]) -> str:
         content = _contents(entries)
-        make_folder(self._path.parent, self._rights)
+        make_folder(self._path.parent, self._rights, parents=True)
         with locked(self._path.parent) as folder:
             folder.check(self._path.name)  # before a key is made for it
             generation = self._write(folder, self._key(folder), content)
@@ -171,9 +172,9 @@ class ResolverBundle:
         raise Refused(f"{self._path}: {fault}", bundle_format.HINT)
 
     def _preflight(self) -> str:
-        there = self._path.parent.exists()
-        with locked(self._path.parent if there else self._path.parent.parent) as folder:
-            for name in (self._path.name, self._key_name) if there else (".clawsecrets-preflight",):
+        missing = missing_folders(self._path.parent)
+        with locked(missing[-1].parent if missing else self._path.parent) as folder:
+            for name in (".clawsecrets-preflight",) if missing else (self._path.name, self._key_name):
                 folder.try_out(name, self._rights)
         return f"{self._path} can be written"
 

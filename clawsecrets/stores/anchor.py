@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from clawsecrets.errors import StoreDamaged, StoreError, StoreOlder
 from clawsecrets.stores.codec import canonical
-from clawsecrets.stores.faults import io_failed, too_open
+from clawsecrets.stores.faults import folder_too_open, io_failed
 from clawsecrets.stores.files import SMALL, make_folders, read_small, sync_folder, write_draft
 from clawsecrets.stores.seal import mac, same
 
@@ -103,7 +104,7 @@ class Anchor:
             make_folders(self.path.parent)
             mode = self.path.parent.stat().st_mode
             if mode & 0o022:
-                raise too_open(self.path.parent, mode, f"chmod go-w {self.path.parent}")
+                raise folder_too_open(self.path.parent, mode, f"chmod go-w {shlex.quote(str(self.path.parent))}")
             self._sweep()
             write_draft(draft, content)
         except OSError as error:

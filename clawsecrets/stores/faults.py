@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from clawsecrets.errors import StoreDamaged, StoreError, StoreLocked
@@ -11,6 +12,8 @@ from clawsecrets.errors import StoreDamaged, StoreError, StoreLocked
 SPACE = "make space, then run the command again; nothing was lost"
 LEAST = 65536
 """Bytes that a commit needs at least: an index of the write-ahead log and some pages."""
+_SYSTEM = (Path("/usr"), Path("/var"))
+"""As `/` itself: what stands in them is the system's."""
 RESTORE = "bring it back with `clawsecrets restore BACKUP`; keep the damaged file until that has worked"
 
 
@@ -55,3 +58,12 @@ def not_writable(path: Path) -> StoreError:
 def too_open(path: Path, mode: int, command: str) -> StoreLocked:
     """A file or folder that others may read; `command` mends it."""
     return StoreLocked(f"{path} is open to other users (mode {mode & 0o7777:04o})", f"run: {command}")
+
+
+def folder_too_open(folder: Path, mode: int, command: str) -> StoreLocked:
+    """A folder that others may use; `command` mends it, unless it is there for them (a sticky one) or the system's:
+    closing that to them would do harm."""
+    if mode & stat.S_ISVTX or len(folder.parts) <= 2 or folder.parent in _SYSTEM:
+        return StoreLocked(f"{folder} is open to other users (mode {mode & 0o7777:04o}), and is there for them, too",
+                           "choose another folder, one of its own")
+    return too_open(folder, mode, command)

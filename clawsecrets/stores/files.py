@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clawsecrets.errors import StoreBusy, StoreError, StoreLocked
-from clawsecrets.stores.faults import io_failed, too_open
+from clawsecrets.stores.faults import folder_too_open, io_failed, too_open
 
 LOOSE = stat.S_IRWXG | stat.S_IRWXO
 BY_BACKUP = "restore a backup: clawsecrets restore BACKUP --recovery-file FILE"
@@ -27,10 +27,10 @@ _NO_LOCKS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, er
 
 
 def require_private_folder(folder: Path) -> None:
-    """StoreLocked, with the command that mends it, unless the folder is closed to group and others (0700)."""
+    """StoreLocked, with what mends it, unless the folder is closed to group and others (0700)."""
     mode = folder.stat().st_mode
     if mode & LOOSE:
-        raise too_open(folder, mode, f"chmod 700 {shlex.quote(str(folder))}")
+        raise folder_too_open(folder, mode, f"chmod 700 {shlex.quote(str(folder))}")
 
 
 def require_private_file(path: Path) -> None:

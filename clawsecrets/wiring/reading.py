@@ -15,6 +15,9 @@ from clawsecrets.model.provider import Provider
 if TYPE_CHECKING:
     from clawsecrets.importers import Placement, Reading
 
+REFS = "openclaw-refs"
+"""The target that OpenClaw's references are answered from."""
+
 
 def explain_provider(provider: Provider) -> Sequence[str]:
     """One provider in plain words."""
@@ -38,6 +41,19 @@ def add_target(paths: Paths, section: str, name: str, fields: Mapping[str, Field
 def bundle_path(config: InjectorConfig) -> Path | None:
     """The file of a resolver bundle; None for other injectors."""
     return config.path if isinstance(config, ResolverBundleTarget) else None
+
+
+def refs_bundle(injectors: Mapping[str, InjectorConfig], paths: Paths) -> Path:
+    """The bundle that OpenClaw's references are answered from: the configured one, else where it is to be made.
+    ConfigError where that name is another kind of target."""
+    config = injectors.get(REFS)
+    if config is None:
+        return paths.data / "bundles" / "openclaw"
+    path = bundle_path(config)
+    if path is None:
+        raise ConfigError(f"{paths.config}: [injectors.{REFS}] is no resolver-bundle, and OpenClaw's references are "
+                          "answered from one", "give that target another name")
+    return path
 
 
 def command_faults(program: Path, uid: int | None) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,9 +113,13 @@ def _said(place: KeyPlace) -> str:
     return f"{place.source} {detail}" if detail else f"the {place.source}"
 
 
-def _require_findable(config: Config, sources: Sequence[KeySource]) -> None:
-    """Refuse, before anything is made or changed, a key where this configuration would never look for it: the store
-    could not be opened any more. ConfigError."""
+def require_findable(config: Config, sources: Sequence[KeySource]) -> None:
+    """Refuse, before anything is made or changed, a key where this configuration would never look for it, and places
+    whose names cannot be written down: the store could not be opened any more. ConfigError."""
+    for path in filter(None, [config.store.file, *(getattr(source, "path", None) for source in sources)]):
+        if os.fsencode(path) != str(path).encode(errors="replace"):
+            raise ConfigError(f"{path} has a name that is not UTF-8, and could not be written down",
+                              "choose another folder: CLAWSECRETS_HOME, --store URL or --key-file PATH")
     place = config.store.key
     if place.source and sources and not any(_leads_to(place, source) for source in sources):
         raise ConfigError(
@@ -194,7 +199,7 @@ def create_store(config: Config, sources: Sequence[KeySource], *, recovery: bool
     from clawsecrets.stores.sqlite import create
 
     path = embedded(config, "a master key", "the cluster keeps its own")
-    _require_findable(config, sources)
+    require_findable(config, sources)
     store, code = create(path, config.store.anchor, sources, recovery=recovery, event=event)
     store.close()
     return code
@@ -215,7 +220,7 @@ def rekey(config: Config, paths: Paths, ask_passphrase: Ask, event: AuditEvent,
     from clawsecrets.stores.rekey import rekey as rekey_store
 
     embedded(config, "rekey", KEYS_OF_A_CLUSTER)
-    _require_findable(config, sources)
+    require_findable(config, sources)
     store = _open_embedded(config, paths, ask_passphrase, accept_older=accept_older)
     try:
         return rekey_store(store, event, sources)
@@ -241,7 +246,7 @@ def restore(config: Config, file: Path, code: SecretValue, sources: Sequence[Key
     from clawsecrets.stores.backup import restore as restore_store
 
     path = embedded(config, "restore", RESTORING)
-    _require_findable(config, sources)
+    require_findable(config, sources)
     store = restore_store(file, path, config.store.anchor, code, sources, event)
     try:
         return len(store.names())

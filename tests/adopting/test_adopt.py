@@ -102,11 +102,29 @@ def test_references_are_answered_by_the_resolver(small: Small) -> None:
     assert json.loads(done.stdout)["values"][name] == VALUES["gateway"]
 
 
+def test_a_bundle_that_is_kept_elsewhere_is_the_one_that_openclaw_is_pointed_at(small: Small) -> None:
+    bundle = small.desk.root / "elsewhere" / "refs"
+    small.desk.config(f'[injectors.openclaw-refs]\nkind = "resolver-bundle"\npath = "{bundle}"\n')
+    assert small.adopt("--apply").code == 0
+    provider = json.loads(small.config.read_text())["secrets"]["providers"]["clawsecrets"]
+    assert provider["args"][-1] == str(bundle) and bundle.is_file()
+
+
+def test_a_target_of_that_name_that_is_no_bundle_is_refused_before_anything_changes(small: Small) -> None:
+    before = small.contents()
+    small.desk.config(f'[injectors.openclaw-refs]\nkind = "directory"\npath = "{small.desk.root}/files"\n')
+    for words in ((), ("--apply",)):
+        ran = small.adopt(*words)
+        assert (ran.code, "[injectors.openclaw-refs] is no resolver-bundle" in ran.err) == (2, True), ran
+    assert small.contents() == before
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_it_is_gone_on_with(small: Small, step: str) -> None:
     killed_at(small, step)
     on_disk = {word for word in VALUES if any(line.endswith(f": {word}") for line in small.left())}
     assert all(word in on_disk or value in stored(small) for word, value in VALUES.items()), "a value was lost"
+    assert small.desk.forked(*small.words()).code == (step != "capture"), "at its first step it is planned anew"
     assert small.adopt("--apply").code == 0
     assert small.left() == []
     assert stored(small) == set(VALUES.values())
@@ -210,11 +228,17 @@ def test_plaintext_that_is_left_is_told_and_is_not_success(small: Small) -> None
     small.config.write_text(json.dumps(config))
     ran = small.adopt("--apply")
     assert (ran.code, f"still holds plaintext: {small.config}" in ran.err) == (1, True)
+    open_step = f"is open at its step `purge`; go on with it: clawsecrets adopt {small.state} --apply"
+    looked = small.adopt()
+    assert (looked.code, open_step in looked.err, "dry run" in looked.err) == (1, True, False), looked
+    asked = small.adopt("--json")
+    assert (asked.code, open_step in json.loads(asked.out)["notes"][-1]) == (1, True), asked
     config = json.loads(small.config.read_text())
     config["agents"]["defaults"]["note"] = "mended"
     small.config.write_text(json.dumps(config))
     assert small.adopt("--apply").code == 0
     assert small.left() == []
+    assert small.adopt().code == 0
 
 
 def test_a_folder_that_cannot_be_listed_ends_it_before_anything_is_done(

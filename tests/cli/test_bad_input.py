@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,38 @@ def test_malformed_json5(stocked: Desk, kind: str) -> None:
     intact(stocked)
 
 
+EMPTY = {
+    "store": ("list", "--store", ""), "config": ("list", "--config="), "group": ("store", "check", ""),
+    "scan": ("scan", "path", ".", "--known", "--store", ""), "bare scan": ("scan", "--config", ""),
+    "key": ("rekey", "--key-file", ""), "output": ("fingerprints", "export", "-o", ""),
+    "argument": ("adopt", ""), "many": ("import", "one.env", ""), "repeated": ("adopt", "--also", ""),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_an_empty_place_is_not_the_default(stocked: Desk, kind: str) -> None:
+    """A variable of a shell that is not set."""
+    ran = stocked.typed(*EMPTY[kind])
+    complains(ran, 2, about="it is empty")
+    assert ran.out == ""
+
+
+LESS = ("import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, right, 0, 0, 0) for right in (1, 2)]; "
+        "os.execv(sys.argv[1], sys.argv[1:])")
+"""Runs a command as somebody to whom modes of files mean something, also where that is root (PR_CAPBSET_DROP)."""
+
+
+@pytest.mark.parametrize("words", ["import {}", "providers check {}", "rules list --rules {}"])
+def test_a_file_that_may_not_be_read(stocked: Desk, words: str) -> None:
+    """It is told as one that is missing is, with the reason."""
+    path = stocked.write("shut/file", "", 0o000)
+    done = subprocess.run([sys.executable, "-c", LESS, str(SCRIPT), *words.format(path).split()],
+                          text=True, capture_output=True, env=stocked.env, cwd=stocked.root, timeout=LIMIT, check=False)
+    ran = Ran(done.stdout, done.stderr, done.returncode)
+    complains(ran, 2, about="file")
+    assert "cannot be read: Permission denied" in ran.everything, ran
+
+
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 
@@ -136,6 +169,18 @@ def test_loose_modes(stocked: Desk, path: str, mode: int) -> None:
     assert "chmod" in ran.err
     target.chmod(kept)
     intact(stocked)
+
+
+def test_a_place_whose_name_is_not_utf_8(desk: Desk) -> None:
+    """The store would write it down. Nothing is made, or changed."""
+    odd = os.fsdecode(os.fsencode(desk.root) + b"/x-\xff")
+    recovery = ("--recovery-file", f"{odd}/new/code")
+    complains(desk.run("init", "--unattended", *recovery, env={"CLAWSECRETS_HOME": odd}), 2, about="not UTF-8")
+    complains(desk.run("init", "--key-file", f"{odd}/key", *recovery), 2, about="not UTF-8")
+    assert not os.path.lexists(odd)
+    desk.init()
+    complains(desk.run("rekey", "--key-file", f"{odd}/key"), 2, about="not UTF-8")
+    assert not os.path.lexists(odd)
 
 
 # --- the database ---------------------------------------------------------------------------------------------------

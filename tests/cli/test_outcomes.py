@@ -475,3 +475,11 @@ def test_quickstart_says_how_clawsecrets_comes_onto_the_path(desk: Desk) -> None
     assert line not in desk.ok("quickstart", "--yes").everything
     desk.env["PATH"] = "/usr/bin:/bin"
     assert line in desk.ok("quickstart", "--yes").everything
+
+
+def test_quickstart_hands_over_the_bundle_as_it_is_configured(desk: Desk) -> None:
+    desk.write(".openclaw/openclaw.json", '{"gateway": {"auth": {"token": "' + "0f1e2d3c4b5a6978" * 3 + '"}}}')
+    bundle = desk.root / "elsewhere" / "refs"
+    desk.config(f'[injectors.openclaw-refs]\nkind = "resolver-bundle"\npath = "{bundle}"\n')
+    ran = desk.ok("quickstart", "--yes")
+    assert bundle.is_file() and f"--provider-arg {bundle} --provider-json-only" in ran.err, ran

@@ -52,3 +52,20 @@ def test_a_reader_that_leaves_does_not_hide_the_exit_code(desk: Desk) -> None:
     assert desk.fake is not None
     desk.fake.fault("test", "status", status=401, times=-1)
     assert shell(desk, "clawsecrets rotate one two --yes | true").returncode == desk.run("rotate", "one").code != 0
+
+
+@pytest.mark.parametrize("words", ["render t.j2 --output -", "fingerprints export -o -", "scan path t.j2 --output=-"])
+def test_a_dash_is_standard_output(desk: Desk, words: str) -> None:
+    desk.write("t.j2", '{{ secret("one") }}')
+    assert desk.ok(*words.split()).out and not (desk.root / "-").exists()
+    if not words.startswith("scan"):
+        assert desk.run(*words.split(), pty=True).code == 2, "the values would be on the terminal"
+
+
+@pytest.mark.parametrize("words", ["new-key -", "backup -", "rekey --key-file -",
+                                   "init --unattended --recovery-file - --store sqlite://$S/new/s.db",
+                                   "init --key-file - --no-recovery --store sqlite://$S/new/s.db"])
+def test_a_dash_is_no_file_for_what_only_a_file_may_hold(desk: Desk, words: str) -> None:
+    ran = desk.run(*words.replace("$S", str(desk.root)).split())
+    assert (ran.code, ran.out) == (2, "") and "- is no file" in ran.err, ran
+    assert not (desk.root / "-").exists() and not (desk.root / "new").exists()

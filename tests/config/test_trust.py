@@ -45,6 +45,11 @@ def test_a_folder_that_others_may_write_is_refused(folder: Path, mode: int) -> N
     assert error.hint == f"chmod go-w '{folder}'"
 
 
+def test_nobody_is_told_to_close_a_folder_that_is_there_for_others(folder: Path) -> None:
+    folder.chmod(0o1777)
+    assert "chmod" not in refused(folder).hint
+
+
 @pytest.mark.parametrize("mode", [0o664, 0o646])
 def test_a_provider_file_that_others_may_write_is_refused(folder: Path, mode: int) -> None:
     (folder / "acme.toml").chmod(mode)

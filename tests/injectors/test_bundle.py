@@ -148,11 +148,31 @@ def test_it_is_private_from_the_start(tmp_path: Path) -> None:
         ResolverBundle("t", path, Access(mode=0o640))
 
 
+def test_folders_that_are_missing_are_made_private_and_what_is_there_is_left(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(0o755)
+    path = tmp_path / "there" / "deep" / "er" / "bundle"
+    injector = ResolverBundle("t", path)
+    assert injector.preflight().outcome is Outcome.OK and list((tmp_path / "there").iterdir()) == []
+    assert injector.deliver([entry("a", b"1")]).outcome is Outcome.OK and content(path) == {"a": b"1"}
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in list(path.parents)[:3]] == [0o700, 0o700, 0o755]
+
+
+def test_folders_that_cannot_be_made_are_not_made_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool) -> None:
+        if path.name == "er":
+            raise PermissionError
+
+    monkeypatch.setattr(os, "chown", chown)
+    reply = ResolverBundle("t", tmp_path / "deep" / "er" / "bundle", Access(1234, 1235)).deliver([entry("a")])
+    assert reply.outcome is Outcome.REFUSED and "must belong to uid 1234" in reply.detail
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
 def test_it_belongs_to_the_gateways_user(tmp_path: Path) -> None:
-    path = tmp_path / "gw" / "bundle"
+    path = tmp_path / "of" / "gw" / "bundle"
     ResolverBundle("t", path, Access(1234, 1235)).deliver([entry("a")])
-    for made in (path.parent, path, path.with_name("bundle.key")):
+    for made in (path.parent.parent, path.parent, path, path.with_name("bundle.key")):
         assert (made.stat().st_uid, made.stat().st_gid) == (1234, 1235)
 
 
@@ -210,7 +230,7 @@ def test_preflight_leaves_nothing(tmp_path: Path) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "gw").iterdir()}
     assert injector.preflight().outcome is Outcome.OK
     assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "gw").iterdir()} == before
-    assert ResolverBundle("t", tmp_path / "x" / "y" / "bundle").preflight().outcome is Outcome.REFUSED
+    assert ResolverBundle("t", tmp_path / "gw" / "bundle" / "no" / "bundle").preflight().outcome is Outcome.REFUSED
 
 
 def test_a_damaged_bundle_is_delivered_anew_but_not_edited(tmp_path: Path) -> None:

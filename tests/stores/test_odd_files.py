@@ -159,6 +159,25 @@ def test_a_folder_that_is_there_keeps_its_mode_and_a_file_in_the_way_is_told(tmp
         make_private_folder(tmp_path / "file" / "in")
 
 
+@pytest.mark.parametrize("folder", ["sticky", "/", "/usr", "/usr/lib"])
+def test_nobody_is_told_to_close_a_folder_that_is_there_for_others(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "sticky").mkdir()
+    (tmp_path / "sticky").chmod(0o1777)
+    with pytest.raises(StoreLocked, match="is there for them") as caught:
+        make_private_folder(tmp_path / folder)
+    assert "chmod" not in caught.value.hint and "another folder" in caught.value.hint
+
+
+def test_an_anchor_in_a_folder_of_others_is_refused_with_another_place(tmp_path: Path) -> None:
+    (tmp_path / "sticky").mkdir()
+    (tmp_path / "sticky").chmod(0o1777)
+    store, _ = sqlite.create(tmp_path / "a/s.db", tmp_path / "sticky/anchor", [KeyFile(tmp_path / "key")])
+    with pytest.raises(StoreLocked, match="is there for them") as caught:
+        put(store, "a", b"first")
+    store.close()
+    assert "chmod" not in caught.value.hint
+
+
 @pytest.mark.parametrize("what", ["removed", "moved away with its folder", "replaced by a copy"])
 def test_a_file_that_goes_while_it_is_open(place: Place, what: str, tmp_path: Path) -> None:
     """SQLite goes on with a file that has no name any more: what it keeps there is lost when the process ends."""
