@@ -39,7 +39,9 @@ def main() -> None:
     if sys.argv[1:2] == ["scan"]:
         gc.set_threshold(MANY)
         _leave(run(sys.argv[1:]))
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    _forget_unwritable()
+    sys.exit(code)
 
 
 def _leave(code: int) -> None:
@@ -140,13 +142,13 @@ def _command(argv: list[str]) -> int:
 
 def complain(error: ClawError, argv: Sequence[str] = ()) -> int:
     """Print an error's words and give its exit code. `argv`: what was typed; of it, nothing that is a secret."""
-    from clawsecrets.cli.output import say
+    from clawsecrets.cli.output import say_if_possible
     from clawsecrets.wiring.hushing import hushed
 
     message, hint = hushed(error, argv)
-    say(f"clawsecrets: error: {message}")
+    say_if_possible(f"clawsecrets: error: {message}")
     if hint:
-        say(f"hint: {hint}")
+        say_if_possible(f"hint: {hint}")
     return error.exit_code
 
 
@@ -157,8 +159,20 @@ def _interrupted() -> int:
 
 def _forget_stdout() -> None:
     """What cannot be written is not tried again when the interpreter ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from clawsecrets.cli.output import forget
+
+    forget(sys.stdout)
+
+
+def _forget_unwritable() -> None:
+    """The exit code stays ours: the interpreter gives another one where it cannot write what is left."""
+    from clawsecrets.cli.output import forget
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            forget(stream)
 
 
 def _os_words(error: OSError) -> str:

@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 SCHEMA = 1
 MASK = "••••••••"
@@ -22,6 +23,21 @@ def say(text: str, *, bold: bool = False) -> None:
     """A line for the person: on stderr, so that stdout carries data only."""
     text = flowed(clean(text))
     print(f"{BOLD}{text}{RESET}" if bold and sys.stderr.isatty() else text, file=sys.stderr)
+
+
+def say_if_possible(text: str) -> None:
+    """As `say`; where standard error takes nothing (a full disk), the exit code alone must tell it."""
+    try:
+        say(text)
+        sys.stderr.flush()
+    except OSError:
+        forget(sys.stderr)
+
+
+def forget(stream: TextIO) -> None:
+    """Let a stream lead nowhere from now on: what it did not take is not tried again when the interpreter ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 _WHOLE = re.compile(r"`[^`]+`|(?<=: )(?:clawsecrets|openclaw) [^;]+$")
@@ -64,7 +80,7 @@ def heard(tell: Callable[[], None]) -> None:
         try:
             stream.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            forget(stream)
 
 
 def clean(text: str) -> str:

@@ -39,6 +39,15 @@ def test_a_closed_stream_is_no_bug(desk: Desk, line: str, code: int) -> None:
         assert "nothing was given" in ran.stderr
 
 
+@pytest.mark.parametrize(("line", "code"), [
+    ("clawsecrets list > /dev/full", 6), ("clawsecrets list > /dev/full 2>&1", 6),
+    ("clawsecrets nonsense 2> /dev/full", 2), ("clawsecrets set fresh 2> /dev/full", 2), ("clawsecrets list 2> /dev/full", 0),
+])
+def test_what_cannot_be_written_leaves_the_documented_code(desk: Desk, line: str, code: int) -> None:
+    ran = shell(desk, line)
+    assert ran.returncode == code and "Traceback" not in ran.stderr and "bug" not in ran.stderr
+
+
 @pytest.mark.parametrize("pipe", ["| true", "2>&1 | true", "--verbose 2>&1 | true", "--json | true"])
 def test_a_reader_that_leaves_does_not_stop_the_batch(desk: Desk, pipe: str) -> None:
     assert desk.fake is not None
