@@ -41,7 +41,8 @@ def test_a_closed_stream_is_no_bug(desk: Desk, line: str, code: int) -> None:
 
 @pytest.mark.parametrize(("line", "code"), [
     ("clawsecrets list > /dev/full", 6), ("clawsecrets list > /dev/full 2>&1", 6),
-    ("clawsecrets nonsense 2> /dev/full", 2), ("clawsecrets set fresh 2> /dev/full", 2), ("clawsecrets list 2> /dev/full", 0),
+    ("clawsecrets nonsense 2> /dev/full", 2), ("clawsecrets set fresh 2> /dev/full", 2),
+    ("clawsecrets list 2> /dev/full", 0),
 ])
 def test_what_cannot_be_written_leaves_the_documented_code(desk: Desk, line: str, code: int) -> None:
     ran = shell(desk, line)
