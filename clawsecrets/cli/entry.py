@@ -30,6 +30,7 @@ COMPLETION = "_CLAWSECRETS_COMPLETE"
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    sys.excepthook = _bug  # first: Ctrl-C may come at once
     _fill_closed()
     _guard()
     if sys.argv[1:2] == ["resolve"] and sys.argv[2:3] not in (["--help"], ["-h"]):
@@ -71,8 +72,7 @@ def _fill_closed() -> None:
 
 def _guard() -> None:
     """No exception's text reaches a stream, from whatever corner; no character stops a message."""
-    sys.excepthook = _bug
-    sys.unraisablehook = lambda fault: _report(fault.exc_type, fault.exc_traceback)
+    sys.unraisablehook = _ignored
     threading.excepthook = lambda fault: _report(fault.exc_type, fault.exc_traceback)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
@@ -213,9 +213,25 @@ def _bad_parameter(error: Exception, said: str) -> str:
 
 
 def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A traceback without locals and without the exception's text, which could hold a value."""
+    """A traceback without locals and without the exception's text, which could hold a value. Ctrl-C outside of a
+    command (modules are being loaded, or the interpreter ends) is none."""
+    if issubclass(kind, KeyboardInterrupt):
+        _stop_here()
     _report(kind, trace)
     os._exit(EXIT_BUG)
+
+
+def _ignored(fault: sys.UnraisableHookArgs) -> None:
+    """What Python would pass over, such as an error in a destructor. Not Ctrl-C."""
+    if fault.exc_type is not None and issubclass(fault.exc_type, KeyboardInterrupt):
+        _stop_here()
+    _report(fault.exc_type, fault.exc_traceback)
+
+
+def _stop_here() -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"clawsecrets: interrupted\n")
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _report(kind: type[BaseException] | None, trace: TracebackType | None) -> None:
