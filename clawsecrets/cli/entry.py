@@ -131,8 +131,11 @@ def _command(argv: list[str]) -> int:
     except Abort:
         return complain(WorkLeft("not confirmed; nothing was done", "run it again when you are sure"))
     except BrokenPipeError:
-        _forget_stdout()  # the reader left; nothing more to say
-        return 0
+        return _reader_left()
+    except SystemExit as end:  # typer's own end for it
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return _reader_left()
     except OSError as error:
         _forget_stdout()
         return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"), argv)
@@ -155,6 +158,12 @@ def complain(error: ClawError, argv: Sequence[str] = ()) -> int:
 def _interrupted() -> int:
     print("clawsecrets: interrupted; `clawsecrets status` shows what is unfinished", file=sys.stderr)
     return EXIT_INTERRUPTED
+
+
+def _reader_left() -> int:
+    """Nothing more is to be said."""
+    _forget_stdout()
+    return 0
 
 
 def _forget_stdout() -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from clawsecrets.errors import UsageError
+
 SCHEMA = 1
 MASK = "••••••••"
 
@@ -32,6 +34,12 @@ def say_if_possible(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         forget(sys.stderr)
+
+
+def require_stdout() -> None:
+    """UsageError where our caller closed it: a value that nobody gets was not given."""
+    if sys.__stdout__ is None:
+        raise UsageError("standard output is closed: nobody would get it", "give it a pipe or a file")
 
 
 def forget(stream: TextIO) -> None:

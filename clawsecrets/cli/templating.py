@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from clawsecrets.cli.delivering import to_use
-from clawsecrets.cli.output import say
+from clawsecrets.cli.output import require_stdout, say
 from clawsecrets.cli.session import Session, command
 from clawsecrets.errors import ClawError, UsageError
 
@@ -35,6 +35,8 @@ def render(
     from clawsecrets.injectors import template as templates
     from clawsecrets.injectors.rendering import render as rendered
 
+    if not output:
+        require_stdout()
     if not output and not reveal and sys.stdout.isatty():
         raise UsageError("this is a terminal, and the values would be on it", "use --output FILE, a pipe, or --reveal")
     if output and _same(template, output):

@@ -242,9 +242,9 @@ def test_a_full_standard_output(stocked: Desk) -> None:
 
 
 def test_a_reader_that_leaves(stocked: Desk) -> None:
-    done = subprocess.run(["sh", "-c", "clawsecrets providers --json | head -1; true"], env=stocked.env,
-                          capture_output=True, check=False)
-    assert (done.stdout, done.stderr) == (b"{\n", b"")
+    line = "clawsecrets providers --json | head -1; exit ${PIPESTATUS[0]}"
+    done = subprocess.run(["bash", "-c", line], env=stocked.env, capture_output=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == (b"{\n", b"", 0)
 
 
 def test_a_terminal_that_cannot_show_it(stocked: Desk) -> None:
