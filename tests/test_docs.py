@@ -14,7 +14,7 @@ import typer.main
 from clawsecrets import errors
 from clawsecrets.cli.answers import STUCK
 from clawsecrets.cli.app import build
-from clawsecrets.cli.entry import EXIT_BUG
+from clawsecrets.cli.entry import EXIT_BUG, EXIT_INTERRUPTED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -75,7 +75,7 @@ def test_exit_codes_are_documented_as_they_are() -> None:
     def codes(kind: type[errors.ClawError]) -> set[int]:
         return {kind.exit_code}.union(*(codes(child) for child in kind.__subclasses__()))
 
-    assert documented == {0, STUCK, EXIT_BUG} | codes(errors.ClawError)
+    assert documented == {0, STUCK, EXIT_BUG, EXIT_INTERRUPTED} | codes(errors.ClawError)
 
 
 def test_the_tree_in_the_errors_module_is_true() -> None:

@@ -50,7 +50,7 @@ def build(argv: Sequence[str]) -> typer.Typer:
              "A rotation mints a new credential, tests it, delivers it, proves that it is in use, and only then "
              "revokes the old one.",
         epilog="Exit codes: 0 done · 1 findings, or work left · 2 usage · 3 store · 4 refused · 5 stuck · "
-               "6 incomplete · 70 a bug",
+               "6 incomplete · 70 a bug · 130 Ctrl-C",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -12,7 +12,7 @@ from clawsecrets.cli.scan_words import CONFIDENCES, FORMATS, HERE, KINDS, Option
 from clawsecrets.errors import UsageError
 
 _EXITS = ("Exit codes: 0 clean, and all was looked at · 1 findings · 2 usage · 3 the store of --known · "
-          "6 something could not be looked at · 70 a bug")
+          "6 something could not be looked at · 70 a bug · 130 Ctrl-C")
 _ABOUT = "Finds leaked credentials: in git history, images, files, on this host."
 
 
