@@ -12,6 +12,7 @@ import typer
 
 from clawsecrets.cli.output import DIM, YELLOW, Column, emit, say, table
 from clawsecrets.cli.session import JsonOption, Session, command, group
+from clawsecrets.cli.wording import require_none_of_ours
 from clawsecrets.errors import UsageError
 from clawsecrets.model.policy import DAY, parse_duration
 from clawsecrets.scan import earlier
@@ -72,11 +73,14 @@ def add(
 ) -> None:
     """Add findings to the baseline, or give those that are in it a new reason and date.
 
-    The first one makes the file; commit it. An entry is about a value, wherever it stands.
+    The first one makes the file; commit it. An entry is about a value, wherever it stands. A reason that holds a value
+    of this host's store is refused, where that opens without a question.
     """
     today = _today(session)
     until, why, name = _until(expires, today), _words(reason, "--reason"), _words(who or _user(), "--who")
     chosen = _chosen(fingerprints or [], report)
+    require_none_of_ours(session, "--reason", why)
+    require_none_of_ours(session, "--who", name)
     path = _place(baseline)
     with editing(path) as change:
         old = change.old or Baseline()

@@ -30,6 +30,7 @@ COMPLETION = "_CLAWSECRETS_COMPLETE"
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    sys.excepthook = _bug  # first: Ctrl-C may come at once
     _fill_closed()
     _guard()
     if sys.argv[1:2] == ["resolve"] and sys.argv[2:3] not in (["--help"], ["-h"]):
@@ -39,7 +40,9 @@ def main() -> None:
     if sys.argv[1:2] == ["scan"]:
         gc.set_threshold(MANY)
         _leave(run(sys.argv[1:]))
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    _forget_unwritable()
+    sys.exit(code)
 
 
 def _leave(code: int) -> None:
@@ -69,8 +72,7 @@ def _fill_closed() -> None:
 
 def _guard() -> None:
     """No exception's text reaches a stream, from whatever corner; no character stops a message."""
-    sys.excepthook = _bug
-    sys.unraisablehook = lambda fault: _report(fault.exc_type, fault.exc_traceback)
+    sys.unraisablehook = _ignored
     threading.excepthook = lambda fault: _report(fault.exc_type, fault.exc_traceback)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
@@ -129,8 +131,11 @@ def _command(argv: list[str]) -> int:
     except Abort:
         return complain(WorkLeft("not confirmed; nothing was done", "run it again when you are sure"))
     except BrokenPipeError:
-        _forget_stdout()  # the reader left; nothing more to say
-        return 0
+        return _reader_left()
+    except SystemExit as end:  # typer's own end for it
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return _reader_left()
     except OSError as error:
         _forget_stdout()
         return complain(Incomplete(_os_words(error), "check the disk and the permissions, then run it again"), argv)
@@ -140,13 +145,13 @@ def _command(argv: list[str]) -> int:
 
 def complain(error: ClawError, argv: Sequence[str] = ()) -> int:
     """Print an error's words and give its exit code. `argv`: what was typed; of it, nothing that is a secret."""
-    from clawsecrets.cli.output import say
+    from clawsecrets.cli.output import say_if_possible
     from clawsecrets.wiring.hushing import hushed
 
     message, hint = hushed(error, argv)
-    say(f"clawsecrets: error: {message}")
+    say_if_possible(f"clawsecrets: error: {message}")
     if hint:
-        say(f"hint: {hint}")
+        say_if_possible(f"hint: {hint}")
     return error.exit_code
 
 
@@ -155,10 +160,28 @@ def _interrupted() -> int:
     return EXIT_INTERRUPTED
 
 
+def _reader_left() -> int:
+    """Nothing more is to be said."""
+    _forget_stdout()
+    return 0
+
+
 def _forget_stdout() -> None:
     """What cannot be written is not tried again when the interpreter ends."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from clawsecrets.cli.output import forget
+
+    forget(sys.stdout)
+
+
+def _forget_unwritable() -> None:
+    """The exit code stays ours: the interpreter gives another one where it cannot write what is left."""
+    from clawsecrets.cli.output import forget
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            forget(stream)
 
 
 def _os_words(error: OSError) -> str:
@@ -199,9 +222,25 @@ def _bad_parameter(error: Exception, said: str) -> str:
 
 
 def _bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A traceback without locals and without the exception's text, which could hold a value."""
+    """A traceback without locals and without the exception's text, which could hold a value. Ctrl-C outside of a
+    command (modules are being loaded, or the interpreter ends) is none."""
+    if issubclass(kind, KeyboardInterrupt):
+        _stop_here()
     _report(kind, trace)
     os._exit(EXIT_BUG)
+
+
+def _ignored(fault: sys.UnraisableHookArgs) -> None:
+    """What Python would pass over, such as an error in a destructor. Not Ctrl-C."""
+    if fault.exc_type is not None and issubclass(fault.exc_type, KeyboardInterrupt):
+        _stop_here()
+    _report(fault.exc_type, fault.exc_traceback)
+
+
+def _stop_here() -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, b"clawsecrets: interrupted\n")
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _report(kind: type[BaseException] | None, trace: TracebackType | None) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from clawsecrets.cli.output import moment, say
 from clawsecrets.cli.session import NameArgument, Session, command
+from clawsecrets.cli.wording import require_no_value
 from clawsecrets.errors import StaleRecord, UsageError, WorkLeft
 from clawsecrets.model.policy import parse_duration
 from clawsecrets.model.secret import Secret
@@ -70,6 +71,7 @@ def pause(
     """No more rotation of this secret by itself, until `resume`. An unfinished one goes on; by name it is rotated."""
     if not reason.strip() or len(reason) > LONGEST_REASON or not reason.isprintable():
         raise UsageError("--reason: one line of text is needed", "say why, for those who will wonder")
+    require_no_value(session.store, "--reason", reason)
     now = session.clock.now()
     until = now + _seconds(lasts) if lasts else 0.0
     _edit(session, name, "secret.paused", reason,

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from clawsecrets.errors import UsageError
 
@@ -25,6 +26,27 @@ def say(text: str, *, bold: bool = False) -> None:
     """A line for the person: on stderr, so that stdout carries data only."""
     text = flowed(clean(text))
     print(f"{BOLD}{text}{RESET}" if bold and sys.stderr.isatty() else text, file=sys.stderr)
+
+
+def say_if_possible(text: str) -> None:
+    """As `say`; where standard error takes nothing (a full disk), the exit code alone must tell it."""
+    try:
+        say(text)
+        sys.stderr.flush()
+    except OSError:
+        forget(sys.stderr)
+
+
+def require_stdout() -> None:
+    """UsageError where our caller closed it: a value that nobody gets was not given."""
+    if sys.__stdout__ is None:
+        raise UsageError("standard output is closed: nobody would get it", "give it a pipe or a file")
+
+
+def forget(stream: TextIO) -> None:
+    """Let a stream lead nowhere from now on: what it did not take is not tried again when the interpreter ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 _WHOLE = re.compile(r"`[^`]+`|(?<=: )(?:clawsecrets|openclaw) [^;]+$")
@@ -79,7 +101,7 @@ def heard(tell: Callable[[], None]) -> None:
         try:
             stream.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            forget(stream)
 
 
 def clean(text: str) -> str:

@@ -12,10 +12,10 @@ from typing import Annotated, NamedTuple
 import typer
 
 from clawsecrets.cli.delivering import to_use
-from clawsecrets.cli.output import clean, say
+from clawsecrets.cli.output import clean, say, say_if_possible
 from clawsecrets.cli.session import Session, ask_passphrase, command
 from clawsecrets.config.shape import EnvFileTarget, RunTarget
-from clawsecrets.errors import ClawError, ConfigError, StaleRecord, StoreBusy, UsageError
+from clawsecrets.errors import ClawError, ConfigError, Incomplete, StaleRecord, StoreBusy, UsageError
 from clawsecrets.injectors import mapping
 from clawsecrets.model.hosts import own_name
 from clawsecrets.model.policy import parse_duration
@@ -23,7 +23,7 @@ from clawsecrets.model.secret import SecretValue
 from clawsecrets.running.given import Given, unmasked
 from clawsecrets.running.needles import Search
 from clawsecrets.running.noted import Noted
-from clawsecrets.running.run import How, Look, NotStarted
+from clawsecrets.running.run import Ended, How, Look, NotStarted
 from clawsecrets.running.run import run as run_command
 from clawsecrets.wiring.targets import note_of
 
@@ -62,7 +62,8 @@ def run(
     """Run a command that has the named secrets in its environment, or in files, and no others.
 
     Signals and the exit code are passed through (128 + n when signal n ended it; 127 no such command, 126 not
-    runnable). What it prints is masked, on a terminal too; values shorter than 8 characters are not.
+    runnable; 6 when it ended with 0, but not all that it printed could be written). What it prints is masked, on a
+    terminal too; values shorter than 8 characters are not.
     """
     if not words:
         raise UsageError("no command is given", "clawsecrets run --secret NAME -- CMD…")
@@ -81,7 +82,7 @@ def run(
         session.ask = functools.cache(ask_passphrase)
         how = how._replace(look=_looking(session, wanted, files=files))
     try:
-        return run_command(words, given, how._replace(dropped=dropped), noted.write if noted else _not_noted)
+        return _told(run_command(words, given, how._replace(dropped=dropped), noted.write if noted else _not_noted))
     except NotStarted as error:
         say(f"clawsecrets: error: the command cannot be run: {error.why}" if error.found else
             "clawsecrets: error: there is no such command")
@@ -89,6 +90,13 @@ def run(
     finally:
         if noted is not None:
             noted.remove()
+
+
+def _told(ended: Ended) -> int:
+    """The exit code: the command's, but never 0 where not all that it printed was written; that is said."""
+    if ended.lost:
+        say_if_possible(f"clawsecrets: error: not all that the command printed could be written: {ended.lost}")
+    return ended.code or (Incomplete.exit_code if ended.lost else 0)
 
 
 # --- what was asked for ---------------------------------------------------------------------------------------------

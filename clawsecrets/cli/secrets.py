@@ -12,7 +12,7 @@ import typer
 
 from clawsecrets.cli.asking import remarks
 from clawsecrets.cli.delivering import withdraw
-from clawsecrets.cli.output import MASK, Column, emit, moment, say, table, wrapped
+from clawsecrets.cli.output import MASK, Column, emit, moment, require_stdout, say, table, wrapped
 from clawsecrets.cli.refreshing import store_refresh_token
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, read_value
 from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
@@ -109,6 +109,8 @@ def get(
     terminal = sys.stdout.isatty()
     if raw and (reveal or as_json):
         raise UsageError("--raw stands alone: it writes nothing but the value")
+    if raw:
+        require_stdout()
     if raw and terminal:
         raise UsageError("--raw writes into a pipe, and this is a terminal", "use --reveal to see it here")
     if reveal and not terminal and not as_json:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from clawsecrets.cli.delivering import to_use
-from clawsecrets.cli.output import destination, say
+from clawsecrets.cli.output import destination, require_stdout, say
 from clawsecrets.cli.session import Session, command
 from clawsecrets.errors import ClawError, UsageError
 
@@ -36,6 +36,8 @@ def render(
     from clawsecrets.injectors.rendering import render as rendered
 
     output = destination(output)
+    if not output:
+        require_stdout()
     if not output and not reveal and sys.stdout.isatty():
         raise UsageError("this is a terminal, and the values would be on it", "use --output FILE, a pipe, or --reveal")
     if output and _same(template, output):

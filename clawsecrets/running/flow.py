@@ -19,6 +19,8 @@ AT_ONCE = 1 << 18
 """Bytes read at once."""
 SURE = 4096
 """PIPE_BUF: so much can be written without waiting wherever poll(2) says that something can."""
+_LEFT = frozenset((errno.EPIPE, errno.ECONNRESET))
+"""What a write says when nobody reads any more."""
 
 
 class Sink:
@@ -37,11 +39,15 @@ class Sink:
                 self._own, self._most = True, AT_ONCE * 4
 
     def write(self, data: memoryview) -> int:
-        """How much of it was written. OSError when nobody reads any more."""
+        """How much of it was written. OSError when it cannot be: nobody reads any more, the disk is full."""
         try:
             return os.write(self.number, data[:self._most])
         except BlockingIOError:
             return 0
+
+    def left(self, error: OSError) -> bool:
+        """Whether that was our reader's leaving; also that our terminal was hung up."""
+        return error.errno in _LEFT or (error.errno == errno.EIO and os.isatty(self.number))
 
     def close(self) -> None:
         """Release what was opened here."""
@@ -64,7 +70,9 @@ class Flow:
         self.open = True
         """More may come."""
         self.gone = False
-        """Our reader left."""
+        """Our reader left, or nothing more can be written."""
+        self.lost = ""
+        """Why something could not be written, other than that our reader left."""
         self._pending = memoryview(b"")  # a view: a slow reader takes it in many small parts
         self._fed = 0.0
 
@@ -114,16 +122,19 @@ class Flow:
             self.write()
 
     def write(self) -> None:
-        """Write what can be written now. When our reader has left, the command's pipe is closed, so that it learns it
-        in the usual way (SIGPIPE); what a terminal of its own brings is dropped."""
+        """Write what can be written now. When that is no longer possible (our reader has left, the disk is full), the
+        command's pipe is closed, so that it learns it in the usual way (SIGPIPE); what a terminal of its own brings is
+        dropped."""
         try:
             while self._pending:
                 done = self.sink.write(self._pending)
                 self._pending = self._pending[done:]
                 if self.sink.waits:
                     return
-        except OSError:
+        except OSError as error:
             self.gone, self._pending = True, memoryview(b"")
+            if not self.sink.left(error):
+                self.lost = os.strerror(error.errno) if error.errno else "the system refused"
             if not self._terminal:
                 self.open = False
                 os.close(self.source)

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from clawsecrets.running import child as children
 from clawsecrets.running import ends, linux
@@ -54,29 +54,35 @@ class NotStarted(Exception):
         super().__init__(self.why)
 
 
-class _Ended(NamedTuple):
+class Ended(NamedTuple):
+    """How it ended."""
+
     code: int
     instead: Sequence[Given] | None
     """With what it is to be started anew."""
+    lost: str
+    """Why not all that it printed could be written; empty when it was, or when our reader left."""
 
 
-def run(argv: Sequence[str], given: Sequence[Given], how: How, started: Started) -> int:
-    """Run it; its exit code. `started` hears of each start. NotStarted; Refused, before anything runs, for what cannot
+def run(argv: Sequence[str], given: Sequence[Given], how: How, started: Started) -> Ended:
+    """Run it; how it ended. `started` hears of each start. NotStarted; Refused, before anything runs, for what cannot
     be given."""
     if how.search is None and not how.files and how.look is None:
-        return _instead_of_us(argv, given, how, started)
+        _instead_of_us(argv, given, how, started)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, linux.READ)
     linux.adopt_orphans()
     signals = linux.signal_file(linux.READ)
     seen: list[bytes] = []
+    lost = ""
     while True:
         seen += [each.value.reveal() for each in given]
         needles = Needles(seen, how.search) if how.search is not None else None
         with folder_of(given, os.environ) if how.files else nullcontext("") as folder:
             environ = environ_for(os.environb, given, folder, how.dropped)
             ended = _once(argv, environ, given, how, _Means(needles, signals, before, started, folder))
+        lost = lost or ended.lost
         if ended.instead is None:
-            return ended.code
+            return ended._replace(lost=lost)
         given = ended.instead
 
 
@@ -88,7 +94,7 @@ class _Means(NamedTuple):
     folder: str
 
 
-def _once(argv: Sequence[str], environ: dict[bytes, bytes], given: Sequence[Given], how: How, means: _Means) -> _Ended:
+def _once(argv: Sequence[str], environ: dict[bytes, bytes], given: Sequence[Given], how: How, means: _Means) -> Ended:
     streams = ends.masked(means.needles) if means.needles is not None else ends.plain()
     try:
         child = children.start(argv, environ, streams.ends, means.mask)
@@ -107,10 +113,11 @@ def _once(argv: Sequence[str], environ: dict[bytes, bytes], given: Sequence[Give
         instead = watch.end()
         child.let_go()
         streams.close()
+    lost = next((flow.lost for flow in streams.flows if flow.lost), "")
     if relay.woken and not relay.told_to_end and instead is not None:
         end_all(how.grace)
-        return _Ended(0, instead)
-    return _Ended(_code(status), None)
+        return Ended(0, instead, lost)
+    return Ended(_code(status), None, lost)
 
 
 class _Watch:
@@ -143,7 +150,7 @@ class _Watch:
 
 
 def _instead_of_us(argv: Sequence[str], given: Sequence[Given], how: How,
-                   started: Started) -> int:
+                   started: Started) -> NoReturn:
     """Nothing is left to do for us: the command takes our place."""
     environ = environ_for(os.environb, given, "", how.dropped)
     started(given, os.getpid(), "")

@@ -1,10 +1,11 @@
 """Compiled rules, kept in the cache folder, so that a start neither reads TOML nor compiles.
 
 The file is `rules-…`, one for each choice of rule files, in a folder that only we, or root, may write to: a line with
-format and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal) with the rules, what was found
-out about them, and Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and
-the judging code come from, our version, and Hyperscan's. A file that is somebody else's, has another key, or is damaged
-is left aside and written again. Nothing in it can run code, but it could hide a leak: hence the owner and the mode.
+format and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal, deflated: a scan finds secrets
+in expressions, too) with the rules less their examples, what was found out about them, and Hyperscan's database. The
+key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
+Hyperscan's. A file that is somebody else's, has another key, or is damaged is left aside and written again. Nothing in
+it can run code, but it could hide a leak: hence the owner and the mode.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from clawsecrets.scan.kept import read_kept, unshared
 from clawsecrets.scan.ruleset import Ruleset
 
 NAME = "rules"
-_HEAD = b"clawsecrets rules 4\n"
+_HEAD = b"clawsecrets rules 5\n"
 _MOST = 256 << 20
 MOST_KEPT = 8
-"""Files that stay: each is some 8 MB."""
+"""Files that stay: each is less than 1 MB."""
 _HERE = Path(__file__).resolve().parent
 CODE = (_HERE, _HERE.parent / "formats", _HERE.parent / "model")
 """Folders of the code that decides what is found."""
@@ -38,14 +39,14 @@ CODE = (_HERE, _HERE.parent / "formats", _HERE.parent / "model")
 
 def rules_for(files: Sequence[Path], folder: Path, make: Callable[[], Iterable[Rule]]) -> Ruleset:
     """The ruleset of these rule files: from the cache in `folder`, else of the rules that `make` reads, and then kept
-    there. A cache that cannot be used or written only costs time. What `make` raises escapes; so does the ConfigError
-    for a rule that Hyperscan cannot run."""
+    there; without the rules' examples, for which there are the files. A cache that cannot be used or written only costs
+    time. What `make` raises escapes; so does the ConfigError for a rule that Hyperscan cannot run."""
     code = [path for place in CODE for path in sorted(place.rglob("*.py"))]
     key = _key([*files, *code])
     found = _load(folder / name(files), key)
     if found is not None:
         return found
-    ruleset = Ruleset(tuple(make()), _content(code))
+    ruleset = Ruleset([rule._replace(examples=(), negative=()) for rule in make()], _content(code))
     _keep(folder / name(files), key, ruleset)
     return ruleset
 
@@ -86,11 +87,12 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
     if data[len(head):start] != zlib.crc32(body).to_bytes(4):  # against damage; owner and mode are against malice
         return None
     try:
-        code, hashed, rules, made, compiled, shapes = marshal.loads(body)  # noqa: S302  (plain values; only we write it)
+        plain = marshal.loads(zlib.decompress(body))  # noqa: S302  (plain values; only we write it)
+        code, hashed, rules, made, compiled, shapes = plain
         ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled, hashed=hashed,
                           shapes=shapes)
         _ = ruleset.database
-    except (ValueError, TypeError, EOFError):
+    except (ValueError, TypeError, EOFError, zlib.error):
         return None
     return ruleset
 
@@ -103,8 +105,8 @@ def _owners() -> tuple[int, int]:
 def _keep(path: Path, key: bytes, ruleset: Ruleset) -> None:
     folder = path.parent
     rules = [tuple(rule) for rule in ruleset.rules]
-    body = marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized,
-                          gates.gate().serialized))
+    body = zlib.compress(marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized,
+                                        gates.gate().serialized)), 9)
     data = b"".join((_HEAD, key, b"\n", zlib.crc32(body).to_bytes(4), body))
     import tempfile
 

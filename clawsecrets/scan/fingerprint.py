@@ -5,8 +5,9 @@
 
 scrypt is RFC 7914. Stretching buys something for values that can be guessed only (a password, a word with a year):
 there each guess must cost, the more the fewer it takes. 80 bits of chance cannot be tried out whatever a try costs, and
-most findings are such keys; so thousands of them take no time. The salt stands in the baseline's header; without a
-baseline it is `STANDARD_SALT`, so that a report is comparable with the next one anyway.
+most findings are such keys; so thousands of them take no time. Of a URL, who guesses knows scheme, user, host and port:
+only the password counts, or without one the best of what may be a token (webhooks). The salt stands in the baseline's
+header; without a baseline it is `STANDARD_SALT`, so that a report is comparable with the next one anyway.
 
 `bits` is part of the format, since it chooses n.
 """
@@ -45,6 +46,10 @@ _AGAIN_BITS = 8.0
 """Bits of a piece that stood there before, or that everybody knows."""
 _STEP_BITS = 0.5
 """Bits of a character that follows its neighbour as that one followed its own: aaaa, 4567, dcba."""
+_URL = re.compile(rb"""\s*(?:[\w.-]+\s*=\s*)?["']?([A-Za-z][A-Za-z0-9+.:-]*)://(.*)""", re.DOTALL)
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
+_NO_PASSWORD = frozenset((b"", b"x", b"x-oauth-basic"))
+"""What stands as password where the user is a token."""
 _PIECE = 4
 _KNOWN = (
     "qwertyuiop asdfghjkl zxcvbnm qazwsxedc 1q2w3e4r5t 1234567890 0987654321 abcdefghijklmnopqrstuvwxyz deadbeef "
@@ -60,7 +65,38 @@ _KNOWN_PIECES = {_KNOWN[at:at + _PIECE]: at for at in range(len(_KNOWN) - _PIECE
 def bits(value: bytes, enough: float = math.inf) -> float:
     """About how many bits of chance are in a value, rather too few than too many: length times the bits of its
     alphabet, less for words, repetitions, runs and what everybody knows. From `enough` on they are not counted."""
-    text = value[:LOOKED_AT].decode("latin-1")
+    return max(_bits(part, enough) for part in _secret_parts(value[:LOOKED_AT]))
+
+
+def _secret_parts(value: bytes) -> list[bytes]:
+    """What is secret in it: all; of a URL the password, or else each part that may be a token."""
+    url = _URL.match(value) if b"://" in value else None
+    if url is None:
+        return [value]
+    scheme, rest = url[1].lower(), url[2]
+    authority = re.split(rb"[/?#\s]", rest, maxsplit=1)[0]
+    login, at, host = authority.rpartition(b"@")
+    if not at and _cut_short(authority):
+        login = rest.partition(b"@")[0] if b"@" in rest else b""
+    user, _, password = login.partition(b":")
+    if password not in _NO_PASSWORD:
+        return [_unescaped(password)]
+    named = scheme in (b"http", b"https") or b"." in host or host.rpartition(b":")[2].isdigit()
+    parts = [user, b"" if named else host, *re.split(rb"[/?&=#;,@\s]", rest[len(authority):])]
+    return [_unescaped(part) for part in parts]
+
+
+def _cut_short(authority: bytes) -> bool:
+    """Whether what should be a port is none: a password with / or # in it, or a token with a colon."""
+    return b":" in authority and not authority.startswith(b"[") and not authority.rpartition(b":")[2].isdigit()
+
+
+def _unescaped(part: bytes) -> bytes:
+    return _ESCAPED.sub(lambda found: bytes((int(found[1], 16),)), part)
+
+
+def _bits(value: bytes, enough: float) -> float:
+    text = value.decode("latin-1")
     if not text:
         return 0.0
     each = min(math.log2(_alphabet(text)), _PROSE_BITS if " " in text else 8.0)

@@ -157,7 +157,8 @@ def run(sources: Sequence[Source], make: Make, rules: Callable[[], dict[str, Rul
     try:
         if len(shares) == 1:
             with counted(sources, told):
-                return desk.outcomes, _read(shares[0], make, lambda kind, *values: desk.take(kind, values), stop.check)
+                stopped = _read(shares[0], make, lambda kind, *values: desk.take(kind, values), stop.check)
+            return desk.outcomes, stopped or stop.asked
         return desk.outcomes, bool(shares) and _fork_all(shares, make, desk, stop, lambda: counted(sources, told))
     finally:
         signal.signal(signal.SIGINT, before)
@@ -201,10 +202,10 @@ def _looked(part: Part, inspector: Looks, notes: _Notes, check: Callable[[], Non
     look, dropped = inspector.look, inspector.dropped
     try:
         for content in part.contents(notes):
-            check()
             matches = look(content)
             if matches or dropped:
                 yield matches
+            check()  # what was read already is looked at: a stream ends so, and gives what it had
     except KeyboardInterrupt:
         yield inspector.rest()
         raise

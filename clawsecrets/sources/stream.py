@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +14,37 @@ from clawsecrets.model.finding import Content, Coverage, Kind, Place, Provenance
 
 if TYPE_CHECKING:
     from clawsecrets.scan_ports import Notes
+
+
+AT_ONCE = 1 << 18
+"""Bytes read at once."""
+
+
+class Interruptible:
+    """Reads a descriptor to its end, which Ctrl-C is, too: a scan only remembers the signal, and Python then goes on
+    with a wait. For as long as the process lives; to be made in its main thread."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._signals, into = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(into, warn_on_full_buffer=False)
+        self._poll = select.poll()
+        for each in (number, self._signals):
+            self._poll.register(each, select.POLLIN)
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; empty at the end. OSError."""
+        while not self._ended:
+            ready = {each for each, _ in self._poll.poll()}
+            if self._signals in ready and signal.SIGINT in os.read(self._signals, 4096):
+                self._ended = True
+            elif self._number in ready:
+                try:
+                    return os.read(self._number, min(size, AT_ONCE))
+                except BlockingIOError:
+                    continue
+        return b""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from clawsecrets.config import Config
 from clawsecrets.errors import ClawError, NotFound
 from clawsecrets.model.channel import Channel
 from clawsecrets.model.notice import Notice, Severity, Topic
-from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
 from clawsecrets.ports import Clock, Reply, Store
@@ -145,9 +144,17 @@ def without_values(store: Store, notice: Notice) -> Notice:
                    command=text(notice.command))
 
 
+def holds_value(store: Store, text: str) -> bool:
+    """Whether a text that a person gave holds a value of any secret."""
+    from clawsecrets.scan.scrub import Scrubber
+
+    return Scrubber((value.reveal(), "") for value in _values(store, "")).text(text) != text
+
+
 def _values(store: Store, name: str) -> Iterator[SecretValue]:
     with suppress(ClawError):
-        records: list[Record] = [store.load(name)] if name else list(store.records())
+        # one that is damaged hides no other
+        records = [store.load(name)] if name else list(store.records(broken=lambda name, fault: None))
         for record in records:
             for version in record.versions:
                 if not version.erased_at:

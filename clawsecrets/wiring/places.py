@@ -43,9 +43,9 @@ class Places:
         if kind == "host":
             return [host_source(self.chosen)]
         if kind == "stdin":
-            from clawsecrets.sources.stream import StreamSource
+            from clawsecrets.sources.stream import Interruptible, StreamSource
 
-            return [StreamSource(sys.stdin.buffer.read)]
+            return [StreamSource(Interruptible(sys.stdin.fileno()).read)]
         return self.here()
 
     def gits(self, what: str) -> list[Source]:

@@ -287,9 +287,9 @@ def test_a_full_standard_output(stocked: Desk) -> None:
 
 
 def test_a_reader_that_leaves(stocked: Desk) -> None:
-    done = subprocess.run(["sh", "-c", "clawsecrets providers --json | head -1; true"], env=stocked.env,
-                          capture_output=True, check=False)
-    assert (done.stdout, done.stderr) == (b"{\n", b"")
+    line = "clawsecrets providers --json | head -1; exit ${PIPESTATUS[0]}"
+    done = subprocess.run(["bash", "-c", line], env=stocked.env, capture_output=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == (b"{\n", b"", 0)
 
 
 def test_a_terminal_that_cannot_show_it(stocked: Desk) -> None:
@@ -379,3 +379,25 @@ def test_no_provider_at_all(rented: Desk) -> None:
 @pytest.mark.parametrize(("option", "before"), [("--group", ""), ("--handle", ""), ("--option", "project=")])
 def test_a_free_text_is_one_visible_line(stocked: Desk, option: str, before: str, text: str) -> None:
     complains(stocked.typed("configure", "one-key", option, before + text), 2, about=f"{option}: one line")
+
+
+@pytest.mark.parametrize("form", ["{0}", "it was {0}, see there", "{1}"])
+def test_a_reason_that_holds_a_value_is_refused(stocked: Desk, form: str) -> None:
+    """Of the secret itself and of any other, since it is kept and shown in plaintext."""
+    reason, known = form.format(VALUE, VALUE.encode().hex()), "0" * 32
+    stocked.quick("set", "another", stdin=b"another-0123456789")
+    for words in (["pause", "one-key"], ["pause", "another"], ["baseline", "add", known, "--expires", "9d"]):
+        ran = stocked.typed(*words, "--reason", reason)
+        complains(ran, 2, about="--reason: it holds a value of the store")
+        assert reason not in ran.everything
+    complains(stocked.typed("baseline", "add", known, "--expires", "9d", "--reason", "a test", "--who", VALUE), 2)
+    assert not (stocked.root / ".clawsecrets-baseline").exists()
+    assert VALUE not in stocked.quick("audit-log").out and "secret.paused" not in stocked.quick("audit-log").out
+    stocked.quick("pause", "one-key", "--reason", "shared until the move")
+
+
+def test_a_baseline_needs_no_store_and_no_passphrase(desk: Desk) -> None:
+    words = ("baseline", "add", "0" * 32, "--expires", "9d", "--reason")
+    desk.ok(*words, "no store")
+    desk.ok("init", "--passphrase-stdin", "--recovery-file", "code", stdin=b"right words")
+    desk.ok(*words, "nobody is asked")

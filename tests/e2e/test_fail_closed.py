@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import fcntl
 import gzip
 import hashlib
 import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import tarfile
+import termios
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -456,6 +459,26 @@ def test_ctrl_c_without_workers(shell: Shell) -> None:
     assert b"interrupted" in err and b"Traceback" not in err
     if out:
         assert json.loads(out)["coverage"]["complete"] is False
+
+
+def test_the_first_ctrl_c_ends_the_wait_for_standard_input(shell: Shell) -> None:
+    """What came until then is looked at; the input stays open, and nobody sends the signal again."""
+    process, into = slow(shell)
+    into.write(f"{token('leak')}\n".encode())
+    into.flush()
+    until(lambda: not unread(into.fileno()), "that it has read it, and waits for more")
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None and process.stderr is not None
+    said = Said(process.wait(LONG), process.stdout.read().decode(), process.stderr.read().decode())
+    into.close()
+    assert said.code == 1 and not said.complete and said.report["coverage"]["interrupted"], said
+    assert len(said.report["findings"]) == 1 and "interrupted; the report is incomplete" in said.err
+    assert said.holds(token("leak")) == []
+
+
+def unread(pipe: int) -> int:
+    """Bytes in a pipe that nobody has read."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
 def test_a_process_that_is_killed_leaves_nothing_behind(shell: Shell) -> None:

@@ -199,6 +199,33 @@ def test_a_reader_that_leaves_is_a_broken_pipe_for_the_command(desk: Desk) -> No
         assert process.wait(LIMIT) == 128 + signal.SIGPIPE
 
 
+@pytest.mark.parametrize(("script", "redirected", "code"), [
+    ("echo hi", "> /dev/full", 6), ("echo hi; exit 3", "> /dev/full", 3), ("yes", "> /dev/full", 141),
+    ("trap '' PIPE; yes 2> /dev/null; exit 5", "> /dev/full", 5), ("echo hi >&2", "2> /dev/full", 6),
+    ("echo hi", "> /dev/full 2>&1", 6), ("exit 0", "> /dev/full 2>&1", 0),
+])
+def test_what_cannot_be_written_is_said_and_is_no_success(desk: Desk, script: str, redirected: str, code: int) -> None:
+    line = f'{SCRIPT} run --secret my-key -- sh -c "$0" {redirected}'
+    done = subprocess.run(["sh", "-c", line, script], stdin=NULL, capture_output=True, cwd=desk.root, env=desk.env,
+                          timeout=LIMIT, check=False)
+    said = b"clawsecrets: error: not all that the command printed could be written: No space left on device\n"
+    assert (done.stdout, done.returncode) == (b"", code)
+    assert done.stderr == (b"" if "2>" in redirected else said)
+
+
+def test_a_file_that_may_not_grow_is_said(desk: Desk) -> None:
+    """What fits is written; the command itself had ended well, since all of it fitted into our pipe."""
+    grown, most = desk.root / "grown", 4 << 20  # more than the store's own files need
+    with grown.open("wb") as file:
+        file.truncate(most - 65536)
+    line = f"ulimit -f {most >> 10}; {SCRIPT} run --secret my-key -- seq 1 20000 >> {grown}"
+    done = subprocess.run(["bash", "-c", line], stdin=NULL, capture_output=True, cwd=desk.root, env=desk.env,
+                          timeout=LIMIT, check=False)
+    whole = "".join(f"{n}\n" for n in range(1, 20001)).encode()
+    assert done.returncode == 6 and b"could be written: File too large" in done.stderr
+    assert grown.read_bytes()[most - 65536:] == whole[:65536]
+
+
 def test_a_slow_reader_loses_nothing_and_signals_still_pass(desk: Desk) -> None:
     code = "import signal\nsignal.signal(15, lambda *a: os._exit(9))\nwhile True: os.write(1, b'x' * 65536)"
     with running(desk, *python(code)) as process:

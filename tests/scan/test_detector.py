@@ -15,7 +15,7 @@ from clawsecrets.scan.begins import words
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.exact import Exact, pem_end
 from clawsecrets.scan.ruleset import Ruleset
-from tests.scan.rules_here import detector, ruleset
+from tests.scan.rules_here import all_rules, detector, ruleset
 
 PLACE = Place(Kind.FILE, "a.txt", "a.txt")
 ACME = Rule("acme.key", "acme", "Acme key", r"\b(acme_[a-z0-9]{20})\b", examples=("acme_k2v9x7q4m1t8r5w3z6n0",))
@@ -232,7 +232,9 @@ def test_hostile_input_ends(data: bytes) -> None:
 
 
 def test_the_prefix_is_public_and_short() -> None:
+    examples = {rule.id: rule.examples for rule in all_rules()}
     shown = {rule.id: ruleset().prefix(index, value.encode()) for index, rule in enumerate(ruleset().rules)
-             for value in rule.examples[:1]}
+             for value in examples[rule.id][:1]}
+    assert len(shown) == len(examples)
     assert all(len(prefix) <= 16 for prefix in shown.values())
     assert all(not prefix for id, prefix in shown.items() if id.startswith("generic."))

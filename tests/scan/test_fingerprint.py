@@ -23,6 +23,20 @@ WEAK = ["hunter2", "correct horse battery staple", "Summer2024!", "password123pa
         "1234567890abcdefghijklmnopqrstuvwxyz", "P@ssw0rd!2023", "MyCompanySuperSecretPassword", "postgres", "",
         "abc" * 30, "the quick brown fox jumps over the lazy dog again", "0000000000000000000000000000000000000001",
         "openclaw-gateway-token-production-2025"]
+WEAK_URLS = ["postgresql://postgres:1234@127.0.0.1:5432/postgres", "https://ntfy.example.internal:8443/alerts-4711",
+             "postgresql://app:hunter2@db.example.internal:5432/app", "mailtos://me:hunter2@mail.example.com",
+             "DATABASE_URL='postgresql+asyncpg://app_production_7:hunter2@ep-cool-dawn-a1b2c3d4.eu-1.example.tech/a'",
+             "jdbc:postgresql://app:hunter2@db-cj5k2l3m4n5o.eu-1.example.com/prod?sslmode=require&channel_binding=x",
+             "redis://:%68%75%6e%74%65%72%32@cache.example.com:6379/0", "postgresql://app@db.example.internal:5432/app",
+             "mongodb://app:hunter2@one.example.com:27017,two.example.com:27017/data?replicaSet=rs0&w=majority",
+             "postgresql://app:hun/ter#2@db-cj5k2l3m4n5o.example.internal:5432/app_production",
+             "https://very.long.name%40company.example:hunter2@registry.example.com:5000/v2/team-7/image-12"]
+CHANCE = "Qm3xT8vLw0ZrYk5uPd2sHn7bJc4gFe6aVi9B"
+STRONG_URLS = [f"postgresql://app:{CHANCE}@db.example.internal:5432/app", f"https://{CHANCE}@git.example.com/a.git",
+               f"https://{CHANCE}:x-oauth-basic@git.example.com/a.git", f"tgram://123456789:{CHANCE}/@channel",
+               f"https://hooks.example.com/services/T01ABCDEF/B01ABCDEF/{CHANCE}", f"pover://{CHANCE}@{CHANCE[::-1]}",
+               f"discord://bot@123456789/{CHANCE}", f"https://chat.example.com/v1/messages?key=a&token={CHANCE}%3D",
+               f"postgresql://app:{CHANCE[:18]}/{CHANCE[18:]}@db.example.internal/app", f"json://h/{CHANCE}#{'x' * 99}"]
 ALPHABETS = {
     "hex": (string.digits + "abcdef", 40), "letters and digits": (string.ascii_letters + string.digits, 32),
     "base64": (string.ascii_letters + string.digits + "+/", 40), "lower case": (string.ascii_lowercase + "234567", 48),
@@ -49,6 +63,23 @@ def test_another_salt_gives_another() -> None:
 @pytest.mark.parametrize("text", WEAK)
 def test_what_can_be_guessed_is_dear(text: str) -> None:
     assert bits(text.encode()) < STRONG
+
+
+@pytest.mark.parametrize("text", WEAK_URLS)
+def test_of_a_url_only_what_is_secret_in_it_counts(text: str) -> None:
+    value = text.encode()
+    assert bits(value) < STRONG
+    cost = next(n for least, n in COSTS if bits(value) < least)
+    assert fingerprint(value) == hashlib.scrypt(value, salt=STANDARD_SALT, n=cost, r=8, p=1, dklen=16).hex()
+    if "hunter2" in text:
+        assert bits(value) == bits(b"hunter2")
+
+
+@pytest.mark.parametrize("text", STRONG_URLS)
+def test_the_fingerprint_of_a_url_with_a_strong_secret_is_what_it_was(text: str) -> None:
+    value = text.encode()
+    assert bits(value) >= STRONG
+    assert fingerprint(value) == hashlib.scrypt(value, salt=STANDARD_SALT, n=LEAST, r=8, p=1, dklen=16).hex()
 
 
 @pytest.mark.parametrize("name", ALPHABETS)

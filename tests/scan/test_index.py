@@ -126,9 +126,10 @@ def test_a_long_run_is_looked_through(finder: IndexValues, monkeypatch: pytest.M
 
 
 def test_what_may_be_guessed_stays_out() -> None:
-    weak = [value("pin", "482913"), value("word", "correct horse battery"), value("hex12", "a3f19c04be72")]
+    weak = [value("pin", "482913"), value("word", "correct horse battery"), value("hex12", "a3f19c04be72"),
+            value("url", "postgresql://app:hunter2@db.example.internal:5432/app")]
     rows, out, _ = build([*weak, *VALUES])
-    assert {one.known.name for one in out} == {"pin", "word", "hex12"}
+    assert {one.known.name for one in out} == {"pin", "word", "hex12", "url"}
     assert all("guessed" in one.reason for one in out)
     assert {row.known.name for row in rows} == set(SHAPES)
 

@@ -13,9 +13,10 @@ import pytest
 
 from clawsecrets.config.paths import Paths, find_paths
 from clawsecrets.errors import ConfigError
-from clawsecrets.model.finding import Rule
+from clawsecrets.model.finding import Content, Kind, Place, Rule, Skipped
 from clawsecrets.scan import compiled, kept
 from clawsecrets.scan.detector import Detector
+from clawsecrets.scan.inspect import Inspector
 from clawsecrets.scan.rulefile import read_rules
 from clawsecrets.scan.ruleset import Ruleset
 from clawsecrets.scan.shape import LONGEST, candidate, prefix_pattern, reach
@@ -140,6 +141,29 @@ def test_the_second_start_reads_no_rules(tmp_path: Path, file: Path, made: Made)
     assert first.hash == second.hash and first.rules == second.rules and first.facts() == second.facts()
     assert stat.S_IMODE(cache.stat().st_mode) == 0o700
     assert [(p.name, stat.S_IMODE(p.stat().st_mode)) for p in cache.iterdir()] == [(compiled.name([file]), 0o600)]
+
+
+class Notes:
+    """Nothing is left out."""
+
+    def skipped(self, skipped: Skipped) -> None:
+        raise AssertionError(skipped)
+
+
+def test_no_example_is_kept(tmp_path: Path, file: Path, made: Made) -> None:
+    """Each is what a scan would find in the cache; who needs them reads the files."""
+    assert made.rules[0].examples
+    for _ in range(2):
+        [rule] = compiled.rules_for([file], tmp_path / "cache", made).rules
+        assert rule == made.rules[0]._replace(examples=(), negative=())
+
+
+def test_a_scan_finds_nothing_in_the_compiled_rules(tmp_path: Path) -> None:
+    warm.put(tmp_path / "cache")
+    [kept_rules] = (tmp_path / "cache").iterdir()
+    assert kept_rules.stat().st_size < 2 << 20
+    content = Content(kept_rules.read_bytes(), Place(Kind.FILE, "a", "a"))
+    assert list(Inspector(Detector(warm.ruleset()), notes=Notes()).look(content)) == []
 
 
 def test_another_file_or_another_time_is_another_key(tmp_path: Path, file: Path, made: Made) -> None:
