@@ -24,6 +24,7 @@ from clawsecrets.cli.answers import (
     tried_json,
 )
 from clawsecrets.cli.output import emit, heard, say, wrapped
+from clawsecrets.cli.own import require_rotatable
 from clawsecrets.cli.session import JsonOption, Session, command, confirm, read_value
 from clawsecrets.errors import ClawError, StoreBusy, UsageError
 from clawsecrets.model.record import Record
@@ -42,7 +43,8 @@ def rotate(
     session: Session,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Secrets to rotate.")] = None,
     due: Annotated[bool, typer.Option("--due", help="All that are due or unfinished, and due revocations.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="All that have a value.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All that have a value, but clawsecrets' own "
+                                         "(adoptions, addresses of notices).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact effects and check that they could "
                                           "work; change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before rotating several.")] = False,
@@ -146,10 +148,13 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> tuple
     if (bool(names) + due + every) != 1:
         raise UsageError("say what to rotate: NAME…, --due or --all", "clawsecrets status shows what is due")
     if names:
-        return session.known(list(dict.fromkeys(names))), {}
+        known = session.known(list(dict.fromkeys(names)))
+        require_rotatable(session, known)
+        return known, {}
     if due:
         return due_now.chosen(session)
-    found = [record for record in session.store.records(broken=session.unreadable) if record.current]
+    found = [record for record in session.store.records(broken=session.unreadable)
+             if record.current and not session.shop.own(record.secret)]
     left = _one_of_each_group(session, found)
     return [record.secret.name for record in found if record.secret.name not in left], left
 

@@ -1,0 +1,88 @@
+"""Records that clawsecrets keeps for itself: not rotated, not replaced, in no index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clawsecrets.model.own import PLAN, UNDO
+from tests.adopting.small import Small
+from tests.cli.desk import SCRIPT, Desk, Ran
+
+ADDRESS = b"json://user:a-token-of-the-channel@example.org/abcdef0123456789"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    SCRIPT.chmod(0o755)
+    with Desk(tmp_path / "s") as made:
+        yield made
+
+
+def refused(ran: Ran, *words: str) -> None:
+    """In one line, with one line of what to do instead."""
+    lines = ran.err.splitlines()
+    assert ran.code == 2 and ran.out == "" and len(lines) == 2, ran
+    assert all(word in ran.err for word in words), ran
+
+
+def rotations(desk: Desk) -> list[str]:
+    return [item["secret"] for item in json.loads(desk.typed("rotations", "--json").out)["rotations"]]
+
+
+def test_all_rotates_what_was_adopted_and_not_what_undoes_it(desk: Desk) -> None:
+    small = Small(desk)
+    before = small.contents()
+    assert small.adopt("--apply").code == 0
+    for words in (("--all", "--dry-run"), ("--all", "--yes")):
+        ran = desk.typed("rotate", *words)
+        assert "openai-api-key" in ran.out and "openclaw-adoption" not in ran.everything, ran
+    assert not set(rotations(desk)) & {PLAN, UNDO}
+    for name in rotations(desk):
+        desk.quick("rotations", "abort", name)
+    assert small.adopt("--apply").code == 0
+    assert small.adopt("--undo").code == 0
+    assert small.contents() == before
+
+
+@pytest.mark.parametrize("name", [PLAN, UNDO])
+def test_what_an_adoption_keeps_takes_no_value_from_a_person(desk: Desk, name: str) -> None:
+    small = Small(desk)
+    assert small.adopt("--apply").code == 0
+    for words in (("rotate", name), ("rotate", name, "--dry-run"), ("rotate", name, "--new-value-stdin"),
+                  ("rotate", "openai-api-key", name, "--yes"), ("set", name, "--replace"),
+                  ("notify", "add", name, "--replace"), ("configure", name, "--interval", "1d")):
+        refused(desk.typed(*words, stdin=ADDRESS), name, "adopt STATE_FOLDER --undo")
+    refused(desk.typed("fingerprints", "export", "--name", name), name)
+    assert rotations(desk) == []
+    assert small.adopt("--undo").code == 0
+
+
+def test_before_any_adoption_its_names_are_given_to_nothing_else(desk: Desk) -> None:
+    desk.init()
+    refused(desk.typed("set", PLAN, stdin=b"mine"), PLAN)
+    refused(desk.typed("notify", "add", UNDO, stdin=ADDRESS), UNDO)
+    assert json.loads(desk.ok("list", "--json").out)["secrets"] == []
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["in no channel", "of a channel"])
+def test_the_address_of_a_channel_is_not_rotated(desk: Desk, named: bool) -> None:
+    desk.config('[notify.channels.phone]\nsecret = "notify-phone"\n' if named else "")
+    desk.init()
+    desk.quick("set", "plain-key", stdin=b"Zt3mW8qX1nB6vK9cL4rJ7hG2fD5sA0pYuEoI")
+    if named:  # as an earlier version stored it
+        desk.quick("set", "notify-phone", stdin=ADDRESS)
+    else:
+        desk.quick("notify", "add", "notify-phone", stdin=ADDRESS)
+    ran = desk.typed("rotate", "--all", "--dry-run")
+    assert "plain-key" in ran.out and "notify-phone" not in ran.everything, ran
+    for words in (("rotate", "notify-phone"), ("rotate", "notify-phone", "--new-value-stdin")):
+        refused(desk.typed(*words, stdin=ADDRESS), "notify-phone", "clawsecrets notify add notify-phone --replace")
+    desk.quick("configure", "notify-phone", "--interval", "0")
+    assert desk.typed("rotate", "--due").err == "nothing is due\n"
+    ran = desk.ok("fingerprints", "export")
+    assert [row["name"] for row in json.loads(ran.out)["values"]] == ["plain-key"], ran.err
+    desk.ok("notify", "add", "notify-phone", "--replace", stdin=ADDRESS)
