@@ -86,3 +86,24 @@ def test_the_address_of_a_channel_is_not_rotated(desk: Desk, named: bool) -> Non
     ran = desk.ok("fingerprints", "export")
     assert [row["name"] for row in json.loads(ran.out)["values"]] == ["plain-key"], ran.err
     desk.ok("notify", "add", "notify-phone", "--replace", stdin=ADDRESS)
+
+
+def test_a_rotation_that_was_begun_of_one_ends_by_an_abort(desk: Desk) -> None:
+    """By an earlier version, or before the configuration named it."""
+    desk.init()
+    desk.quick("set", "notify-phone", stdin=ADDRESS)
+    assert desk.typed("rotate", "notify-phone").code == 1
+    desk.config('[notify.channels.phone]\nsecret = "notify-phone"\n')
+    refused(desk.typed("rotate", "notify-phone"), "clawsecrets rotations abort notify-phone")
+    desk.ok("rotations", "abort", "notify-phone")
+    desk.ok("notify", "add", "notify-phone", "--replace", stdin=ADDRESS)
+
+
+def test_nobody_is_asked_for_what_was_erased_in_time(desk: Desk) -> None:
+    small = Small(desk)
+    assert small.adopt("--apply").code == 0
+    desk.later(8 * 86400)
+    assert small.adopt("--undo").code == 2
+    rows = {row["name"]: row for row in json.loads(desk.typed("status", "--json").out)["secrets"]}
+    assert (rows[UNDO]["state"], rows[UNDO]["urgency"]) == ("erased", "idle")
+    assert UNDO not in desk.typed("status").err
