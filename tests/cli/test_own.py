@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from clawsecrets.model.own import PLAN, UNDO
 from tests.adopting.small import Small
-from tests.cli.desk import SCRIPT, Desk, Ran
+from tests.cli.desk import ROOT, SCRIPT, Desk, Ran
 
 ADDRESS = b"json://user:a-token-of-the-channel@example.org/abcdef0123456789"
 
@@ -107,3 +109,34 @@ def test_nobody_is_asked_for_what_was_erased_in_time(desk: Desk) -> None:
     rows = {row["name"]: row for row in json.loads(desk.typed("status", "--json").out)["secrets"]}
     assert (rows[UNDO]["state"], rows[UNDO]["urgency"]) == ("erased", "idle")
     assert UNDO not in desk.typed("status").err
+
+
+REPLACED = """\
+# as earlier versions let one
+from clawsecrets.cli.session import Session
+from clawsecrets.model.own import UNDO
+from clawsecrets.model.secret import SecretValue, Stage, Version
+from clawsecrets.ports import Change
+session = Session()
+record, value = session.store.load(UNDO), SecretValue(b"a person's own value")
+version = Version(record.last_number + 1, Stage.CURRENT, session.clock.now(), session.store.fingerprint(value))
+session.store.commit([Change(record.put_current(version), session.event("x", UNDO), {version.number: value})])
+session.close()
+"""
+
+
+def test_an_undo_that_was_replaced_is_one_line_and_the_next_adoption_begins_anew(desk: Desk) -> None:
+    small = Small(desk)
+    assert small.adopt("--apply").code == 0
+    subprocess.run([sys.executable, "-c", REPLACED], env=desk.env, cwd=ROOT, check=True)
+    ran = small.adopt("--undo")
+    assert ran.code == 3 and len(ran.err.splitlines()) == 2, ran
+    assert f"what undoes the adoption cannot be read: the value of {UNDO}" in ran.err
+    assert small.adopt("--apply").code == 0, "nothing is left to move"
+    (small.state / ".env").write_text("LATER_API_TOKEN=zt3mW8qX1nB6vK9cL4rJ7hG2fD5sA0pYuEoI\n")
+    ran = small.adopt("--apply")
+    assert ran.code == 3 and UNDO in ran.err, ran
+    desk.ok("delete", UNDO)
+    desk.ok("purge", UNDO, "--yes")
+    assert small.adopt("--apply").code == 0
+    assert small.adopt("--undo").code == 0
