@@ -17,12 +17,12 @@ from typing import Any
 from clawsecrets.adopting.plan import Plan, read, written
 from clawsecrets.errors import NotFound, StaleRecord, StoreDamaged
 from clawsecrets.model.audit import AuditEvent
+from clawsecrets.model.own import PLAN, UNDO
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import Kind, Secret, SecretValue, Stage, Version
 from clawsecrets.ports import Change, Store
 
-PLAN, UNDO = "openclaw-adoption", "openclaw-adoption-undo"
 LASTS = 7 * 86400.0
 """Seconds after which what undoes it is erased."""
 
@@ -66,8 +66,12 @@ class Journal:
         return Step(found) if found else Step.DONE
 
     def plan(self) -> Plan:
-        """The last one. NotFound."""
-        return read(self._value(PLAN).reveal_text())
+        """The last one. NotFound; StoreDamaged when what stands there is none."""
+        value = self._value(PLAN)
+        try:
+            return read(value.reveal_text())
+        except (ValueError, KeyError, TypeError):
+            raise _damaged(PLAN, "what the last adoption moved") from None
 
     def begin(self, plan: Plan) -> None:
         """Write the plan down. What undoes an earlier adoption of the same folder is kept, and that of this one joins
@@ -84,7 +88,7 @@ class Journal:
     def _earlier(self, folder: str) -> Plan | None:
         """The plan of an adoption of this folder that can be undone still."""
         undo = recorded(self.store, UNDO)
-        if undo is None or undo.current is None or self.option("undone"):
+        if undo is None or undo.current is None or recorded(self.store, PLAN) is None or self.option("undone"):
             return None
         plan = self.plan()
         return plan if plan.folder == folder else None
@@ -128,15 +132,12 @@ class Journal:
             raise StoreDamaged("the store gave back something else than was put into it", "clawsecrets doctor")
 
     def undo(self) -> Undo:
-        """NotFound when there is none, or it was erased."""
-        found: dict[str, Any] = json.loads(zlib.decompress(self._value(UNDO).reveal()))
-
-        def value(text: str) -> SecretValue:
-            return SecretValue(base64.b64decode(text))
-
-        return Undo({path: (mode, value(text)) for path, (mode, text) in found["files"].items()},
-                    [(*cell[:4], value(cell[4])) for cell in found["cells"]],
-                    [(name, value(text)) for name, text in found["values"]])
+        """NotFound when there is none, or it was erased; StoreDamaged when what stands there is none."""
+        sealed = self._value(UNDO)
+        try:
+            return _undo(json.loads(zlib.decompress(sealed.reveal())))
+        except (zlib.error, ValueError, KeyError, TypeError, AttributeError):
+            raise _damaged(UNDO, "what undoes the adoption") from None
 
     def forget(self) -> bool:
         """Erase what undoes it; whether there was any."""
@@ -177,6 +178,24 @@ class Journal:
             self.store.commit([Change(record, event, values or {})])
         except StaleRecord:
             raise StaleRecord("another process is adopting this deployment", "wait for it to end") from None
+
+
+def _undo(found: dict[str, Any]) -> Undo:
+    """From what `keep` wrote."""
+
+    def value(text: str) -> SecretValue:
+        return SecretValue(base64.b64decode(text))
+
+    return Undo({path: (mode, value(text)) for path, (mode, text) in found["files"].items()},
+                [(*cell[:4], value(cell[4])) for cell in found["cells"]],
+                [(name, value(text)) for name, text in found["values"]])
+
+
+def _damaged(name: str, what: str) -> StoreDamaged:
+    """Its value is not what an adoption put there: somebody rotated or replaced it."""
+    return StoreDamaged(f"{what} cannot be read: the value of {name} is not the one that `adopt` put there",
+                        f"clawsecrets delete {name}, then purge it: the next adoption begins anew; the secrets "
+                        "themselves stay in the store (clawsecrets list)")
 
 
 def recorded(store: Store, name: str) -> Record | None:

@@ -11,9 +11,9 @@ from clawsecrets.cli.session import Session
 from clawsecrets.cli.shapes import rotation_json
 from clawsecrets.errors import ClawError
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import STILL_IN, State
+from clawsecrets.model.rotation import STILL_IN, Rotation, State
 from clawsecrets.model.status import outcome_words, shadowed
-from clawsecrets.rotate.ledger import Tried
+from clawsecrets.rotate.ledger import Tried, held_back
 from clawsecrets.rotate.order import Result, may_give
 
 DONE, WORK_LEFT, REFUSED, STUCK, INCOMPLETE = 0, 1, 4, 5, 6
@@ -124,11 +124,21 @@ def _next(session: Session, record: Record, asks: bool) -> list[str]:
     if rotation.state is State.STUCK:
         return [f"when that is mended: clawsecrets rotations resume {name}"]
     if record.debts:
-        return [f"tried again by: clawsecrets revocations retry {name}"]
+        return _owing(record, rotation)
     if rotation.state is State.ABORTED and rotation.strategy == "assisted" and _ends_old(session, record):
         return ["if a new one was made at the provider all the same, that has ended the old one: give it: "
                 f"clawsecrets rotate {name} --new-value-stdin"]
     return [f"it goes on with: clawsecrets rotate {name}"] if not rotation.final else []
+
+
+def _owing(record: Record, rotation: Rotation) -> list[str]:
+    """What brings its debts on: a rotation that is not final works off its own."""
+    name, held = record.secret.name, [held_back(record, entry) for entry in record.debts]
+    goes_on = [f"it goes on with: {one.command}" for one in held if one is not None]
+    if not rotation.final and not goes_on:
+        goes_on = [f"it goes on with: clawsecrets rotate {name}"]
+    retried = [f"tried again by: clawsecrets revocations retry {name}"] if None in held else []
+    return [*dict.fromkeys(goes_on), *retried]
 
 
 def _ends_old(session: Session, record: Record) -> bool:

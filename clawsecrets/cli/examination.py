@@ -104,8 +104,7 @@ def _secrets(session: Session) -> Iterator[Finding]:
             away[record.elsewhere] = away.get(record.elsewhere, 0) + 1
             continue  # the other store answers for it
         yield from _unfinished(record)
-        if session.shop.is_admin(record.secret) or record.current is None or _tells(session, name) or \
-                _is_journal(name):
+        if session.shop.is_admin(record.secret) or record.current is None or session.shop.own(record.secret):
             continue
         if not record.secret.injectors and not _handed_over(session, record):
             nowhere.append(name)
@@ -143,18 +142,6 @@ def _handed_over(session: Session, record: Record) -> bool:
 
     targets = session.config.consumers
     return any(isinstance(targets.get(own_name(target)), RunTarget) for target in record.secret.consumers)
-
-
-def _is_journal(name: str) -> bool:
-    """Whether an adoption is written down in it: it is for nobody else."""
-    from clawsecrets.adopting.journal import PLAN, UNDO
-
-    return name in (PLAN, UNDO)
-
-
-def _tells(session: Session, name: str) -> bool:
-    """Whether it is the address of a channel: read here, delivered nowhere."""
-    return session.config.notify.names_address(name)
 
 
 def _schedule(session: Session) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from clawsecrets.cli.output import destination, say
+from clawsecrets.cli.own import require_indexed
 from clawsecrets.cli.session import Session, command, group
 from clawsecrets.errors import UsageError
 from clawsecrets.wiring.knowing import export_index
@@ -47,12 +48,15 @@ def export(
     """Write an index of the store's values for `scan --fingerprints`, with a random key of its own.
 
     The index is confidential: it tells names, lengths and which of them are live, and whoever holds it can check a
-    guess. Keep it as a secret of the CI. Values that could be guessed are left out, and listed.
+    guess. Keep it as a secret of the CI. Values that could be guessed are left out, and listed; clawsecrets' own
+    records (adoptions, addresses of notices) are no part of it.
     """
     output = destination(output)
     if not output and sys.stdout.isatty():
         raise UsageError("the index is confidential: it is not written to a terminal", "name a file with --output FILE")
-    made = export_index(session.store, session.known(names) if names else None)
+    if names:
+        require_indexed(session, session.known(names))
+    made = export_index(session.store, names or None, session.shop.own)
     session.store.log(session.event("fingerprints.exported", count=str(made.count)))
     if output:
         from clawsecrets.wiring.stores import write_new

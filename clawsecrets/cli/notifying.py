@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from clawsecrets.cli.output import GREEN, RED, Column, emit, moment, say, table
+from clawsecrets.cli.own import require_no_journal
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, group, read_value
 from clawsecrets.errors import NotFound, UsageError
 from clawsecrets.model.channel import Channel
 from clawsecrets.model.notice import Topic
+from clawsecrets.model.own import ADDRESS
 from clawsecrets.model.policy import RotationPolicy, format_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome
@@ -72,10 +75,13 @@ def add(
     if not valid_name(name):
         raise UsageError("that is not a name for a secret",
                          "use a-z 0-9 . _ / - (128 at most); the address goes on standard input")
+    require_no_journal(name)
     record = _record(session, name, replace_value)
     value, now = read_value(f"address of {name}"), session.clock.now()
     service = _service(value)
     version = Version(record.last_number + 1, Stage.CURRENT, now, session.store.fingerprint(value), origin="set")
+    options = dict((*record.secret.options, ADDRESS))
+    record = replace(record, secret=replace(record.secret, options=tuple(sorted(options.items()))))
     change = Change(record.put_current(version), session.event("secret.set", name, version.number),
                     {version.number: value})
     session.store.commit([change])

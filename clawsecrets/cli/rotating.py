@@ -10,10 +10,9 @@ from typing import Annotated
 
 import typer
 
-from clawsecrets.cli import asking, due_now
+from clawsecrets.cli import asking, due_now, rehearsing
 from clawsecrets.cli.answers import (
     DONE,
-    REFUSED,
     WORK_LEFT,
     Answer,
     answer_json,
@@ -23,12 +22,12 @@ from clawsecrets.cli.answers import (
     tell_tried,
     tried_json,
 )
-from clawsecrets.cli.output import emit, heard, say, wrapped
+from clawsecrets.cli.output import emit, heard, say
+from clawsecrets.cli.own import require_rotatable
 from clawsecrets.cli.session import JsonOption, Session, command, confirm, read_value
 from clawsecrets.errors import ClawError, StoreBusy, UsageError
 from clawsecrets.model.record import Record
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.rotate import preflight
 from clawsecrets.rotate.ledger import Tried
 from clawsecrets.rotate.order import Order, Result
 
@@ -42,7 +41,8 @@ def rotate(
     session: Session,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Secrets to rotate.")] = None,
     due: Annotated[bool, typer.Option("--due", help="All that are due or unfinished, and due revocations.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="All that have a value.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All that have a value, but clawsecrets' own "
+                                         "(adoptions, addresses of notices).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact effects and check that they could "
                                           "work; change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before rotating several.")] = False,
@@ -68,14 +68,14 @@ def rotate(
         raise UsageError("--revoke-unproven goes with --compromised", "prove the consumers instead")
     if (from_version or new_value_stdin) and len(chosen) != 1:
         raise UsageError("--from-version and --new-value-stdin go with exactly one NAME")
-    if dry_run:
-        return _dry_run(session, chosen, compromised, as_json)
-    if len(chosen) > 1 or compromised:
+    if not dry_run and (len(chosen) > 1 or compromised):
         confirm(f"Rotate {len(chosen)} secret(s){' as compromised' if compromised else ''}?", yes)
     supplied = _supplied(session, chosen[0], from_version, as_it_is) if new_value_stdin else None
+    order, results = Order(from_version, compromised, revoke_unproven, supplied), []
+    if dry_run:
+        return rehearsing.rehearse(session, chosen, order, as_json)
     asks = bool(names) and not as_json and asking.can_ask()
     tried = _work_off(session, as_json) if due else []
-    order, results = Order(from_version, compromised, revoke_unproven, supplied), []
     for name in chosen:
         turn = due_now.turn(session, name) if due else due_now.Turn(True)
         left |= turn.left
@@ -146,10 +146,13 @@ def _chosen(session: Session, names: list[str], due: bool, every: bool) -> tuple
     if (bool(names) + due + every) != 1:
         raise UsageError("say what to rotate: NAME…, --due or --all", "clawsecrets status shows what is due")
     if names:
-        return session.known(list(dict.fromkeys(names))), {}
+        known = session.known(list(dict.fromkeys(names)))
+        require_rotatable(session, known)
+        return known, {}
     if due:
         return due_now.chosen(session)
-    found = [record for record in session.store.records(broken=session.unreadable) if record.current]
+    found = [record for record in session.store.records(broken=session.unreadable)
+             if record.current and not session.shop.own(record.secret)]
     left = _one_of_each_group(session, found)
     return [record.secret.name for record in found if record.secret.name not in left], left
 
@@ -189,33 +192,3 @@ def _not_replaced(before: Record, result: Result, order: Order) -> int:
         return 0
     same = rotation.id == before.rotation.id and not before.rotation.compromised  # else it goes on with that order
     return now.number if same and (rotation.new_version == now.number or not rotation.compromised) else 0
-
-
-def _dry_run(session: Session, names: Sequence[str], compromised: bool, as_json: bool) -> int:
-    plans, worst = [], DONE
-    for name in names:
-        record = session.load(name)
-        outfit = session.shop.outfit(record.secret)
-        steps = preflight.effects(record, outfit, compromised=compromised)
-        targets = [*((target, i.describe()) for target, i in outfit.injectors.items()),
-                   *((target, c.describe()) for target, c in outfit.consumers.items())]
-        found = preflight.checks(record, outfit, session.store, session.shop, compromised=compromised)
-        checks = [(reply.outcome.value, reply.detail) for reply in found]
-        unwritable = session.shop.unwritable()
-        checks.append(("refused", f"store: {unwritable}") if unwritable else ("ok", "store: writable"))
-        worst = max(worst, REFUSED if any(outcome == "refused" for outcome, _ in checks) else DONE)
-        plans.append({"secret": name, "strategy": outfit.strategy, "compromised": compromised,
-                      "steps": [{"step": s, "effect": e} for s, e in steps],
-                      "targets": [{"target": target, "what": what} for target, what in targets],
-                      "checks": [{"outcome": o, "detail": d} for o, d in checks]})
-        if not as_json:
-            print(f"{name} ({outfit.strategy}):")
-            for step, effect in steps:
-                wrapped(f"  {step:<11} ", effect)
-            for target, what in targets:
-                wrapped(f"  {target}: ", what)
-            for outcome, detail in checks:
-                wrapped(f"  [{outcome}] ", detail)
-    if as_json:
-        emit({"plans": plans})
-    return worst or session.unreadable.code

@@ -13,6 +13,7 @@ import typer
 from clawsecrets.cli.asking import remarks
 from clawsecrets.cli.delivering import withdraw
 from clawsecrets.cli.output import MASK, Column, emit, moment, require_stdout, say, table, wrapped
+from clawsecrets.cli.own import require_no_journal
 from clawsecrets.cli.refreshing import store_refresh_token
 from clawsecrets.cli.session import JsonOption, NameArgument, Session, command, read_value
 from clawsecrets.cli.shapes import rotation_json, secret_json, version_json
@@ -54,6 +55,7 @@ def set_(
     whose value was lost.
     """
     _check_name(name)
+    require_no_journal(name)
     _check_typed(session, (), env)
     record = _find(session, name)
     if record is None:
@@ -231,6 +233,7 @@ def configure(
     The value is taken out of the targets that it is no longer delivered to; exit code 1 where that failed.
     """
     record = session.load(name)
+    require_no_journal(name)
     before = record.secret
     inject, no_inject, consume, no_consume = ([*map(session.shop.bound, names or [])]
                                               for names in (inject, no_inject, consume, no_consume))

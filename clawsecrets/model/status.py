@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from clawsecrets.model.hosts import AWAITED, Behind, behind
+from clawsecrets.model.own import of_adoption
 from clawsecrets.model.policy import RotationPolicy, due_at, format_duration
 from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import FAILED, STILL_IN, Rotation, State, Wait
@@ -96,8 +97,7 @@ def _state(record: Record, due: float | None, now: float, soon: float) -> tuple[
     if rotation is not None and not rotation.final:
         return _unfinished(rotation, now)
     if record.current is None:
-        verb = "set" if record.refresh_token is None else "rotate"
-        return "no value", f"clawsecrets {verb} {record.secret.name}", Urgency.WAITING
+        return _empty(record)
     if record.debts:
         entry = next((debt for debt in record.debts if debt.needs_person), record.debts[0])
         urgency = Urgency.STUCK if entry.needs_person else Urgency.WORK
@@ -126,6 +126,14 @@ def _troubled(record: Record, rotation: Rotation | None) -> tuple[str, str, Urge
     if rotation is not None and rotation.state in FAILED:
         return "last rotation failed", rotation.note, Urgency.FAILED
     return None
+
+
+def _empty(record: Record) -> tuple[str, str, Urgency]:
+    """One without a value. What undid an adoption is erased in time: nobody is to give it another."""
+    if of_adoption(record.secret.name):
+        return "erased", "", Urgency.IDLE
+    verb = "set" if record.refresh_token is None else "rotate"
+    return "no value", f"clawsecrets {verb} {record.secret.name}", Urgency.WAITING
 
 
 def _held(record: Record) -> tuple[str, str, Urgency]:

@@ -17,8 +17,9 @@ from clawsecrets.model.hosts import AWAITED
 from clawsecrets.model.record import Record, Revocation, owe_late
 from clawsecrets.model.rotation import Outcome, Rotation, State, Step, Table, Wait
 from clawsecrets.model.secret import SecretValue
-from clawsecrets.model.strategies import BACKING_OUT, table_for
+from clawsecrets.model.strategies import table_for
 from clawsecrets.ports import Clock, Lease, Progress, Reply, Store
+from clawsecrets.rotate import admission
 from clawsecrets.rotate.commits import TURNS, Commits
 from clawsecrets.rotate.delivery import Delivered
 from clawsecrets.rotate.elsewhere import carriers
@@ -60,7 +61,7 @@ class Engine:
         StoreBusy after `queue` seconds of another process rotating it; Fenced when our lease was taken over.
         UsageError for a version that never was, or a supplied value that cannot be taken now.
         """
-        expected = order.from_version or self._current(self._store.load(name))
+        expected = order.from_version or admission.current_of(self._store.load(name))
         lease = self._acquire(name)
         with self._telling(name, lease):
             for _ in range(TURNS - 1):
@@ -71,12 +72,10 @@ class Engine:
     def _rotate(self, name: str, order: Order, expected: int, lease: Lease) -> Result:
         """Under the lease. StaleRecord when somebody edited the record just as a rotation was to begin."""
         record = self._ready(name)
-        if expected > record.last_number:
-            raise UsageError(f"{name} has no version {expected}", f"version {self._current(record)} is current")
-        if not self._concerns(record, order, expected) or not (order.begin or record.rotating):
+        if admission.already(record, order, expected):
             return Result(record, already=True)
-        if record.rotating and self._rotation(record).state is not State.PLANNED and self._carriers(record):
-            return Result(record)  # begun here, gone on with there
+        if record.rotating and admission.carried_elsewhere(record, self._rotation(record), self._gear):
+            return Result(record)
         if not record.rotating:
             return Result(self._advance(self._begin(record, order, lease), lease, order.supplied))
         record = self._advance(self._join(record, order, lease), lease, order.supplied)
@@ -270,52 +269,25 @@ class Engine:
     def _begin(self, record: Record, order: Order, lease: Lease) -> Record:
         now, secret = self._clock.now(), record.secret
         strategy = self._gear.outfit(secret).strategy
-        if order.supplied is not None and strategy != "assisted":
-            raise _takes_none(secret.name, strategy)
+        admission.require_taken(record, order, strategy)
         rotation = Rotation(
             id=self._new_id(), secret=secret.name, strategy=strategy,
-            state=State.PLANNED, started_at=now, entered_at=now, old_version=self._current(record),
+            state=State.PLANNED, started_at=now, entered_at=now, old_version=admission.current_of(record),
             failures=record.rotation.failures if record.rotation else 0, compromised=order.compromised,
             revoke_unproven=order.revoke_unproven,
         )
         return self._commits.begin(record, rotation, lease)
 
-    def _concerns(self, record: Record, order: Order, expected: int) -> bool:
-        """Whether there is something to do: the expected version is current, or its rotation is unfinished."""
-        rotation = record.rotation
-        if rotation is None or rotation.final:
-            return self._current(record) == expected
-        return not order.from_version or expected in (self._current(record), rotation.old_version)
-
     def _join(self, record: Record, order: Order, lease: Lease) -> Record:
-        """An unfinished rotation: settle what a crash left, and take the new urgency over.
-
-        One that is backing out stays as it is: it must end before a compromised value can be replaced.
-        """
+        """An unfinished rotation: settle what a crash left, and take the new urgency over."""
         rotation = self._rotation(record)
-        self._look_at_supplied(record, order)
-        urgent = replace(rotation, compromised=order.compromised or rotation.compromised,
-                         revoke_unproven=order.revoke_unproven or rotation.revoke_unproven)
-        stands = rotation.stuck_in or rotation.state
-        if stands in BACKING_OUT or stands is State.UNDOING:
-            urgent = rotation
+        admission.require_joined(record, rotation, order, self._store)
+        now = self._clock.now()
+        urgent = admission.joined(rotation, order, now)
         given = order.supplied is not None and rotation.state is State.STUCK
         if urgent != rotation or given:
-            urgent = urgent.resumed(self._table(urgent), self._clock.now())
             record = self._commit(record, urgent, lease, "urgent" if not given else "resume", "")
         return self._after_crash(record, lease)
-
-    def _look_at_supplied(self, record: Record, order: Order) -> None:
-        """A supplied value must not be dropped in silence: the person believes that it is in use from now on."""
-        rotation = self._rotation(record)
-        new = record.version(rotation.new_version)
-        if order.supplied is None or may_give(rotation):
-            return
-        if rotation.strategy != "assisted":
-            raise _takes_none(rotation.secret, rotation.strategy)
-        if new is not None and not new.erased_at and self._store.value(rotation.secret, new.number) != order.supplied:
-            raise UsageError(f"{rotation.secret}: its unfinished rotation has another new value already",
-                             f"finish it first: clawsecrets rotations resume {rotation.secret}, or abort it")
 
     def _after_crash(self, record: Record, lease: Lease) -> Record:
         rotation = self._rotation(record)
@@ -344,15 +316,7 @@ class Engine:
         return carriers(self._gear.outfit(record.secret, self._rotation(record).strategy), record.secret)
 
     def _ready(self, name: str) -> Record:
-        record = self._store.load(name)
-        if record.elsewhere:
-            raise UsageError(f"{name} is kept in another store: {record.elsewhere}", "work with that one (--store)")
-        if record.reconcile:
-            raise UsageError(f"{name} comes from a restored backup and waits for your confirmation",
-                             "clawsecrets restore --confirm")
-        if record.secret.deleted_at:
-            raise UsageError(f"{name} is deleted", f"clawsecrets undelete {name}")
-        return record
+        return admission.ready(self._store.load(name))
 
     def _acquire(self, name: str) -> Lease:
         end, pause, told = self._clock.now() + self._settings.queue, 0.1, False
@@ -383,16 +347,6 @@ class Engine:
         return table_for(rotation.strategy, compromised=rotation.compromised)
 
     @staticmethod
-    def _current(record: Record) -> int:
-        return record.current.number if record.current else 0
-
-    @staticmethod
     def _rotation(record: Record) -> Rotation:
         assert record.rotation is not None
         return record.rotation
-
-
-def _takes_none(name: str, strategy: str) -> UsageError:
-    other = f"clawsecrets set {name} --refresh-token" if strategy == "refresh" else f"clawsecrets set {name}"
-    return UsageError(f"{name} is rotated by itself ({strategy}): it takes no value from a person",
-                      f"clawsecrets rotate {name}; or {other} to store one without rotating")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clawsecrets.errors import NotFound
 from clawsecrets.model.record import Record
-from clawsecrets.model.rotation import Outcome
+from clawsecrets.model.rotation import Outcome, State
 from clawsecrets.model.strategies import table_for
 from clawsecrets.ports import Handover, Injector, Reply, Request, Store
 from clawsecrets.rotate.delivery import TURNS, entries_for
@@ -141,11 +141,13 @@ def _as_it_is(record: Record, store: Store) -> Handover | None:
     return Handover(secret.name, secret.provider, secret.kind.value, value, current.number, value)
 
 
-def effects(record: Record, outfit: Outfit, *, compromised: bool = False) -> list[tuple[str, str]]:
-    """The steps of the straight way, each with the exact effects, for `--dry-run`. Holds no value."""
+def effects(record: Record, outfit: Outfit, *, compromised: bool = False,
+            begun: State | None = None) -> list[tuple[str, str]]:
+    """The steps of the straight way, each with the exact effects, for `--dry-run`; of one that was begun, from where it
+    stands. Holds no value."""
     table = table_for(outfit.strategy, compromised=compromised)
     request = outfit.request(record.secret.name, "(rotation id)")
-    state = next(iter(table))
+    state = next(iter(table)) if begun is None else begun
     found: list[tuple[str, str]] = []
     seen = set()
     while state in table and state not in seen:
@@ -173,6 +175,9 @@ def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
         "reload": f"reload {validators}; then the new one is current",
         "deliver": f"write the new value to {injectors}",
         "confirm": f"prove at {consumers}",
+        "test-old": "try whether the old one still works",
+        "revoke-new": "revoke the new one; the old one stays",
+        "discard": "look for what was made and not heard of, and revoke it",
         "wait": f"grace of {int(outfit.policy.grace or 0)} s",
         "prove-dead": f"try the old one at {validators}",
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clawsecrets.model.secret import Secret
     from clawsecrets.ports import Store
     from clawsecrets.scan.sought import Finder
 
@@ -26,12 +27,14 @@ class Exported:
     """A line each, without any value."""
 
 
-def export_index(store: Store, names: Collection[str] | None = None) -> Exported:
-    """The index of all values of the store, or of those of the named secrets."""
+def export_index(store: Store, names: Collection[str] | None, own: Callable[[Secret], bool]) -> Exported:
+    """The index of all values of the store, or of those of the named secrets; none of what is clawsecrets' `own`."""
     from clawsecrets.scan.index import build, write
     from clawsecrets.scan.known import values
 
-    rows, out, key = build(value for value in values(store) if names is None or value.known.name in names)
+    wanted = {record.secret.name for record in store.records()
+              if not own(record.secret) and (names is None or record.secret.name in names)}
+    rows, out, key = build(value for value in values(store) if value.known.name in wanted)
     lines = [f"left out: {one.known.name} version {one.known.version}: {one.reason}" for one in out]
     return Exported(write(rows, key), len(rows), tuple(lines))
 

@@ -20,6 +20,7 @@ from clawsecrets.config.place import StoreUrl
 from clawsecrets.config.shape import ProviderConfig
 from clawsecrets.errors import ConfigError, NotFound
 from clawsecrets.model.hosts import own_name
+from clawsecrets.model.own import is_own
 from clawsecrets.model.policy import RotationPolicy
 from clawsecrets.model.provider import RESERVED_OPTIONS, Provider
 from clawsecrets.model.rotation import Outcome
@@ -138,13 +139,15 @@ class Workshop:
         return self.providers[code]
 
     def policy(self, secret: Secret) -> RotationPolicy:
-        """The policy of a secret: its own, else the configuration's, else the provider's. The address of a channel is
-        never due by itself, unless it has an interval of its own."""
+        """The policy of a secret: its own, else the configuration's, else the provider's. What is ours is never
+        due."""
         interval = self.providers[secret.provider].interval if secret.provider in self.providers else None
         policy = secret.policy.over(self._config.rotation.policy(secret.kind, interval))
-        if secret.policy.interval is None and self._config.notify.names_address(secret.name):
-            return replace(policy, enabled=False)
-        return policy
+        return replace(policy, enabled=False) if self.own(secret) else policy
+
+    def own(self, secret: Secret) -> bool:
+        """Whether it is clawsecrets' own: nothing rotates it."""
+        return is_own(secret, named=self._config.notify.names_address(secret.name))
 
     def strategy(self, secret: Secret) -> str:
         """The strategy that a rotation would take now."""

@@ -465,6 +465,23 @@ def test_a_retry_tries_nothing_of_a_backup_that_is_not_confirmed(desk: Desk) -> 
     assert len(fake.live("acme")) == 1
 
 
+def test_what_an_abort_names_brings_its_debt_on(desk: Desk) -> None:
+    fake = rented(desk).fake
+    assert fake is not None
+    desk.quick("configure", "acme-api-key", "--grace", "1h")
+    assert desk.typed("rotate", "acme-api-key").code == 1
+    fake.fault("revoke", "status", status=429, times=-1)
+    ran = desk.typed("rotations", "abort", "acme-api-key")
+    assert ran.code == 1 and "it goes on with: clawsecrets rotations resume acme-api-key" in ran.err, ran
+    assert "revocations retry" not in ran.err
+    retried = desk.typed("revocations", "retry", "acme-api-key")
+    assert "it goes on with: clawsecrets rotations resume acme-api-key" in retried.err, retried
+    fake.clear()
+    ran = desk.typed("rotations", "resume", "acme-api-key")
+    assert "not rotated; the old one is still in use" in ran.out and "revocations" not in ran.err, ran
+    assert desk.typed("revocations").code == 0
+
+
 # --- quickstart -----------------------------------------------------------------------------------------------------
 
 
