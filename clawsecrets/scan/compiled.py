@@ -1,9 +1,9 @@
 """Compiled rules, kept in the cache folder, so that a start neither reads TOML nor compiles.
 
 The file is `rules-…`, one for each choice of rule files, in a folder that only we, or root, may write to: a line with
-format and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal, deflated: a scan finds secrets
-in expressions, too) with the rules less their examples, what was found out about them, and Hyperscan's database. The
-key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
+format and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal; each bit turned over, since a
+scan finds secrets in expressions, too) with the rules less their examples, what was found out about them, and
+Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
 Hyperscan's. A file that is somebody else's, has another key, or is damaged is left aside and written again. Nothing in
 it can run code, but it could hide a leak: hence the owner and the mode.
 """
@@ -28,10 +28,11 @@ from clawsecrets.scan.kept import read_kept, unshared
 from clawsecrets.scan.ruleset import Ruleset
 
 NAME = "rules"
-_HEAD = b"clawsecrets rules 5\n"
+_HEAD = b"clawsecrets rules 6\n"
 _MOST = 256 << 20
 MOST_KEPT = 8
-"""Files that stay: each is less than 1 MB."""
+"""Files that stay: each is some 6 MB."""
+_TURNED = bytes(range(255, -1, -1))
 _HERE = Path(__file__).resolve().parent
 CODE = (_HERE, _HERE.parent / "formats", _HERE.parent / "model")
 """Folders of the code that decides what is found."""
@@ -87,12 +88,12 @@ def _load(path: Path, key: bytes) -> Ruleset | None:
     if data[len(head):start] != zlib.crc32(body).to_bytes(4):  # against damage; owner and mode are against malice
         return None
     try:
-        plain = marshal.loads(zlib.decompress(body))  # noqa: S302  (plain values; only we write it)
+        plain = marshal.loads(bytes(body).translate(_TURNED))  # noqa: S302  (plain values; only we write it)
         code, hashed, rules, made, compiled, shapes = plain
         ruleset = Ruleset([Rule(*fields) for fields in rules], code, made=made, compiled=compiled, hashed=hashed,
                           shapes=shapes)
         _ = ruleset.database
-    except (ValueError, TypeError, EOFError, zlib.error):
+    except (ValueError, TypeError, EOFError):
         return None
     return ruleset
 
@@ -105,8 +106,8 @@ def _owners() -> tuple[int, int]:
 def _keep(path: Path, key: bytes, ruleset: Ruleset) -> None:
     folder = path.parent
     rules = [tuple(rule) for rule in ruleset.rules]
-    body = zlib.compress(marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized,
-                                        gates.gate().serialized)), 9)
+    body = marshal.dumps((ruleset.code, ruleset.hash, rules, ruleset.facts(), ruleset.serialized,
+                          gates.gate().serialized)).translate(_TURNED)
     data = b"".join((_HEAD, key, b"\n", zlib.crc32(body).to_bytes(4), body))
     import tempfile
 
