@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clawsecrets.issuers.fill import Unfit, Word, fill, sketch
+from clawsecrets.issuers.fill import Unfit, Word, fill, no_base, sketch
 from clawsecrets.issuers.judge import Verdict, judge, moment, point
 from clawsecrets.model.provider import PLACEHOLDER, Answer, Operation, Paging, Provider, Shape, url_fault
 from clawsecrets.model.rotation import Outcome
@@ -198,9 +198,9 @@ class HttpIssuer:
                 return f"option {name!r} must be one label of a host's name: a-z, 0-9 and -"
         base = self._base(shape, request)
         if not base:
-            return "option 'base_url' is not set"
+            return no_base(self.provider)
         if url_fault(base):
-            return f"option 'base_url' {url_fault(base)}"
+            return f"base_url {url_fault(base)}"
         said = {
             "admin": f"the admin credential {self.provider.admin!r} is not in the store",
             "handle": "the provider's id of this credential is not known",

@@ -67,8 +67,10 @@ def _current_is_dead(record: Record, outfit: Outfit, store: Store) -> bool:
 
 
 def essential(record: Record, outfit: Outfit, store: Store, gear: Gear | None) -> Iterator[Reply]:
-    """Without these nothing can be done: the admin credential, somebody who can say which value is in effect, and
+    """Without these nothing can be done: what says where the provider is, the admin credential, somebody who can say which value is in effect, and
     places that can be written to and can carry everything that they are to hold."""
+    if outfit.lacking:
+        yield Reply(Outcome.REFUSED, outfit.lacking)
     yield named("admin credential", outfit.admin_test())
     if why := outfit.unvalidated(record.secret.name):
         yield Reply(Outcome.REFUSED, why)
@@ -144,7 +146,8 @@ def _as_it_is(record: Record, store: Store) -> Handover | None:
 def effects(record: Record, outfit: Outfit, *, compromised: bool = False) -> list[tuple[str, str]]:
     """The steps of the straight way, each with the exact effects, for `--dry-run`. Holds no value."""
     table = table_for(outfit.strategy, compromised=compromised)
-    request = outfit.request(record.secret.name, "(rotation id)")
+    handle = record.current.handle if record.current is not None else ""
+    request = outfit.request(record.secret.name, "(rotation id)", old_handle=handle)
     state = next(iter(table))
     found: list[tuple[str, str]] = []
     seen = set()
