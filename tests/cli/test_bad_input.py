@@ -3,6 +3,7 @@ exit code, nothing lost, never a traceback."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.cli.desk import LIMIT, SCRIPT, Desk, Ran
 from tests.waiting import until
 
@@ -334,3 +336,28 @@ def test_no_provider_at_all(rented: Desk) -> None:
 @pytest.mark.parametrize(("option", "before"), [("--group", ""), ("--handle", ""), ("--option", "project=")])
 def test_a_free_text_is_one_visible_line(stocked: Desk, option: str, before: str, text: str) -> None:
     complains(stocked.typed("configure", "one-key", option, before + text), 2, about=f"{option}: one line")
+
+
+# --- a token in the place of a path -----------------------------------------------------------------------------------
+
+TYPED = {"by a rule": "ghp_" + "".join(random.Random(5).choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMN23456789", k=36)),
+         "hexadecimal": hashlib.sha256(b"typed").hexdigest()[:48]}
+PLACES = [("import", "{}"), ("import", "/nonexistent/{}"), ("render", "{}"), ("backup", "{}/x"),
+          ("--config", "{}", "status"), ("status", "--config={}"), ("adopt", "{}"), ("providers", "check", "{}"),
+          ("store", "copy", "/nonexistent/{}/x")]
+
+
+@pytest.mark.parametrize("kind", list(TYPED))
+def test_a_token_typed_as_a_path_is_not_repeated(stocked: Desk, kind: str) -> None:
+    token = TYPED[kind]
+    warm.put(stocked.home / "cache")
+    for words in PLACES:
+        ran = stocked.typed(*(word.format(token) for word in words))
+        complains(ran, ran.code)
+        assert ran.code in (2, 3, 6), (words, ran)
+        assert token not in ran.everything and token[4:] not in ran.everything, words
+
+
+def test_an_ordinary_path_is_named_as_it_was_typed(stocked: Desk) -> None:
+    for path in ("/nonexistent/openclaw-2026-11-30.env", f"{stocked.root}/folder1of2/my_file_1.env"):
+        complains(stocked.typed("import", path), 2, about=path)
