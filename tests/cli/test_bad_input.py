@@ -4,6 +4,7 @@ exit code, nothing lost, never a traceback."""
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -252,6 +253,14 @@ def test_a_reader_that_leaves(stocked: Desk) -> None:
 def test_a_terminal_that_cannot_show_it(stocked: Desk) -> None:
     ran = stocked.typed("get", "one-key", env={"PYTHONIOENCODING": "ascii", "LANG": "C"})
     assert (ran.code, ran.out.strip()) == (0, "????????")
+
+
+@pytest.mark.parametrize("env", [{}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}], ids=str)
+def test_json_holds_every_character_whatever_the_stream(stocked: Desk, env: dict[str, str]) -> None:
+    stocked.quick("configure", "one-key", "--group", "größe→")
+    assert json.loads(stocked.typed("list", "--json", env=env).out)["secrets"][0]["group"] == "größe→"
+    odd = stocked.typed("providers", "check", "byte\udcff.toml", "--json", env=env)
+    assert json.loads(odd.out)["file"] == "byte\udcff.toml", odd
 
 
 # --- the clock ------------------------------------------------------------------------------------------------------

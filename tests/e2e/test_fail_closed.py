@@ -386,6 +386,21 @@ def test_standard_output_that_is_closed(shell: Shell) -> None:
     assert silent.returncode == 1 and b"leak.txt" in silent.stdout
 
 
+LOCALES = [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"},
+           {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+
+
+@pytest.mark.parametrize("env", LOCALES, ids=str)
+@pytest.mark.parametrize("kind", ["path", "git"])
+def test_what_programs_read_is_utf8_whatever_the_locale(shell: Shell, kind: str, env: dict[str, str]) -> None:
+    garden = repository(shell)
+    garden.write("größe/→.txt", f"key = {token('locale')}\n")
+    garden.commit("größer →", author="Ünal → <u@example.invalid>")
+    (finding,) = json.loads(shell.scan(kind, garden.root, "--json", env=env).out)["findings"]
+    assert finding["path"] == "größe/→.txt" and finding["author"] in ("", "Ünal → <u@example.invalid>")
+    assert "größe/→.txt" in shell.scan(kind, garden.root, "--format", "html", env=env).out
+
+
 # --- processes that end -------------------------------------------------------------------------------------------
 
 
