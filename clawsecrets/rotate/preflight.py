@@ -167,8 +167,7 @@ def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
     consumers = ", ".join(outfit.consumers) or "nobody: delivered, not proven"
     validators = ", ".join(name for name, c in outfit.consumers.items() if c.validates) or "nobody"
     if step in operations and not (outfit.tests_elsewhere and step == "prove-dead"):
-        ends = "; that ends the old one at once" if step == "create" and outfit.strategy == "cut-over" else ""
-        return f"{issuer.describe(operations[step], request)}{ends}"
+        return issuer.describe(operations[step], request)
     words = {
         "announce": f"check targets; record the intent (version {version.number if version else 0} is current)",
         "vacate": "see that nobody uses what stands in the idle slot",
