@@ -24,7 +24,7 @@ class Unfit(ValueError):
 def no_base(provider: Provider) -> str:
     """That nothing says where the provider is, and where that is said: in the configuration, never in an option."""
     example = f"{provider.protocol or 'https'}://HOST[:PORT]{'/DATABASE' if provider.protocol else ''}"
-    return (f"base_url is not set, so where its server is, is not known: write base_url = \"{example}\" under "
+    return (f"base_url is not set: say where its server is by base_url = \"{example}\" under "
             f"[providers.{provider.code}] in the configuration")
 
 

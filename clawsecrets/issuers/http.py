@@ -139,7 +139,7 @@ class HttpIssuer:
             return f"{operation}: by hand, {self.provider.manual.url}"
         handle = request.old_handle or self._handle_of(request.old)
         words = self._words(request, handle=handle)
-        base = self._base(declared.request, request) or "${base_url}"
+        base = self._base(declared.request, request) or "(base_url is not set)"
         ends = ENDS_OLD if operation == "create" and self.provider.strategy == "cut-over" else ""
         return f"{declared.request.method} {base}{sketch(declared.request.path, words)}{ends}"
 

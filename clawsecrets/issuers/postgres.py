@@ -160,7 +160,7 @@ class PostgresIssuer:
         """The statement, without any value. Which role is in use is not known before the first rotation."""
         roles = self._roles(request)
         idle, used = "(the one that is not in use)", "(the one that was in use)"
-        if request.old_handle in roles:
+        if all(roles) and request.old_handle in roles:
             idle, used = roles[request.old_handle == roles[0]], request.old_handle
         words = {"create": f"ALTER ROLE {idle} LOGIN PASSWORD (new)", "test": "log in",
                  "revoke": f"ALTER ROLE {used} NOLOGIN PASSWORD NULL; end its sessions"}

@@ -67,8 +67,8 @@ def _current_is_dead(record: Record, outfit: Outfit, store: Store) -> bool:
 
 
 def essential(record: Record, outfit: Outfit, store: Store, gear: Gear | None) -> Iterator[Reply]:
-    """Without these nothing can be done: what says where the provider is, the admin credential, somebody who can say which value is in effect, and
-    places that can be written to and can carry everything that they are to hold."""
+    """Without these nothing can be done: what says where the provider is, the admin credential, somebody who can say
+    which value is in effect, and places that can be written to and can carry everything that they are to hold."""
     if outfit.lacking:
         yield Reply(Outcome.REFUSED, outfit.lacking)
     yield named("admin credential", outfit.admin_test())

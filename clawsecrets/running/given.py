@@ -12,8 +12,8 @@ from clawsecrets.model.secret import SecretValue
 FOLDER = "CLAWSECRETS_FILES"
 """The variable that says where the files are."""
 PASSED = frozenset({b"CLAWSECRETS_HOME", b"CLAWSECRETS_CONFIG"})
-"""Our own variables that the command may have: a `clawsecrets` that it starts works on the same store by them. They name
-folders and the configuration, as everybody who runs as this user finds them; the others may hold a key, or name its
+"""Our own variables that the command may have: by them a `clawsecrets` that it starts works on the same store. They
+name folders and the configuration, which whoever runs as this user finds anyway; the others may hold a key, or name its
 file."""
 _OF_CLIENTS = (b"TOKEN", b"SECRET_ID", b"ROLE_ID", b"CLIENT_KEY", b"WRAP_TOKEN")
 LEADING_TO_KEYS = frozenset({b"CREDENTIALS_DIRECTORY",

@@ -17,7 +17,7 @@ COMMANDS = ("scan", "rules", "baseline", "fingerprints")
 _PIECE = re.compile(r"[A-Za-z0-9_+-]{12,}")
 _CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
 _PLAIN = re.compile(r"(?:[A-Za-z]{0,20}[0-9]{0,8}[_+-]+)*[A-Za-z]{0,20}[0-9]{0,8}")
-"""Words, numbers and dates, as people name files: no reason to wait for the rules, which take seconds the first time."""
+"""Words, numbers and dates, as people name files: no reason to wait for the rules, which takes seconds once."""
 _SHORTEST = 20
 _BITS = 3.0
 

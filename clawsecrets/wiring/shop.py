@@ -308,7 +308,7 @@ class Workshop:
         provider = self.provider(secret.provider)
         missing = provider.missing_options(self._options(secret))
         if "base_url" in missing and strategy != "self-issued":
-            return f"{no_base(provider)}: {self._config.file or self._paths.config}"
+            return f"{no_base(provider)}, {self._config.file or self._paths.config}"
         if missing and (provider.protocol or strategy in ("alternate", "refresh")):
             return f"option {missing[0]} is not set: clawsecrets configure {secret.name} --option {missing[0]}=TEXT"
         return ""

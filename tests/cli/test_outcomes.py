@@ -382,6 +382,9 @@ def test_a_database_without_its_address_is_refused_before_a_person_makes_anythin
         assert 'base_url = "postgresql://HOST[:PORT]/DATABASE" under [providers.postgresql]' in words
         assert str(desk.home / "clawsecrets.toml") in told.everything.replace("\n", "").replace(" ", "")
     assert "${" not in dry.out and "ROLE ?" not in dry.out, dry.out
+    desk.quick("configure", "app-db", "--option", "role_a=", "--option", "role_b=")
+    assert "ALTER ROLE (the one that was in use) NOLOGIN" in desk.typed("rotate", "app-db", "--dry-run").out
+    desk.quick("configure", "app-db", "--option", "role_a=app_a", "--option", "role_b=app_b")
     assert desk.quick("get", "app-db", "--raw").out == "postgresql://app_a:pw@db.example:5432/app"
     desk.config('[providers.postgresql]\nbase_url = "postgresql://127.0.0.1:1/app"\n')
     assert "ROLE (the one that is not in use) LOGIN" in desk.ok("rotate", "app-db", "--dry-run").out

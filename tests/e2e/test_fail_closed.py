@@ -618,8 +618,10 @@ def test_what_is_no_secret_is_repeated(shell: Shell) -> None:
         assert words[-1].removeprefix("./") in said.err, said
 
 
-@pytest.mark.parametrize(("option", "place"), [("--rules", "/nonexistent/ours.toml"), ("--rules", "gone/../ours.toml"),
-                                               ("--output", "/nonexistent/x"), ("--output", "gone/x"), ("--output", ".")])
+@pytest.mark.parametrize(("option", "place"), [
+    ("--rules", "/nonexistent/ours.toml"), ("--rules", "gone/../ours.toml"), ("--output", "/nonexistent/x"),
+    ("--output", "gone/x"), ("--output", "."),
+])
 def test_a_file_is_named_as_it_was_typed(shell: Shell, option: str, place: str) -> None:
     said = shell.scan("stdin", option, place)
     assert said.err.startswith(f"clawsecrets: error: {place}: "), said

@@ -70,6 +70,7 @@ def test_without_a_base_url_it_is_said_where_that_stands(provider: str) -> None:
         assert "base_url is not set" in lacking and f"[providers.{provider}]" in lacking and "c.toml" in lacking
     asked = Request("db", "r", admin=SecretValue("pw"), options=outfit.options)
     assert f"[providers.{provider}]" in outfit.issuer.create(asked).detail
+    assert "(base_url is not set)" in outfit.issuer.describe("create", asked)
 
 
 def test_two_keys_over_http(bench: Bench) -> None:
