@@ -3,8 +3,8 @@ it five seconds: that path must not pay for typer, pydantic or the store.
 
 Also the one place where an error becomes words and an exit code. What was typed is not repeated, since it may be a
 value in the wrong place: errors name the option or tell the nearest known word. Only names that the store knows, and
-places of files and stores (which an error must name to be of use), come back; from the scan's commands without what
-the rules know or what looks random (wiring/hushing.py).
+places of files and stores (which an error must name to be of use), come back, without what the rules know or what looks
+random (wiring/hushing.py).
 """
 
 from __future__ import annotations

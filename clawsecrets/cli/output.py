@@ -76,8 +76,14 @@ def flowed(text: str) -> str:
     return "\n".join(lines)
 
 def emit(data: Mapping[str, object]) -> None:
-    """A `--json` answer: one object with `schema`."""
-    print(json.dumps({"schema": SCHEMA, **data}, indent=2, ensure_ascii=False))
+    """A `--json` answer: one object with `schema`. It is UTF-8: what this stream cannot carry so, is escaped."""
+    whole = {"schema": SCHEMA, **data}
+    text = json.dumps(whole, indent=2, ensure_ascii=False)
+    try:
+        carried = (sys.stdout.encoding or "utf-8").lower() in ("utf-8", "utf8") and bool(text.encode())
+    except UnicodeEncodeError:  # a byte of a file's name
+        carried = False
+    print(text if carried else json.dumps(whole, indent=2))
 
 
 def destination(named: str) -> str:

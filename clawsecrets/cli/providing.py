@@ -15,6 +15,7 @@ from clawsecrets.cli.session import JsonOption, Session, command, group
 from clawsecrets.errors import ConfigError
 from clawsecrets.model.policy import format_duration
 from clawsecrets.model.provider import OPERATIONS, Provider
+from clawsecrets.wiring.hushing import quiet
 from clawsecrets.wiring.reading import check_provider, explain_provider
 
 
@@ -62,7 +63,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check a provider file; each fault names file, table and key."""
-    faults = check_provider(file)
+    faults = [quiet(fault, (str(file),), whole=False) for fault in check_provider(file)]
     if as_json:
         emit({"file": str(file), "faults": faults})
     else:

@@ -41,7 +41,7 @@ def scan(words: Words) -> int:
     terminal = not output and sys.stdout.isatty()
     pieces = run.written(report, form, columns=_columns() if terminal else 0,
                          colours=terminal and "NO_COLOR" not in os.environ)
-    _write(pieces, output)
+    _write(pieces, output, form)
     if report.interrupted:
         print("clawsecrets: interrupted; the report is incomplete", file=sys.stderr)
     return run.code(report, words.flag("allow-incomplete"))
@@ -79,15 +79,15 @@ def _columns() -> int:
         return 80
 
 
-def _write(pieces: Sequence[bytes], output: str) -> None:
-    """To the file, whole or not at all; or to standard output."""
+def _write(pieces: Sequence[bytes], output: str, form: str) -> None:
+    """To the file, whole or not at all; or to standard output: what programs read is UTF-8 whatever the locale."""
     if output:
         from clawsecrets.wiring.scanning import write_report
 
         write_report(pieces, output)
         return
     try:
-        if sys.stdout.encoding.lower() in ("utf-8", "utf8"):
+        if form != "text" or sys.stdout.encoding.lower() in ("utf-8", "utf8"):
             sys.stdout.flush()
             sys.stdout.buffer.writelines(pieces)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from clawsecrets.issuers.http import HttpIssuer
+from clawsecrets.issuers.http import ENDS_OLD, HttpIssuer
 from clawsecrets.model.provider import Provider
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
@@ -68,8 +68,7 @@ class AssistedIssuer:
         """What happens; creating is a person's part, and may end the old one."""
         ends_old = self.provider.manual.kills_old
         if operation in ("create", "recover", "recreate"):
-            ends = "; that ends the old one at once" if ends_old else ""
-            return f"a person makes it: {self.provider.manual.url}{ends}"
+            return f"a person makes it: {self.provider.manual.url}{ENDS_OLD if ends_old else ''}"
         if operation == "revoke" and ends_old and not self.can("revoke"):
             return "nothing to call: making the new one has ended it"
         return self._http.describe(operation, request)

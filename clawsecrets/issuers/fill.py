@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, urlencode
 
-from clawsecrets.model.provider import PLACEHOLDER, SECRETS, Shape
+from clawsecrets.model.provider import PLACEHOLDER, SECRETS, Provider, Shape
 
 Word = str | int | float | list[str]
 _LEFT_OUT = object()
@@ -19,6 +19,13 @@ _LEFT_OUT = object()
 
 class Unfit(ValueError):
     """A value cannot stand where it is needed. The message names the placeholder, never the value."""
+
+
+def no_base(provider: Provider) -> str:
+    """That nothing says where the provider is, and where that is said: in the configuration, never in an option."""
+    example = f"{provider.protocol or 'https'}://HOST[:PORT]{'/DATABASE' if provider.protocol else ''}"
+    return (f"base_url is not set: say where its server is by base_url = \"{example}\" under "
+            f"[providers.{provider.code}] in the configuration")
 
 
 def fill(shape: Shape, base: str, words: Mapping[str, Word]) -> tuple[str, dict[str, str], bytes | None]:

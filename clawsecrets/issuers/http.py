@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clawsecrets.issuers.fill import Unfit, Word, fill, sketch
+from clawsecrets.issuers.fill import Unfit, Word, fill, no_base, sketch
 from clawsecrets.issuers.judge import Verdict, judge, moment, point
 from clawsecrets.model.provider import PLACEHOLDER, Answer, Operation, Paging, Provider, Shape, url_fault
 from clawsecrets.model.rotation import Outcome
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 200
 MAX_EACH = 1000
+ENDS_OLD = "; that ends the old one at once"
+"""Of a creation, for people: said by the issuer, who knows, in the description of the call."""
 _READS = frozenset({"login", "test", "list", "recover"})
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What an option that stands in a host may be: one label of a name."""
@@ -130,14 +132,16 @@ class HttpIssuer:
         return (*lines, "Careful: this ends the old one at once.") if manual.kills_old else tuple(lines)
 
     def describe(self, operation: str, request: Request) -> str:
-        """METHOD and URL with label, id and options filled in; values stay placeholders."""
+        """METHOD and URL with label, id and options filled in; values stay placeholders. Whether creating ends the old
+        one, the provider says, whatever strategy is taken."""
         declared = self.provider.operation(operation)
         if declared is None:
             return f"{operation}: by hand, {self.provider.manual.url}"
         handle = request.old_handle or self._handle_of(request.old)
         words = self._words(request, handle=handle)
-        base = self._base(declared.request, request) or "${base_url}"
-        return f"{declared.request.method} {base}{sketch(declared.request.path, words)}"
+        base = self._base(declared.request, request) or "(base_url is not set)"
+        ends = ENDS_OLD if operation == "create" and self.provider.strategy == "cut-over" else ""
+        return f"{declared.request.method} {base}{sketch(declared.request.path, words)}{ends}"
 
     def with_handle(self, reply: Reply, request: Request) -> Reply:
         """The reply of a creation with the credential's id: from the value, or from the provider's list."""
@@ -198,9 +202,9 @@ class HttpIssuer:
                 return f"option {name!r} must be one label of a host's name: a-z, 0-9 and -"
         base = self._base(shape, request)
         if not base:
-            return "option 'base_url' is not set"
+            return no_base(self.provider)
         if url_fault(base):
-            return f"option 'base_url' {url_fault(base)}"
+            return f"base_url {url_fault(base)}"
         said = {
             "admin": f"the admin credential {self.provider.admin!r} is not in the store",
             "handle": "the provider's id of this credential is not known",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from clawsecrets.issuers.fill import sketch
+from clawsecrets.issuers.fill import no_base, sketch
 from clawsecrets.model.database import Database, database_at, database_fault, login_of
 from clawsecrets.model.provider import Provider
 from clawsecrets.model.rotation import Outcome
@@ -77,7 +77,7 @@ class PostgresIssuer:
         from clawsecrets.clients.postgres import Trouble, session
 
         if not request.options.get("base_url"):
-            return Reply(Outcome.OK, "it cannot be tested: base_url does not say where its server is", untestable=True)
+            return Reply(Outcome.OK, no_base(self.provider), untestable=True)
         fault = self._fault(request)
         role, password = login_of(_text(value))
         if fault or not role:
@@ -157,11 +157,14 @@ class PostgresIssuer:
         return [sketch(step, dict(request.options)) for step in self.provider.manual.steps]
 
     def describe(self, operation: str, request: Request) -> str:
-        """The statement, without any value."""
-        idle = next((name for name in self._roles(request) if name != request.old_handle), "?")
+        """The statement, without any value. Which role is in use is not known before the first rotation."""
+        roles = self._roles(request)
+        idle, used = "(the one that is not in use)", "(the one that was in use)"
+        if all(roles) and request.old_handle in roles:
+            idle, used = roles[request.old_handle == roles[0]], request.old_handle
         words = {"create": f"ALTER ROLE {idle} LOGIN PASSWORD (new)", "test": "log in",
-                 "revoke": f"ALTER ROLE {request.old_handle or '?'} NOLOGIN PASSWORD NULL; end its sessions"}
-        return f"{words.get(operation, operation)} at {request.options.get('base_url', '${base_url}')}"
+                 "revoke": f"ALTER ROLE {used} NOLOGIN PASSWORD NULL; end its sessions"}
+        return f"{words.get(operation, operation)} at {request.options.get('base_url') or '(base_url is not set)'}"
 
     def with_handle(self, reply: Reply, request: Request) -> Reply:
         """The reply of a person's creation with the role that its value logs in as."""
@@ -177,7 +180,7 @@ class PostgresIssuer:
         """Why nothing can be asked at all, for people; empty when it can."""
         url, roles = request.options.get("base_url", ""), self._roles(request)
         if not url:
-            return "option 'base_url' is not set"
+            return no_base(self.provider)
         if fault := database_fault(url):
             return f"base_url {fault}"
         address = request.options.get("address", "")

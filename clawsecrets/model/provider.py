@@ -299,8 +299,8 @@ class Provider:
         return given.get(name) or self.options[name].default
 
     def strategy_for(self, *, has_admin: bool, options: Mapping[str, str]) -> str:
-        """The strategy to use: the fallback where the admin credential or a needed option is not there."""
-        short = (self.needs_admin and not has_admin) or bool(self.missing_options(options))
+        """The strategy to use: the fallback where the admin credential or a needed option of the file is not there."""
+        short = (self.needs_admin and not has_admin) or not RESERVED_OPTIONS.issuperset(self.missing_options(options))
         return self.fallback_strategy if short and self.fallback_strategy else self.strategy
 
     def handle_of(self, value: str) -> str:

@@ -23,7 +23,7 @@ def visible(text: str) -> str:
     stays as it is. `##[`, which GitHub's runner obeys anywhere in a line, is broken up."""
     if text.isprintable() and "##[" not in text and not _ODD_BLANKS.intersection(text):
         return text
-    return "".join(c if _plain(c) else _written(c) for c in text).replace("##[", "#\\x23[")
+    return "".join(c if _plain(c) else _written(c) for c in _joined(text)).replace("##[", "#\\x23[")
 
 
 def _plain(character: str) -> bool:
@@ -45,7 +45,15 @@ def without_bytes(text: str) -> str:
     """The text with bytes that are no UTF-8 written out: what JSON and XML cannot carry. Everything else stays."""
     if text.isascii():
         return text
-    return "".join(_written(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
+    return "".join(_written(c) if 0xD800 <= ord(c) <= 0xDFFF else c for c in _joined(text))
+
+
+def _joined(text: str) -> str:
+    """Where the locale has no UTF-8, every byte of a file's name beyond ASCII comes alone: together they are one."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, of a document
+        return text
 
 
 class Ready(str):

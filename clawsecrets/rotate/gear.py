@@ -35,6 +35,8 @@ class Outfit:
     admin_test: Callable[[], Reply] = _admin_fine
     """Does the provider still accept the admin credential?"""
     options: Mapping[str, str] = field(default_factory=dict)
+    lacking: str = ""
+    """Why its provider could not be asked at all, and what mends it; empty: it can."""
     refresher: Refresher | None = None
     """Who exchanges the refresh token (strategy refresh)."""
     slots: Slots | None = None

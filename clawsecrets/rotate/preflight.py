@@ -67,8 +67,10 @@ def _current_is_dead(record: Record, outfit: Outfit, store: Store) -> bool:
 
 
 def essential(record: Record, outfit: Outfit, store: Store, gear: Gear | None) -> Iterator[Reply]:
-    """Without these nothing can be done: the admin credential, somebody who can say which value is in effect, and
-    places that can be written to and can carry everything that they are to hold."""
+    """Without these nothing can be done: what says where the provider is, the admin credential, somebody who can say
+    which value is in effect, and places that can be written to and can carry everything that they are to hold."""
+    if outfit.lacking:
+        yield Reply(Outcome.REFUSED, outfit.lacking)
     yield named("admin credential", outfit.admin_test())
     if why := outfit.unvalidated(record.secret.name):
         yield Reply(Outcome.REFUSED, why)
@@ -146,8 +148,14 @@ def effects(record: Record, outfit: Outfit, *, compromised: bool = False,
     """The steps of the straight way, each with the exact effects, for `--dry-run`; of one that was begun, from where it
     stands. Holds no value."""
     table = table_for(outfit.strategy, compromised=compromised)
+<<<<<<< HEAD
     request = outfit.request(record.secret.name, "(rotation id)")
     state = next(iter(table)) if begun is None else begun
+=======
+    handle = record.current.handle if record.current is not None else ""
+    request = outfit.request(record.secret.name, "(rotation id)", old_handle=handle)
+    state = next(iter(table))
+>>>>>>> fixd
     found: list[tuple[str, str]] = []
     seen = set()
     while state in table and state not in seen:
@@ -166,8 +174,7 @@ def _effect(step: str, record: Record, outfit: Outfit, request: Request) -> str:
     consumers = ", ".join(outfit.consumers) or "nobody: delivered, not proven"
     validators = ", ".join(name for name, c in outfit.consumers.items() if c.validates) or "nobody"
     if step in operations and not (outfit.tests_elsewhere and step == "prove-dead"):
-        ends = "; that ends the old one at once" if step == "create" and outfit.strategy == "cut-over" else ""
-        return f"{issuer.describe(operations[step], request)}{ends}"
+        return issuer.describe(operations[step], request)
     words = {
         "announce": f"check targets; record the intent (version {version.number if version else 0} is current)",
         "vacate": "see that nobody uses what stands in the idle slot",

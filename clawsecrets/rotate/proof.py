@@ -282,7 +282,8 @@ def prove_dead(job: Job) -> Done:
 def _dead(job: Job, value: SecretValue, number: int, which: str) -> Done:
     reply = job.outfit.issuer.test(value, job.request)
     if reply.untestable:
-        return Done(Reply(Outcome.OK), caveat=f"{which} could not be tried: the provider has no test")
+        return Done(Reply(Outcome.OK), caveat=f"{which} could not be tried: "
+                    f"{reply.detail or 'the provider has no test'}")
     if reply.outcome is Outcome.REFUSED:
         dead = Reply(Outcome.OK, f"{which} was tried and refused")
         return Done(dead, lambda record: record.seen_dead(number, job.now))

@@ -113,7 +113,7 @@ def test(job: Job) -> Done:
         return Done(GONE)
     reply = job.outfit.issuer.test(value, job.request)
     if reply.untestable:
-        return Done(Reply(Outcome.OK, reply.detail), caveat="the provider has no way to test the new one")
+        return Done(Reply(Outcome.OK, reply.detail), caveat=f"the new one was not tested: {_why(reply)}")
     if reply.outcome is not Outcome.OK:
         return Done(reply)
     return Done(reply, lambda record: record.change(job.rotation.new_version, lambda v: replace(
@@ -130,9 +130,14 @@ def test_old(job: Job) -> Done:
     reply = job.outfit.issuer.test(value, job.request)
     if reply.untestable:
         if job.rotation.state is State.FALLING_BACK:  # nothing of ours has revoked it yet
-            return Done(Reply(Outcome.OK), caveat="the provider has no way to test the old one")
-        return Done(Reply(Outcome.UNKNOWN, "the provider has no way to test the old one"))
+            return Done(Reply(Outcome.OK), caveat=f"the old one was not tested: {_why(reply)}")
+        return Done(Reply(Outcome.UNKNOWN, f"the old one was not tested: {_why(reply)}"))
     return Done(reply)
+
+
+def _why(untestable: Reply) -> str:
+    """Its issuer's reason, which need not be the provider's fault."""
+    return untestable.detail or "the provider has no way to test it"
 
 
 def stage(job: Job) -> Done:

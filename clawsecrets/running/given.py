@@ -12,7 +12,9 @@ from clawsecrets.model.secret import SecretValue
 FOLDER = "CLAWSECRETS_FILES"
 """The variable that says where the files are."""
 PASSED = frozenset({b"CLAWSECRETS_HOME", b"CLAWSECRETS_CONFIG"})
-"""Our own variables that the command may have: they name places. The others may hold a key, or lead to one."""
+"""Our own variables that the command may have: by them a `clawsecrets` that it starts works on the same store. They
+name folders and the configuration, which whoever runs as this user finds anyway; the others may hold a key, or name its
+file."""
 _OF_CLIENTS = (b"TOKEN", b"SECRET_ID", b"ROLE_ID", b"CLIENT_KEY", b"WRAP_TOKEN")
 LEADING_TO_KEYS = frozenset({b"CREDENTIALS_DIRECTORY",
                              *(brand + name for brand in (b"VAULT_", b"BAO_") for name in _OF_CLIENTS)})
@@ -37,7 +39,7 @@ def unmasked(given: Sequence[Given]) -> list[str]:
 
 def environ_for(base: Mapping[bytes, bytes], given: Sequence[Given], folder: str,
                 dropped: Collection[bytes]) -> dict[bytes, bytes]:
-    """The command's environment: ours without what is secret or leads to it (`dropped` too), and what it is given.
+    """The command's environment: ours without what is secret or opens the store (`dropped` too), and what it is given.
     `folder`: of its files, empty for none. Refused where a value cannot be in an environment."""
     found = {name: value for name, value in base.items() if not _ours(name) and name not in dropped}
     for each in given:

@@ -48,7 +48,7 @@ def read_rules(path: Path) -> list[Rule]:
         fault = f"is not TOML: {error}"
     else:
         return _rules(path, table)
-    raise ConfigError(f"{path.name}: {fault}", "it must be a TOML file of [[detect]] tables")
+    raise ConfigError(f"{path}: {fault}", "it must be a TOML file of [[detect]] tables")
 
 
 def _rules(path: Path, table: dict[str, object]) -> list[Rule]:
@@ -64,7 +64,7 @@ def _rules(path: Path, table: dict[str, object]) -> list[Rule]:
         found += [f"{where}: {fault}" for fault in faults(item)]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise ConfigError(f"{path.name}: {found[0]}{more}", "CONTRIBUTING.md says how a rule is written")
+        raise ConfigError(f"{path}: {found[0]}{more}", "CONTRIBUTING.md says how a rule is written")
     return [_rule(item) for item in items]
 
 

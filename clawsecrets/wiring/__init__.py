@@ -8,7 +8,7 @@
     reading.py  provider files and importers, for the commands that show them
     rules.py    detection rules -> the compiled rule set
     scanning.py what a scan looks at, and with what
-    hushing.py  what an error of a scan may repeat of what was typed
+    hushing.py  what an error may repeat of what was typed
 
 Its names are imported when they are first used: a scan needs none of them, and must start at once.
 """

@@ -1,4 +1,4 @@
-"""What an error of a scan repeats of what was typed, or of a file of rules: nothing that is, or looks like, a secret.
+"""What an error repeats of what was typed, or a scan's of a file of rules: nothing that is, or looks like, a secret.
 
 A token that was typed in the place of a path or a revision would stand in a CI server's log for ever.
 """
@@ -13,30 +13,32 @@ from collections.abc import Iterator, Sequence
 from clawsecrets.errors import ClawError
 
 COMMANDS = ("scan", "rules", "baseline", "fingerprints")
-"""Whose words are looked at: what they are given is where credentials are looked for."""
+"""Whose errors are looked at as a whole, not only for what was typed: they tell of where credentials are looked for."""
 _PIECE = re.compile(r"[A-Za-z0-9_+-]{12,}")
 _CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
+_PLAIN = re.compile(r"(?:[A-Za-z]{0,20}[0-9]{0,8}[_+-]+)*[A-Za-z]{0,20}[0-9]{0,8}")
+"""Words, numbers and dates, as people name files: no reason to wait for the rules, which takes seconds once."""
 _SHORTEST = 20
 _BITS = 3.0
 
 
 def hushed(error: ClawError, argv: Sequence[str]) -> tuple[str, str]:
     """Message and hint of an error of `clawsecrets ARGV`, as they may be shown."""
-    if argv[:1] and argv[0] in COMMANDS:
-        return quiet(error.message, argv[1:]), quiet(error.hint, argv[1:])
-    return error.message, error.hint
+    whole = bool(argv) and argv[0] in COMMANDS
+    return quiet(error.message, argv, whole=whole), quiet(error.hint, argv, whole=whole)
 
 
-def quiet(text: str, typed: Sequence[str]) -> str:
-    """The text as it may be shown, where these words were typed."""
-    if not (pieces := list(_pieces((*typed, text)))):
+def quiet(text: str, typed: Sequence[str], *, whole: bool = True) -> str:
+    """The text as it may be shown, where these words were typed. Not `whole`: it is looked at for these words only."""
+    looked = (*typed, text) if whole else [word for word in typed if _doubtful(word, text)]
+    if not (pieces := list(_pieces(looked))):
         return text
     from clawsecrets.scan.mask import mask
     from clawsecrets.scan.scrub import Scrubber
 
     values = {piece.encode(): mask(piece.encode()) for piece in _pieces(typed) if looks_random(piece)}
     try:
-        values |= _by_rules((*typed, text))
+        values |= _by_rules(looked)
     except (ClawError, OSError):  # the rules cannot be had: nothing is shown that could be a value
         values |= {piece.encode(): mask(piece.encode()) for piece in pieces}
     return Scrubber(values.items()).text(text)
@@ -47,6 +49,11 @@ def _pieces(texts: Sequence[str]) -> Iterator[str]:
     for text in texts:
         yield from (piece for piece in _PIECE.findall(text.encode("utf-8", "replace").decode())
                     if not piece.replace("-", "").replace("_", "").isalpha())
+
+
+def _doubtful(word: str, text: str) -> bool:
+    """Whether the text repeats what may be a credential of this word."""
+    return any(piece in text and not _PLAIN.fullmatch(piece) for piece in _pieces((word,)))
 
 
 def looks_random(piece: str) -> bool:

@@ -380,7 +380,8 @@ def _drawn(report: Report, drawing: str) -> Report:
 
 
 def write_report(pieces: Sequence[bytes], output: str) -> None:
-    """The report as a file, whole or not at all (into a device or pipe: written as it is). OSError."""
+    """The report as a file, whole or not at all (into a device or pipe: written as it is). OSError names
+    `output`."""
     if os.path.lexists(output) and not os.path.isfile(output):
         with open(output, "wb") as stream:
             stream.writelines(pieces)
@@ -391,7 +392,7 @@ def write_report(pieces: Sequence[bytes], output: str) -> None:
         with open(draft, "xb") as file:
             file.writelines(pieces)
         os.replace(draft, target)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(draft)
-        raise
+        raise OSError(error.errno, error.strerror, output) from None  # not the draft: nobody has named that

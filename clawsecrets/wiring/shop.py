@@ -179,6 +179,7 @@ class Workshop:
             admin=lambda: self._admin_value(secret),
             admin_test=lambda: self._admin_test(secret, chosen),
             options=self._options(secret),
+            lacking=self._lacking(secret, chosen),
             refresher=self._refresher(secret) if chosen == "refresh" else None,
             slots=self._slots(secret) if chosen == "alternate" else None,
             tests_elsewhere=chosen == "self-issued",
@@ -303,12 +304,20 @@ class Workshop:
                 return self._store().value(name, record.current.number)
         return None
 
+    def _lacking(self, secret: Secret, strategy: str) -> str:
+        """Why its provider could not be asked at all, and what mends it; a person's value is tested there, too."""
+        from clawsecrets.issuers.fill import no_base
+
+        provider = self.provider(secret.provider)
+        missing = provider.missing_options(self._options(secret))
+        if "base_url" in missing and strategy != "self-issued":
+            return f"{no_base(provider)}, {self._config.file or self._paths.config}"
+        if missing and (provider.protocol or strategy in ("alternate", "refresh")):
+            return f"option {missing[0]} is not set: clawsecrets configure {secret.name} --option {missing[0]}=TEXT"
+        return ""
+
     def _admin_test(self, secret: Secret, strategy: str) -> Reply:
         provider, name = self.provider(secret.provider), self._admin_name(secret)
-        missing = provider.missing_options(self._options(secret)) if strategy in ("alternate", "refresh") else ()
-        if missing:
-            return Reply(Outcome.REFUSED, f"option {missing[0]} is not set: clawsecrets configure {secret.name} "
-                         f"--option {missing[0]}=TEXT")
         if strategy in ("assisted", "self-issued") or not provider.needs_admin:
             return Reply(Outcome.OK, "none is needed")
         value = self._admin_value(secret)

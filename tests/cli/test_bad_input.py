@@ -3,6 +3,8 @@ exit code, nothing lost, never a traceback."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.cli.desk import LIMIT, SCRIPT, Desk, Ran
 from tests.waiting import until
 
@@ -297,6 +300,14 @@ def test_a_terminal_that_cannot_show_it(stocked: Desk) -> None:
     assert (ran.code, ran.out.strip()) == (0, "????????")
 
 
+@pytest.mark.parametrize("env", [{}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}], ids=str)
+def test_json_holds_every_character_whatever_the_stream(stocked: Desk, env: dict[str, str]) -> None:
+    stocked.quick("configure", "one-key", "--group", "größe→")
+    assert json.loads(stocked.typed("list", "--json", env=env).out)["secrets"][0]["group"] == "größe→"
+    odd = stocked.typed("providers", "check", "byte\udcff.toml", "--json", env=env)
+    assert json.loads(odd.out)["file"] == "byte\udcff.toml", odd
+
+
 # --- the clock ------------------------------------------------------------------------------------------------------
 
 
@@ -381,6 +392,7 @@ def test_a_free_text_is_one_visible_line(stocked: Desk, option: str, before: str
     complains(stocked.typed("configure", "one-key", option, before + text), 2, about=f"{option}: one line")
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("form", ["{0}", "it was {0}, see there", "{1}"])
 def test_a_reason_that_holds_a_value_is_refused(stocked: Desk, form: str) -> None:
     """Of the secret itself and of any other, since it is kept and shown in plaintext."""
@@ -401,3 +413,28 @@ def test_a_baseline_needs_no_store_and_no_passphrase(desk: Desk) -> None:
     desk.ok(*words, "no store")
     desk.ok("init", "--passphrase-stdin", "--recovery-file", "code", stdin=b"right words")
     desk.ok(*words, "nobody is asked")
+=======
+# --- a token in the place of a path -----------------------------------------------------------------------------------
+
+TYPED = {"by a rule": "ghp_" + "".join(random.Random(5).choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMN23456789", k=36)),
+         "hexadecimal": hashlib.sha256(b"typed").hexdigest()[:48]}
+PLACES = [("import", "{}"), ("import", "/nonexistent/{}"), ("render", "{}"), ("backup", "{}/x"),
+          ("--config", "{}", "status"), ("status", "--config={}"), ("adopt", "{}"), ("providers", "check", "{}"),
+          ("store", "copy", "/nonexistent/{}/x")]
+
+
+@pytest.mark.parametrize("kind", list(TYPED))
+def test_a_token_typed_as_a_path_is_not_repeated(stocked: Desk, kind: str) -> None:
+    token = TYPED[kind]
+    warm.put(stocked.home / "cache")
+    for words in PLACES:
+        ran = stocked.typed(*(word.format(token) for word in words))
+        complains(ran, ran.code)
+        assert ran.code in (2, 3, 6), (words, ran)
+        assert token not in ran.everything and token[4:] not in ran.everything, words
+
+
+def test_an_ordinary_path_is_named_as_it_was_typed(stocked: Desk) -> None:
+    for path in ("/nonexistent/openclaw-2026-11-30.env", f"{stocked.root}/folder1of2/my_file_1.env"):
+        complains(stocked.typed("import", path), 2, about=path)
+>>>>>>> fixd

@@ -378,6 +378,34 @@ def test_a_dry_run_of_a_compromised_one_asks_what_stops_that(desk: Desk) -> None
     assert ran.code == 0 and "does not stop the replacement of a compromised one" in told, ran
 
 
+def test_a_database_without_its_address_is_refused_before_a_person_makes_anything(desk: Desk) -> None:
+    """The three commands of README without [providers.postgresql]."""
+    desk.init()
+    desk.quick("set", "postgresql-admin", "--provider", "postgresql-admin", stdin=b"admin-pw")
+    desk.quick("set", "app-db", "--provider", "postgresql", stdin=b"postgresql://app_a:pw@db.example:5432/app")
+    desk.quick("configure", "app-db", "--option", "role_a=app_a", "--option", "role_b=app_b")
+    dry, ran = desk.typed("rotate", "app-db", "--dry-run"), desk.typed("rotate", "app-db")
+    for told in (dry, ran):
+        words = " ".join(told.everything.split())
+        assert told.code == 4, told
+        assert 'base_url = "postgresql://HOST[:PORT]/DATABASE" under [providers.postgresql]' in words
+        assert str(desk.home / "clawsecrets.toml") in told.everything.replace("\n", "").replace(" ", "")
+    assert "${" not in dry.out and "ROLE ?" not in dry.out, dry.out
+    desk.quick("configure", "app-db", "--option", "role_a=", "--option", "role_b=")
+    assert "ALTER ROLE (the one that was in use) NOLOGIN" in desk.typed("rotate", "app-db", "--dry-run").out
+    desk.quick("configure", "app-db", "--option", "role_a=app_a", "--option", "role_b=app_b")
+    assert desk.quick("get", "app-db", "--raw").out == "postgresql://app_a:pw@db.example:5432/app"
+    desk.config('[providers.postgresql]\nbase_url = "postgresql://127.0.0.1:1/app"\n')
+    assert "ROLE (the one that is not in use) LOGIN" in desk.ok("rotate", "app-db", "--dry-run").out
+
+
+def test_an_untested_value_is_told_with_the_reason(desk: Desk) -> None:
+    desk.init()
+    desk.quick("set", "key", stdin=b"first-0123456789")
+    told = desk.typed("rotate", "key", "--new-value-stdin", stdin=b"second-0123456789").everything
+    assert "the new one was not tested: generic has no way to test a value" in " ".join(told.split()), told
+
+
 def test_a_hooks_token_is_rotated_where_its_consumer_validates_it(desk: Desk) -> None:
     held, env = desk.root / "held", desk.root / "gw.env"
     probe = desk.write("bin/probe", f'#!/bin/sh\n[ "$(cat)" = "$(cat {held})" ]\n', 0o700)

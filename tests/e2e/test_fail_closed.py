@@ -389,6 +389,21 @@ def test_standard_output_that_is_closed(shell: Shell) -> None:
     assert silent.returncode == 1 and b"leak.txt" in silent.stdout
 
 
+LOCALES = [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"},
+           {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+
+
+@pytest.mark.parametrize("env", LOCALES, ids=str)
+@pytest.mark.parametrize("kind", ["path", "git"])
+def test_what_programs_read_is_utf8_whatever_the_locale(shell: Shell, kind: str, env: dict[str, str]) -> None:
+    garden = repository(shell)
+    garden.write("größe/→.txt", f"key = {token('locale')}\n")
+    garden.commit("größer →", author="Ünal → <u@example.invalid>")
+    (finding,) = json.loads(shell.scan(kind, garden.root, "--json", env=env).out)["findings"]
+    assert finding["path"] == "größe/→.txt" and finding["author"] in ("", "Ünal → <u@example.invalid>")
+    assert "größe/→.txt" in shell.scan(kind, garden.root, "--format", "html", env=env).out
+
+
 # --- processes that end -------------------------------------------------------------------------------------------
 
 
@@ -624,6 +639,15 @@ def test_what_is_no_secret_is_repeated(shell: Shell) -> None:
                   ("stdin", "--baseline", "team-baseline-for-2026"), ("stdin", "--rules", "our_rules_for_2026.toml")):
         said = shell.scan(*words)
         assert words[-1].removeprefix("./") in said.err, said
+
+
+@pytest.mark.parametrize(("option", "place"), [
+    ("--rules", "/nonexistent/ours.toml"), ("--rules", "gone/../ours.toml"), ("--output", "/nonexistent/x"),
+    ("--output", "gone/x"), ("--output", "."),
+])
+def test_a_file_is_named_as_it_was_typed(shell: Shell, option: str, place: str) -> None:
+    said = shell.scan("stdin", option, place)
+    assert said.err.startswith(f"clawsecrets: error: {place}: "), said
 
 
 @pytest.mark.parametrize("table", ["id = '{}'", "id = 'a.b'\n'{}' = 1", "id = 'a.b'\nchecksum = '{}'",

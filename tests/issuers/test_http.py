@@ -15,7 +15,7 @@ import pytest
 
 from clawsecrets.clients.http import Limits
 from clawsecrets.issuers.assisted import AssistedIssuer
-from clawsecrets.issuers.http import HttpIssuer
+from clawsecrets.issuers.http import ENDS_OLD, HttpIssuer
 from clawsecrets.issuers.loader import load_file, load_providers
 from clawsecrets.model.rotation import Outcome
 from clawsecrets.model.secret import SecretValue
@@ -336,6 +336,13 @@ def test_describe_announces_that_a_person_who_makes_the_new_one_ends_the_old_one
     assert "that ends the old one at once" in telegram.describe("create", request)
     assert telegram.describe("revoke", request) == "nothing to call: making the new one has ended it"
     assert "ends" not in groq.describe("create", request) and "by hand" in groq.describe("revoke", request)
+
+
+def test_describe_announces_a_creation_that_ends_the_old_one() -> None:
+    request, rolled = Request("s", "r"), issuer("rollco")
+    assert rolled.describe("create", request).endswith(ENDS_OLD)
+    assert ENDS_OLD not in rolled.describe("test", request) + rolled.describe("revoke", request)
+    assert ENDS_OLD not in issuer().describe("create", request)
 
 
 def test_describe_shows_ids_but_no_values(fake: FakeProvider) -> None:

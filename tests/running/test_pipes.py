@@ -53,11 +53,11 @@ def python(code: str) -> list[str]:
 def test_only_what_was_named(desk: Desk) -> None:
     out, err, code = sh(desk, "env; cat > /dev/null", "--no-mask", MY_OWN="stays", CLAWSECRETS_CACHE_KEY="k" * 40,
                         CLAWSECRETS_PASSPHRASE_FILE="/p", CREDENTIALS_DIRECTORY="/c", VAULT_TOKEN="t",
-                        BAO_TOKEN="t", BAO_WRAP_TOKEN="t")
+                        BAO_TOKEN="t", BAO_WRAP_TOKEN="t", CLAWSECRETS_CONFIG=str(desk.home / "clawsecrets.toml"))
     names = {line.split(b"=")[0] for line in out.splitlines()}
     assert b"MY_KEY=" + VALUE in out and b"MY_OWN=stays" in out and (err, code) == (b"", 0)
     ours = {name for name in names if name.startswith((b"CLAWSECRETS", b"VAULT", b"BAO", b"CRED"))}
-    assert ours == {b"CLAWSECRETS_HOME"}
+    assert ours == {b"CLAWSECRETS_HOME", b"CLAWSECRETS_CONFIG"}, "a clawsecrets that it starts works on this store"
     assert b"pass-word-0123" not in out
 
 

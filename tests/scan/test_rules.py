@@ -56,8 +56,9 @@ def test_examples_are_found_wherever_they_stand() -> None:
     assert missed == []
 
 
-UNMISTAKABLE = re.compile(r"\((?:gh(?:\[pou\]|s|r)_|github_pat_|sk-ant-|sk-or-v1-|sk-\(\?:proj|sk-admin|sk-\[|glpat-"
-                          r"|xox[bpe]|xapp-|xai-|tskey-|npm_|dckr_|pypi-Ag|nvapi-|pplx-|shp[a-z]{2}_)")
+UNMISTAKABLE = re.compile(r"\((?:gh(?:\[pou\]|s|r)_|github_pat_|sk-ant-|sk-or-v1-|sk-\(\?:proj|sk-admin|sk-\["
+                          r"|gl(?:pat|dt|rt|cbt|ptt|ft|soat|ffct|agent|oas)-|GR1348941|xox[bpecd]|xox\[aros\]|xwfp-|xapp-"
+                          r"|xai-|tskey-|npm_|dckr_|pypi-Ag|nvapi-|pplx-|shp[a-z]{2}_|\(\?:\\b\(\?:atkn\|prtapi\)\|shptka)")
 """How the patterns begin whose beginning and length nothing else has: they are seen behind letters too."""
 
 

@@ -75,7 +75,7 @@ WRONG = [
 def test_a_fault_names_file_table_and_key(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(ConfigError) as error:
         read_rules(written(tmp_path / "own.toml", text))
-    assert error.value.message.startswith("own.toml: ") and told in error.value.message
+    assert error.value.message.startswith(f"{tmp_path / 'own.toml'}: ") and told in error.value.message
 
 
 def test_what_is_no_readable_text_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from clawsecrets.issuers.assisted import AssistedIssuer
 from clawsecrets.issuers.postgres import PostgresIssuer
 from clawsecrets.issuers.slots import SlotIssuer
 from clawsecrets.model.rotation import Outcome
-from clawsecrets.model.secret import Kind
+from clawsecrets.model.secret import Kind, SecretValue
+from clawsecrets.ports import Request
 from tests.wiring.bench import Bench, secret
 
 TEXT = """
@@ -46,8 +47,30 @@ def test_where_the_database_is_only_the_configuration_says(bench: Bench) -> None
 
 def test_a_forced_strategy_says_which_option_is_missing(bench: Bench) -> None:
     kept = secret("db", "postgresql", options=ROLES[:1], strategy="alternate")
-    reply = bench.shop.outfit(kept).admin_test()
-    assert reply.outcome is Outcome.REFUSED and "role_b is not set" in reply.detail
+    assert "role_b is not set: clawsecrets configure db --option" in bench.shop.outfit(kept).lacking
+
+
+def test_a_person_need_not_make_what_nobody_could_test(bench: Bench) -> None:
+    kept = secret("db", "postgresql", options=ROLES[:1])
+    assert "role_b is not set" in bench.shop.outfit(kept, "assisted").lacking
+    assert not bench.shop.outfit(secret("db", "postgresql", options=ROLES), "assisted").lacking
+    assert not bench.shop.outfit(secret("key", "openai")).lacking, "a person's value is tested without project_id"
+
+
+@pytest.mark.parametrize("provider", ["postgresql", "mattermost", "vault-approle", "matrix"])
+def test_without_a_base_url_it_is_said_where_that_stands(provider: str) -> None:
+    bench = Bench("")
+    bench.put(secret(bench.shop.provider(provider).admin), "pw")
+    options = (*ROLES, *((name, "x") for name in bench.shop.provider(provider).options))
+    kept = secret("db", provider, options=tuple(dict(reversed(options)).items()))
+    outfit = bench.shop.outfit(kept)
+    assert outfit.strategy == bench.shop.provider(provider).strategy, "it is no person's because of that"
+    for chosen in ("", "assisted"):
+        lacking = bench.shop.outfit(kept, chosen).lacking
+        assert "base_url is not set" in lacking and f"[providers.{provider}]" in lacking and "c.toml" in lacking
+    asked = Request("db", "r", admin=SecretValue("pw"), options=outfit.options)
+    assert f"[providers.{provider}]" in outfit.issuer.create(asked).detail
+    assert "(base_url is not set)" in outfit.issuer.describe("create", asked)
 
 
 def test_two_keys_over_http(bench: Bench) -> None:
