@@ -148,14 +148,9 @@ def effects(record: Record, outfit: Outfit, *, compromised: bool = False,
     """The steps of the straight way, each with the exact effects, for `--dry-run`; of one that was begun, from where it
     stands. Holds no value."""
     table = table_for(outfit.strategy, compromised=compromised)
-<<<<<<< HEAD
-    request = outfit.request(record.secret.name, "(rotation id)")
-    state = next(iter(table)) if begun is None else begun
-=======
     handle = record.current.handle if record.current is not None else ""
     request = outfit.request(record.secret.name, "(rotation id)", old_handle=handle)
-    state = next(iter(table))
->>>>>>> fixd
+    state = next(iter(table)) if begun is None else begun
     found: list[tuple[str, str]] = []
     seen = set()
     while state in table and state not in seen:

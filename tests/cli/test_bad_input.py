@@ -392,7 +392,6 @@ def test_a_free_text_is_one_visible_line(stocked: Desk, option: str, before: str
     complains(stocked.typed("configure", "one-key", option, before + text), 2, about=f"{option}: one line")
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("form", ["{0}", "it was {0}, see there", "{1}"])
 def test_a_reason_that_holds_a_value_is_refused(stocked: Desk, form: str) -> None:
     """Of the secret itself and of any other, since it is kept and shown in plaintext."""
@@ -413,7 +412,8 @@ def test_a_baseline_needs_no_store_and_no_passphrase(desk: Desk) -> None:
     desk.ok(*words, "no store")
     desk.ok("init", "--passphrase-stdin", "--recovery-file", "code", stdin=b"right words")
     desk.ok(*words, "nobody is asked")
-=======
+
+
 # --- a token in the place of a path -----------------------------------------------------------------------------------
 
 TYPED = {"by a rule": "ghp_" + "".join(random.Random(5).choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMN23456789", k=36)),
@@ -437,4 +437,3 @@ def test_a_token_typed_as_a_path_is_not_repeated(stocked: Desk, kind: str) -> No
 def test_an_ordinary_path_is_named_as_it_was_typed(stocked: Desk) -> None:
     for path in ("/nonexistent/openclaw-2026-11-30.env", f"{stocked.root}/folder1of2/my_file_1.env"):
         complains(stocked.typed("import", path), 2, about=path)
->>>>>>> fixd
