@@ -3,9 +3,9 @@
 The file is `rules-…`, one for each choice of rule files, in a folder that only we, or root, may write to: a line with
 format and version, the key, a CRC-32 of the rest, and the rest: plain values (marshal; each bit turned over, since a
 scan finds secrets in expressions, too) with the rules less their examples, what was found out about them, and
-Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and the judging code come from, our version, and
-Hyperscan's. A file that is somebody else's, has another key, or is damaged is left aside and written again. Nothing in
-it can run code, but it could hide a leak: hence the owner and the mode.
+Hyperscan's database. The key is a hash over names, sizes and times of all files that the rules and the judging code
+come from, our version, and Hyperscan's. A file that is somebody else's, has another key, or is damaged is left aside
+and written again. Nothing in it can run code, but it could hide a leak: hence the owner and the mode.
 """
 
 from __future__ import annotations
