@@ -139,8 +139,7 @@ class Workshop:
         return self.providers[code]
 
     def policy(self, secret: Secret) -> RotationPolicy:
-        """The policy of a secret: its own, else the configuration's, else the provider's. What is ours is never
-        due."""
+        """The policy of a secret: its own, else the configuration's, else the provider's. Ours are never due."""
         interval = self.providers[secret.provider].interval if secret.provider in self.providers else None
         policy = secret.policy.over(self._config.rotation.policy(secret.kind, interval))
         return replace(policy, enabled=False) if self.own(secret) else policy
@@ -322,8 +321,7 @@ class Workshop:
             return Reply(Outcome.OK, "none is needed")
         value = self._admin_value(secret)
         if value is None:
-            command = f"clawsecrets set {name}{self._kept_as(provider)}"
-            return Reply(Outcome.REFUSED, f"{name} is not in the store: {command}")
+            return Reply(Outcome.REFUSED, f"{name} is not in the store: clawsecrets set {name}{self._kept_as(provider)}")
         admin = self._store().load(name).secret
         self._refuse_places(admin)
         reply = self._issuer(admin, "overlap").test(value, Request(name, "", options=self._options(admin)))
@@ -382,8 +380,7 @@ class Workshop:
         config = self._config.consumers.get(own_name(target))
         if config is None:
             raise ConfigError(f"there is no [consumers.{target}] in the configuration", self._where())
-        return make_consumer(config, self._opens_gateway, lambda: self._gateway_tokens(config.name),
-                             self._paths.state)
+        return make_consumer(config, self._opens_gateway, lambda: self._gateway_tokens(config.name), self._paths.state)
 
     def _where(self) -> str:
         return f"add it to {self._config.file or self._paths.config}"
