@@ -201,9 +201,8 @@ class Workshop:
 
     def answers(self, name: str) -> bool:
         """Whether `clawsecrets resolve` answers a SecretRef to this secret: it is delivered to a bundle. NotFound."""
-        kinds = (self._config.injectors.get(own_name(target)) for target in
-                 self._store().load(name).secret.injectors)
-        return any(isinstance(kind, ResolverBundleTarget) for kind in kinds)
+        targets = map(own_name, self._store().load(name).secret.injectors)
+        return any(isinstance(self._config.injectors.get(target), ResolverBundleTarget) for target in targets)
 
     def unwritable(self) -> str:
         """Why the store could not be written now, as far as that shows before; empty: it could."""
@@ -321,7 +320,8 @@ class Workshop:
             return Reply(Outcome.OK, "none is needed")
         value = self._admin_value(secret)
         if value is None:
-            return Reply(Outcome.REFUSED, f"{name} is not in the store: clawsecrets set {name}{self._kept_as(provider)}")
+            set_it = f"clawsecrets set {name}{self._kept_as(provider)}"
+            return Reply(Outcome.REFUSED, f"{name} is not in the store: {set_it}")
         admin = self._store().load(name).secret
         self._refuse_places(admin)
         reply = self._issuer(admin, "overlap").test(value, Request(name, "", options=self._options(admin)))
