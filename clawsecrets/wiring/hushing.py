@@ -18,6 +18,7 @@ _PIECE = re.compile(r"[A-Za-z0-9_+-]{12,}")
 _CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
 _PLAIN = re.compile(r"(?:[A-Za-z]{0,20}[0-9]{0,8}[_+-]+)*[A-Za-z]{0,20}[0-9]{0,8}")
 """Words, numbers and dates, as people name files: no reason to wait for the rules, which takes seconds once."""
+_WORD = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]?[a-z]{5,}|[A-Z]{6,})(?:[_+-]|$)")
 _SHORTEST = 20
 _BITS = 3.0
 
@@ -57,7 +58,9 @@ def _doubtful(word: str, text: str) -> bool:
 
 
 def looks_random(piece: str) -> bool:
-    """Whether no person wrote it: upper case, lower case and digits change at every turn."""
+    """Whether no person wrote it: upper case, lower case and digits change at every turn. Words in it do not count: a
+    folder of a program has its name, and a few characters by chance."""
+    piece = _WORD.sub("", piece)
     runs = len(_CLASSES.findall(piece))
     counts = Counter(piece).values()
     bits = -sum(n / len(piece) * math.log2(n / len(piece)) for n in counts)
