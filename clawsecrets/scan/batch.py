@@ -2,7 +2,6 @@
 
 What is small waits until there is enough of it; one Hyperscan pass over all of it tells which contents have a
 candidate or something encoded, and only those are looked at one by one. What a content gives is the same either way.
-And a change comes more than once, on one branch and on another: a range in which nothing was is not looked at again.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Protocol
 
 from clawsecrets.model.expression import APART
 from clawsecrets.model.finding import Content, Dropped, Match
-from clawsecrets.scan.ranges import Events, Ranges, Seen, together
+from clawsecrets.scan.ranges import Events, Seen, joined
 
 SMALL = 16 << 10
 """Bytes to be looked at, of a content that waits: the call costs little beside the pass over a larger one."""
@@ -21,14 +20,10 @@ ENOUGH = 128 << 10
 """Bytes to be looked at that are not waited beyond."""
 PINNED = 8 << 20
 """Bytes of contents that are kept waiting."""
-MOST_BLANK = 1 << 17
-"""Ranges in which nothing was that are remembered: some 10 MB."""
 
 Ends = Callable[[bytes], tuple[Events, Events]]
 """Where something ends in text that is worth a closer look: candidates of rules, and what may be encoded."""
 _NOTHING = Seen([], [])
-_Waiting = tuple[Content, Ranges | None, list[int]]
-"""A content; the ranges of it that are looked at (None: all of it), and the hash of the text of each."""
 
 
 class Looks(Protocol):
@@ -49,10 +44,8 @@ class Batching:
     def __init__(self, inner: Looks, ends: Ends | None, boxed: Callable[[bytes], object]) -> None:
         """`ends` None: nothing waits. `boxed`: whether data is a container, which is opened at once."""
         self._inner, self._ends, self._boxed = inner, ends, boxed
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Content] = []
         self._texts: list[bytes] = []
-        self._blank: set[int] = set()
-        """Hashes of ranges in which nothing was. (Python's own of bytes: nobody can tell which fall together.)"""
         self._ids: set[int] = set()
         self._found: set[int] = set()
         """Ids of contents with matches: what is built on them is looked at closely."""
@@ -68,20 +61,10 @@ class Batching:
         data, fresh = content.data, content.fresh
         if self._ends is None:
             return self._inner.look(content)
-        ranges, keys = fresh, list[int]()
-        if fresh is None:
-            text = data
-        else:
-            parts = [data[low:high] for low, high in fresh]
-            keys = list(map(hash, parts))
-            if not self._blank.isdisjoint(keys):
-                left = [number for number, key in enumerate(keys) if key not in self._blank]
-                parts, keys = [parts[number] for number in left], [keys[number] for number in left]
-                ranges = [fresh[number] for number in left]
-            text = together(parts)
+        text = data if fresh is None else joined(data, fresh)
         if len(text) > SMALL or content.overlap or content.whole is not None or self._boxed(data):
             return [*(self.rest() if content.base in self._ids else ()), *self._closely(content)]
-        self._waiting.append((content, ranges, keys))
+        self._waiting.append(content)
         self._texts.append(text)
         if content.id:
             self._ids.add(content.id)
@@ -96,17 +79,13 @@ class Batching:
             return ()
         self._waiting, self._texts, self._ids = [], [], set()
         self._size = self._pinned = 0
-        touched, blank = self._touched(texts, self._ends), self._blank
-        if len(blank) > MOST_BLANK:
-            blank.clear()
+        touched = self._touched(texts, self._ends)
         found: list[Match] = []
-        for number, (content, ranges, keys) in enumerate(waiting):
+        for number, content in enumerate(waiting):
             seen = touched.get(number)
             if seen is not None:
-                found += self._closely(content, seen if ranges is None else seen.within(ranges))
-                continue
-            blank.update(keys)
-            if content.base in self._found:
+                found += self._closely(content, seen if content.fresh is None else seen.within(content.fresh))
+            elif content.base in self._found:
                 found += self._closely(content, _NOTHING)
         return found
 

@@ -15,12 +15,9 @@ _APART = b"\n"
 
 def joined(data: bytes, ranges: Ranges) -> bytes:
     """The ranges, one after another."""
-    return together([data[low:high] for low, high in ranges])
-
-
-def together(parts: Sequence[bytes]) -> bytes:
-    """The texts of ranges, one after another."""
-    return parts[0] if len(parts) == 1 else _APART.join(parts)
+    if len(ranges) == 1:
+        return data[ranges[0][0]:ranges[0][1]]
+    return _APART.join([data[low:high] for low, high in ranges])
 
 
 def placed(events: Events, ranges: Ranges) -> Iterator[tuple[int, int, bool]]:

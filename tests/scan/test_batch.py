@@ -1,4 +1,4 @@
-"""Contents that wait for each other, and ranges in which nothing was before: what each gives stays the same."""
+"""Contents that wait for each other: what each gives stays the same."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from clawsecrets.model.finding import Content, Kind, Match, Place, Skipped
 from clawsecrets.scan import batch, gates
-from clawsecrets.scan.batch import Batching
+from clawsecrets.scan.batch import Batching, Ends
 from clawsecrets.scan.detector import Detector
 from clawsecrets.scan.inspect import Inspector, kind_of
-from clawsecrets.scan.ranges import Events
 from tests.scan.scanned import RULES, token
 
 CONTEXT = 60
@@ -27,21 +26,9 @@ class Nobody:
         raise AssertionError(skipped)
 
 
-class Counting:
-    """A pass that knows how much it was given."""
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self.size = 0
-
-    def __call__(self, text: bytes) -> tuple[Events, Events]:
-        self.size += len(text)
-        return self._detector.candidates(text), gates.events(text)
-
-
-def inspector() -> tuple[Inspector, Counting]:
+def inspector() -> tuple[Inspector, Ends]:
     detector = Detector(RULES)
-    return Inspector(detector, notes=Nobody()), Counting(detector)
+    return Inspector(detector, notes=Nobody()), lambda text: (detector.candidates(text), gates.events(text))
 
 
 def told(matches: Iterable[Match]) -> list[tuple[str, str, int, int, bytes]]:
@@ -95,25 +82,6 @@ def test_it_gives_what_each_content_gives_alone(history: list[Content], enough: 
     assert told(found) == told(plainly)
 
 
-def test_a_change_in_which_nothing_was_is_looked_at_once() -> None:
-    """On other branches it costs nothing; where more stands beside it, that is looked at."""
-    inner, ends = inspector()
-    batching = Batching(inner, ends, kind_of)
-    plain, parts = list(FILLER), list(FILLER)
-    parts[2] = b"a few words\n"
-    for one in (content(1, plain), content(2, parts, 1, [2])):
-        batching.look(one)
-        batching.rest()
-    before = ends.size
-    batching.look(content(3, parts, 1, [2]))
-    assert list(batching.rest()) == [] and ends.size == before
-    parts[5] = TELLING[0]
-    batching.look(content(4, parts, 3, [2, 5]))
-    [found] = batching.rest()
-    assert found.secret.reveal() == token(1).encode()
-    assert 0 < ends.size - before <= len(TELLING[0]) + 2 * CONTEXT
-
-
 def test_a_change_with_a_secret_is_told_wherever_it_comes() -> None:
     inner, ends = inspector()
     batching = Batching(inner, ends, kind_of)
@@ -125,19 +93,3 @@ def test_a_change_with_a_secret_is_told_wherever_it_comes() -> None:
         batching.look(content(number, parts, 1, [2]))
         found += batching.rest()
     assert [one.place.key[-1] for one in found] == ["2", "3"]
-
-
-def test_no_more_is_remembered_than_there_is_room_for() -> None:
-    """What was forgotten is looked at again."""
-    inner, ends = inspector()
-    batching = Batching(inner, ends, kind_of)
-    most, batch.MOST_BLANK = batch.MOST_BLANK, 3
-    try:
-        for number in range(1, 40):
-            parts = list(FILLER)
-            parts[2] = b"number %d\n" % number
-            batching.look(content(number, parts, 1, [2]))
-            batching.rest()
-            assert len(batching._blank) <= batch.MOST_BLANK + 1
-    finally:
-        batch.MOST_BLANK = most
