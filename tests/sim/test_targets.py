@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from clawsecrets.model.record import Record
 from clawsecrets.model.rotation import Outcome, State
 from clawsecrets.ports import Reply
 from clawsecrets.rotate import preflight
+from clawsecrets.rotate.gear import Outfit
 from tests.sim import gear
 from tests.sim.gear import GRACE, WorldGear
 from tests.sim.test_more import ALL, state, world
-from tests.sim.world import NAME
+from tests.sim.world import NAME, World
 
 
 @pytest.mark.parametrize("strategy", ALL)
@@ -34,12 +36,18 @@ def test_a_dry_run_says_it_too(with_gear: bool) -> None:
     assert [r.detail for r in replies if r.outcome is Outcome.REFUSED] == ["injector file: refused"]
 
 
-def test_under_compromised_an_unwell_consumer_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def unwell(monkeypatch: pytest.MonkeyPatch) -> tuple[World, Record, Outfit]:
+    """A world in which nothing fails but the look at a consumer: it is down."""
     it = world()
     it.faulty = False
     record = it.store.load(NAME)
     outfit = WorldGear(it).outfit(record.secret)
     monkeypatch.setattr(outfit.consumers["app"], "preflight", lambda handover: Reply(Outcome.REFUSED, "it is down"))
+    return it, record, outfit
+
+
+def test_under_compromised_an_unwell_consumer_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    it, record, outfit = unwell(monkeypatch)
     plain = [r for r in preflight.checks(record, outfit, it.store) if r.outcome is not Outcome.OK]
     assert [r.detail for r in plain] == ["consumer app: it is down"]
     urgent = list(preflight.checks(record, outfit, it.store, compromised=True))
@@ -89,22 +97,14 @@ def test_what_cannot_be_asked_is_refused_by_the_dry_run_as_by_the_rotation(
 
 
 def test_of_a_dead_one_an_unwell_consumer_is_a_note_in_the_dry_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    it = world()
-    it.faulty = False
-    record = it.store.load(NAME)
-    outfit = WorldGear(it).outfit(record.secret)
-    monkeypatch.setattr(outfit.consumers["app"], "preflight", lambda handover: Reply(Outcome.REFUSED, "it is down"))
+    it, record, outfit = unwell(monkeypatch)
     monkeypatch.setattr(outfit.issuer, "test", lambda value, request: Reply(Outcome.REFUSED))
     replies = list(preflight.checks(record, outfit, it.store))
     assert all(r.outcome is Outcome.OK for r in replies) and preflight.OF_DEAD in replies[-1].detail
 
 
 def test_one_that_cannot_be_tested_is_not_taken_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    it = world()
-    it.faulty = False
-    record = it.store.load(NAME)
-    outfit = WorldGear(it).outfit(record.secret)
-    monkeypatch.setattr(outfit.consumers["app"], "preflight", lambda handover: Reply(Outcome.REFUSED, "it is down"))
+    it, record, outfit = unwell(monkeypatch)
     for reply in (Reply(Outcome.REFUSED, untestable=True), Reply(Outcome.UNKNOWN), Reply(Outcome.LATER)):
         monkeypatch.setattr(outfit.issuer, "test", lambda value, request, reply=reply: reply)
         last = list(preflight.checks(record, outfit, it.store))[-1]
